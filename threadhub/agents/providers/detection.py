@@ -1,0 +1,61 @@
+"""Which provider a first start should use, from what the environment offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from threadhub.agents.providers.registry import missing
+from threadhub.agents.providers.settings import ProviderSettings
+
+DEFAULT_MODELS = {
+    "openai": "gpt-6-luna",
+    "anthropic": "claude-haiku-5-5",
+    "local": "smollm2-135m-instruct",
+    "echo": "echo",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedProvider:
+    """A choice: provider, model, and `sentence`, a line for a person that says why and how to change it."""
+
+    name: str
+    model: str
+    sentence: str
+
+
+def detect(environ: Mapping[str, str]) -> DetectedProvider:
+    """Choose: an OpenAI-compatible endpoint, else Anthropic, else the local model, else echo.
+
+    Nothing is asked over the network, so a wrong key or address shows only in the first answer.
+    """
+    settings = ProviderSettings.from_environ(environ)
+    name = next(name for name in DEFAULT_MODELS if missing(name, settings) is None)
+    model = DEFAULT_MODELS[name]
+    if settings.model and name in ("openai", "anthropic"):
+        model = settings.model
+    return DetectedProvider(name=name, model=model, sentence=_sentence(name, model, settings))
+
+
+def _sentence(name: str, model: str, settings: ProviderSettings) -> str:
+    match name:
+        case "openai":
+            where = "OPENAI_BASE_URL" if settings.openai_base_url else "OPENAI_API_KEY"
+            return f"Answers come from {model} at the endpoint of {where}; set THREADHUB_MODEL for another model."
+        case "anthropic":
+            return f"Answers come from {model} by ANTHROPIC_API_KEY; set THREADHUB_MODEL for another model."
+        case "local":
+            what = "the file of THREADHUB_LOCAL_MODEL" if settings.local_model else model
+            return (
+                f"Answers come from a small model on this machine ({what}); "
+                "set OPENAI_API_KEY, OPENAI_BASE_URL or ANTHROPIC_API_KEY for a real one."
+            )
+        case _:
+            return f"Answers come from echo, which repeats the question; {_way_out(settings)}."
+
+
+def _way_out(settings: ProviderSettings) -> str:
+    if settings.anthropic_api_key:
+        return "ANTHROPIC_API_KEY is set but its extra is not: pip install -r threadhub/extras/anthropic.txt"
+    return "set OPENAI_API_KEY or OPENAI_BASE_URL for a real model, or install the local one (README)"
