@@ -1,0 +1,202 @@
+"""The whole product, started as a user starts it, for tests that talk to it over the network.
+
+`hub` is one running `manage.py up` per test process: its own port, its own data directory, the `echo`
+provider. `other_workspace` is the same hub seen with the key of a second workspace. Test files that use them
+say `pytestmark = pytest.mark.xdist_group("hub")`, so that `--dist loadgroup` starts one hub for them all.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import processes
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 120
+STOP_SECONDS = 30
+# What decides about the provider or the database must come from the test run, not from who runs it.
+FOREIGN_VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "DATABASE_URL")
+
+
+class HubFailed(Exception):
+    """The product did not start, did not say what it must, or did not end; the text holds its own words."""
+
+
+@dataclass
+class Hub:
+    """What `up --json` (or `create_workspace --json`) printed, and requests with that workspace's API key."""
+
+    url: str
+    admin_url: str
+    docs_url: str
+    workspace_id: str
+    agent_id: str
+    api_key: str
+    username: str
+    password: str
+    admin_username: str
+    admin_password: str
+    data_dir: Path = field(default=Path(), kw_only=True)
+    client: httpx.Client = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Long enough for a slow answer; no proxy of the environment stands between a test and loopback.
+        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+
+    def request(self, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
+        """One request with the API key, or with `token`; `token=""` sends no credentials at all."""
+        return self.client.request(method, path, **self._with_token(token, options))
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+    def patch(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("DELETE", path, **options)
+
+    def stream(
+        self, path: str, *, token: str | None = None, method: str = "POST", **options: Any
+    ) -> AbstractContextManager[httpx.Response]:
+        """A request that asks for `text/event-stream`; the body is read inside the `with`."""
+        options["headers"] = {"accept": "text/event-stream", **options.get("headers", {})}
+        return self.client.stream(method, path, **self._with_token(token, options))
+
+    def _with_token(self, token: str | None, options: dict[str, Any]) -> dict[str, Any]:
+        token = self.api_key if token is None else token
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return {**options, "headers": {**headers, **options.get("headers", {})}}
+
+
+WIRE_FIELDS = [each.name for each in fields(Hub) if each.init and each.name != "data_dir"]
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without anything that would choose another provider or database."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in FOREIGN_VARIABLES and not name.startswith("THREADHUB_")
+    }
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def read_line(path: Path, process: subprocess.Popen[bytes]) -> str:
+    """The first whole line that the process writes to `path`. Raises HubFailed when it ends or is late."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        line, newline, _ = path.read_text().partition("\n")
+        if newline:
+            return line
+        if process.poll() is not None:
+            raise HubFailed(f"ended with exit status {process.returncode} before it was ready")
+        time.sleep(0.05)
+    raise HubFailed(f"said nothing in {START_SECONDS} seconds")
+
+
+def parse(line: str, *, data_dir: Path, **changes: str) -> Hub:
+    """The hub behind one `--json` line. Raises HubFailed naming what is missing."""
+    try:
+        said: Mapping[str, Any] = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise HubFailed(f"printed something that is not JSON: {line!r}") from error
+    values = {**said, **changes}
+    missing = [name for name in WIRE_FIELDS if not isinstance(values.get(name), str)]
+    if missing:
+        raise HubFailed(f"printed no {', '.join(missing)} in {line}")
+    return Hub(**{name: values[name] for name in WIRE_FIELDS}, data_dir=data_dir)
+
+
+def stop(process: subprocess.Popen[bytes], data_dir: Path) -> None:
+    """SIGTERM, as a service manager sends it. Raises HubFailed when it stays, or leaves a process behind."""
+    started = processes.descendants(process.pid) | processes.working_in(data_dir)
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        for one in (*started, *processes.descendants(process.pid)):
+            processes.kill(one)
+        process.kill()
+        process.wait()
+        raise HubFailed(f"still ran {STOP_SECONDS} seconds after SIGTERM") from error
+    left = [one for one in started | processes.working_in(data_dir) if processes.is_alive(one)]
+    names = [processes.command_of(one) for one in left]
+    for one in left:
+        processes.kill(one)
+    if left:
+        raise HubFailed(f"ended and left behind: {'; '.join(names)}")
+    if process.returncode != 0:
+        raise HubFailed(f"ended with exit status {process.returncode} after SIGTERM")
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """The running product; ended, and its end checked, after the last test."""
+    home = tmp_path_factory.mktemp("hub")
+    data_dir, out, err = home / "data", home / "stdout", home / "stderr"
+    address = ["--host", "127.0.0.1", "--port", str(free_port())]
+    command = [sys.executable, "manage.py", "up", "--json", *address, "--data-dir", str(data_dir)]
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=clean_environment()
+        )
+    try:
+        started = parse(read_line(out, process), data_dir=data_dir)
+        with started.client:
+            yield started
+    except HubFailed as error:
+        pytest.fail(f"`manage.py up` {error}\n{err.read_text()}", pytrace=False)
+    finally:
+        try:
+            if process.poll() is None:
+                stop(process, data_dir)
+        except HubFailed as error:
+            pytest.fail(f"`manage.py up` {error}\n{err.read_text()}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def other_workspace(hub: Hub) -> Iterator[Hub]:
+    """A second workspace of the same hub, with its own agent, key and user."""
+    command = [sys.executable, "manage.py", "create_workspace", "Other", "--json"]
+    done = subprocess.run(
+        [*command, "--data-dir", str(hub.data_dir)],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    try:
+        if done.returncode != 0:
+            raise HubFailed(f"ended with exit status {done.returncode}")
+        line = done.stdout.splitlines()[-1] if done.stdout else ""
+        # The command does not know where the running server listens.
+        other = parse(line, data_dir=hub.data_dir, url=hub.url)
+    except HubFailed as error:
+        pytest.fail(f"`manage.py create_workspace` {error}\n{done.stderr}", pytrace=False)
+    with other.client:
+        yield other
