@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -152,29 +152,38 @@ def stop(process: subprocess.Popen[bytes], data_dir: Path) -> None:
         raise HubFailed(f"ended with exit status {process.returncode} after SIGTERM")
 
 
+@contextmanager
+def running(data_dir: Path, *, logs: Path, environment: Mapping[str, str] | None = None) -> Iterator[Hub]:
+    """`manage.py up --json` on a free port while the `with` lasts; what it prints goes to files in `logs`.
+
+    Raises HubFailed when it does not come up, does not end, or leaves a process behind.
+    """
+    out, err = logs / "stdout", logs / "stderr"
+    address = ["--host", "127.0.0.1", "--port", str(free_port())]
+    command = [sys.executable, "manage.py", "up", "--json", *address, "--data-dir", str(data_dir)]
+    variables = {**clean_environment(), **(environment or {})}
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=variables
+        )
+    try:
+        hub = parse(read_line(out, process), data_dir=data_dir)
+        with hub.client:
+            yield hub
+    finally:
+        if process.poll() is None:
+            stop(process, data_dir)
+
+
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """The running product; ended, and its end checked, after the last test."""
     home = tmp_path_factory.mktemp("hub")
-    data_dir, out, err = home / "data", home / "stdout", home / "stderr"
-    address = ["--host", "127.0.0.1", "--port", str(free_port())]
-    command = [sys.executable, "manage.py", "up", "--json", *address, "--data-dir", str(data_dir)]
-    with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=clean_environment()
-        )
     try:
-        started = parse(read_line(out, process), data_dir=data_dir)
-        with started.client:
+        with running(home / "data", logs=home) as started:
             yield started
     except HubFailed as error:
-        pytest.fail(f"`manage.py up` {error}\n{err.read_text()}", pytrace=False)
-    finally:
-        try:
-            if process.poll() is None:
-                stop(process, data_dir)
-        except HubFailed as error:
-            pytest.fail(f"`manage.py up` {error}\n{err.read_text()}", pytrace=False)
+        pytest.fail(f"`manage.py up` {error}\n{(home / 'stderr').read_text()}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,12 @@ def command_of(process: Process) -> str:
 
 
 def kill(process: Process) -> None:
-    """End it at once, if it is still the same one."""
+    """End it at once, if it is still the same one, and wait until it is gone."""
     if is_alive(process):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
+    for _ in range(100):
+        if not is_alive(process):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{command_of(process)} outlives its killing")
