@@ -1,7 +1,8 @@
 """What a provider says while it answers: typed events, in the order of the answer.
 
-A stream is any number of TextDelta and ToolCall, then exactly one Usage, then exactly one Finished. A stream that ends
-otherwise has raised a ProviderError. How an event is spelled on the wire is the business of each dialect alone.
+A stream is any number of TextDelta and ToolCall, then exactly one Usage, then exactly one Finished. A stream
+that ends otherwise has raised a ProviderError. How an event is spelled on the wire is the business of each
+dialect alone.
 """
 
 from __future__ import annotations

