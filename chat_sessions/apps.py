@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class ChatSessionsConfig(AppConfig):
+    name = "chat_sessions"

@@ -1,0 +1,45 @@
+"""The gate for agents: fetched for an actor, or not found."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from threadhub.agents.models import Agent
+from threadhub.lib.errors import Conflict, NotFound
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.permissions import Permission
+
+
+class AgentNotFound(NotFound):
+    """Agent not found."""
+
+    code = "agent_not_found"
+
+
+class AgentDisabled(Conflict):
+    """This agent is disabled."""
+
+    code = "agent_disabled"
+
+
+def visible(*, actor: Actor) -> QuerySet[Agent]:
+    """The agents the actor may know of, newest first."""
+    agents = Agent.objects.filter(workspace_id=actor.workspace_id).order_by("-created_at", "-id")
+    return agents.filter(pk=actor.agent_id) if actor.kind == "session" else agents
+
+
+def get(*, actor: Actor, agent_id: UUID) -> Agent:
+    """One agent; raises AgentNotFound for absent and foreign ones alike."""
+    agent = visible(actor=actor).filter(pk=agent_id).first()
+    if agent is None:
+        raise AgentNotFound
+    return agent
+
+
+def get_to_invoke(*, actor: Actor, agent_id: UUID) -> Agent:
+    """One agent that may be asked; raises AgentNotFound, PermissionMissing or AgentDisabled."""
+    agent = get(actor=actor, agent_id=agent_id)
+    actor.require(Permission.AGENT_INVOKE)
+    if not agent.active:
+        raise AgentDisabled
+    return agent

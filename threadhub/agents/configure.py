@@ -1,0 +1,84 @@
+"""Making and changing agents."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from threadhub.agents.models import Agent, Tool
+from threadhub.lib.errors import Invalid
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.permissions import Permission
+
+FIELDS = frozenset(
+    {
+        "name",
+        "description",
+        "provider",
+        "model",
+        "instructions",
+        "temperature",
+        "max_output_tokens",
+        "context_budget",
+        "max_steps",
+        "active",
+        "metadata",
+    }
+)
+
+
+@transaction.atomic
+def create(*, actor: Actor, tools: list[UUID] | None = None, **fields: Any) -> Agent:
+    """A new agent of the actor's workspace. `fields` are of FIELDS; raises Invalid with a row per fault."""
+    actor.require(Permission.AGENT_WRITE)
+    agent = Agent(workspace_id=actor.workspace_id, **_known(fields))
+    _save(agent)
+    if tools:
+        agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
+    agent.refresh_from_db()
+    return agent
+
+
+@transaction.atomic
+def change(
+    *, actor: Actor, agent: Agent, now: datetime, tools: list[UUID] | None = None, **fields: Any
+) -> Agent:
+    """Change some fields of an agent; `tools` replaces its set. Raises Invalid."""
+    actor.require(Permission.AGENT_WRITE)
+    agent = Agent.objects.select_for_update().get(pk=agent.pk, workspace_id=actor.workspace_id)
+    for name, value in _known(fields).items():
+        setattr(agent, name, value)
+    agent.updated_at = now
+    _save(agent)
+    if tools is not None:
+        agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
+    return agent
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    unknown = set(fields) - FIELDS
+    if unknown:
+        raise TypeError(f"no such field of an agent: {', '.join(sorted(unknown))}")
+    return fields
+
+
+def _save(agent: Agent) -> None:
+    try:
+        agent.full_clean(exclude=["workspace", "tools"])
+    except ValidationError as error:
+        rows = [
+            {"loc": ["body", field], "msg": message, "type": "value_error"}
+            for field, messages in error.message_dict.items()
+            for message in messages
+        ]
+        raise Invalid("The agent is not valid.", rows) from error
+    agent.save()
+
+
+def _tools(actor: Actor, wanted: list[UUID]) -> list[Tool]:
+    tools = list(Tool.objects.filter(workspace_id=actor.workspace_id, pk__in=wanted))
+    if len(tools) != len(set(wanted)):
+        raise Invalid.at("body", "tools", msg="There is no tool with that id.")
+    return tools

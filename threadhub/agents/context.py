@@ -1,0 +1,63 @@
+"""What of a thread a model is given: the newest messages that fit a budget of tokens."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from threadhub.agents.providers.request import ContextMessage
+
+CHARACTERS_PER_TOKEN = (
+    4  # the usual rough figure; budgets are for the order of size, a provider counts exactly
+)
+MESSAGE_OVERHEAD = 4  # tokens a chat format spends on each message's frame
+INPUT_TOKENS = 1_000  # what an image or a document is taken for
+
+
+def tokens(message: ContextMessage) -> int:
+    """An estimate, never less than the frame."""
+    characters = len(message.content) + sum(
+        len(str(call.arguments)) + len(call.name) for call in message.tool_calls
+    )
+    return MESSAGE_OVERHEAD + -(-characters // CHARACTERS_PER_TOKEN) + INPUT_TOKENS * len(message.inputs)
+
+
+def newest_that_fit(newest_first: Iterable[ContextMessage], *, budget: int) -> list[ContextMessage]:
+    """The newest messages whose tokens stay within `budget`, oldest first. The newest one is always there."""
+    chosen: list[ContextMessage] = []
+    left = budget
+    for message in newest_first:
+        left -= tokens(message)
+        if chosen and left < 0:
+            break
+        chosen.append(message)
+    chosen.reverse()
+    return paired(chosen)
+
+
+def paired(messages: list[ContextMessage]) -> list[ContextMessage]:
+    """Without half tool exchanges: services refuse a result whose call they do not see, and a call without result.
+
+    A call that never got its result (its run was cut short) is left out, and so is a result whose call is beyond the
+    budget. Text beside them stays.
+    """
+    answered = {message.tool_call_id for message in messages if message.role == "tool"}
+    seen: set[str] = set()
+    result: list[ContextMessage] = []
+    for message in messages:
+        if message.role == "tool":
+            if message.tool_call_id in seen:
+                result.append(message)
+            continue
+        calls = tuple(call for call in message.tool_calls if call.id in answered)
+        seen.update(call.id for call in calls)
+        if calls != message.tool_calls:
+            message = ContextMessage(message.role, message.content, calls, inputs=message.inputs)
+        if message.content or message.tool_calls or message.inputs:
+            result.append(message)
+    return result
+
+
+def fill_in(instructions: str, variables: Mapping[str, Any]) -> str:
+    """Put a session's variables into an agent's instructions: `{{name}}` becomes the value, unknown names stay."""
+    for name, value in variables.items():
+        instructions = instructions.replace("{{" + name + "}}", str(value))
+    return instructions

@@ -1,0 +1,76 @@
+from typing import ClassVar
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Now
+
+from threadhub.agents.models.tool import Tool
+from threadhub.lib import ids
+from threadhub.workspaces.models import Workspace
+
+
+class Agent(models.Model):
+    """A configured answerer. The `ai` dialect calls it an integration."""
+
+    PREFIX: ClassVar[str] = "agent"
+
+    class Provider(models.TextChoices):
+        ECHO = "echo"
+        OPENAI = "openai"
+        ANTHROPIC = "anthropic"
+        LOCAL = "local"
+
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="agents")
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    provider = models.CharField(max_length=16, choices=Provider.choices, default=Provider.ECHO)
+    model = models.CharField(max_length=200, blank=True)  # empty: the provider's default
+    instructions = models.TextField(blank=True)
+    temperature = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)]
+    )
+    max_output_tokens = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    # Tokens of thread history that the model is given at most; older messages stand in summaries.
+    context_budget = models.PositiveIntegerField(default=32_000, validators=[MinValueValidator(256)])
+    max_steps = models.PositiveSmallIntegerField(
+        default=8, validators=[MinValueValidator(1), MaxValueValidator(64)]
+    )
+    tools = models.ManyToManyField(Tool, through="AgentTool", related_name="agents", blank=True)
+    active = models.BooleanField(default=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(
+                "workspace", models.F("created_at").desc(), models.F("id").desc(), name="agent_newest"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def wire_id(self) -> str:
+        return ids.encode(self.PREFIX, self.id)
+
+
+class AgentTool(models.Model):
+    """A tool that an agent has."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    agent = models.ForeignKey(
+        Agent, on_delete=models.CASCADE, db_constraint=False, related_name="agent_tools"
+    )
+    tool = models.ForeignKey(Tool, on_delete=models.CASCADE, db_constraint=False, related_name="agent_tools")
+
+    class Meta:
+        ordering = ["agent", "tool"]
+        constraints = [models.UniqueConstraint(fields=["agent", "tool", "workspace"], name="agent_tool_once")]
+
+    def __str__(self) -> str:
+        return f"{self.agent}: {self.tool}"

@@ -1,0 +1,116 @@
+"""Answering with a run: as a stream of server-sent events, or as JSON once the run is over.
+
+The view itself stays synchronous: it parses, starts the run and returns. What must wait happens after it, in the
+event loop, with no thread and no database connection held.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import update_wrapper
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+
+from threadhub.api import errors
+from threadhub.lib.asynchronous import in_thread
+from threads.models import Run
+from threads.runs.events import StoredEvent
+from threads.runs.follow import follow, until_end
+
+EVENT_STREAM = "text/event-stream"
+PING = b": ping\n\n"
+PING_SECONDS = 15.0
+
+Encode = Callable[[StoredEvent], bytes]
+
+
+class AfterRun(HttpResponse):
+    """Stands for the JSON answer of a run that is still going on; `awaiting` replaces it by the real one."""
+
+    def __init__(self, run: Run, render: Callable[[Run], HttpResponseBase]) -> None:
+        super().__init__(status=500)
+        self.run = run
+        self.render_run = render
+
+    async def settle(self) -> HttpResponseBase:
+        """Wait for the run's end, then render it as it stands in the database."""
+        await until_end(run_id=self.run.id, workspace_id=self.run.workspace_id)
+        return await in_thread(self._render)()
+
+    def _render(self) -> HttpResponseBase:
+        run = Run.objects.select_related("thread", "agent").filter(pk=self.run.pk).first()
+        if run is None:
+            return self.render_run(self.run)
+        return self.render_run(run)
+
+
+def accepts_stream(request: HttpRequest) -> bool:
+    """Whether the Accept header names `text/event-stream`."""
+    return EVENT_STREAM in request.headers.get("Accept", "").lower()
+
+
+def last_event_id(request: HttpRequest) -> int:
+    """The number of the last event the reader has, from the `Last-Event-ID` header; 0 where there is none."""
+    text = request.headers.get("Last-Event-ID", "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def stream(run: Run, *, encode: Encode, closing: bytes = b"", after: int = 0) -> StreamingHttpResponse:
+    """The run's events from number `after` on, encoded one by one, then `closing`."""
+    response = StreamingHttpResponse(
+        _frames(run, encode, closing, after), content_type=f"{EVENT_STREAM}; charset=utf-8"
+    )
+    response["Cache-Control"] = "no-cache, no-transform"
+    response["X-Accel-Buffering"] = "no"  # proxies must not hold events back
+    return response
+
+
+async def _frames(run: Run, encode: Encode, closing: bytes, after: int) -> AsyncIterator[bytes]:
+    events = follow(run_id=run.id, workspace_id=run.workspace_id, after=after)
+    waiting: asyncio.Task[StoredEvent] | None = None
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(events))  # type: ignore[arg-type]
+            done, _ = await asyncio.wait({waiting}, timeout=PING_SECONDS)
+            if not done:
+                yield PING
+                continue
+            try:
+                event = waiting.result()
+            except StopAsyncIteration:
+                break
+            waiting = None
+            frame = encode(event)
+            if frame:
+                yield frame
+        if closing:
+            yield closing
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+
+
+def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Awaitable[HttpResponseBase]]:
+    """Make a view's URL callable asynchronous, so that its AfterRun can be waited for without holding a thread."""
+
+    def call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if isinstance(response, AfterRun | StreamingHttpResponse):
+            close_old_connections()  # back to the pool: what follows may take minutes
+        return response
+
+    async def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = await sync_to_async(call, thread_sensitive=True)(request, *args, **kwargs)
+        if not isinstance(response, AfterRun):
+            return response
+        try:
+            return await response.settle()
+        except Exception as error:  # noqa: BLE001  outside the view's own handler, so handed to the same one here
+            return errors.answer(request, error)
+
+    update_wrapper(wrapper, view)
+    return csrf_exempt(wrapper)

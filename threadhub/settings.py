@@ -1,0 +1,206 @@
+"""All settings, from the environment (and `.env`) only. README.md has the table."""
+
+import os
+from pathlib import Path
+
+import environ
+
+from threadhub import embedded
+from threadhub.agents.providers.settings import ProviderSettings
+from threadhub.lib import secrets
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+# The directory of everything this installation makes by itself: embedded database, attachments, first-start secrets.
+DATA_DIR = Path(env.str("THREADHUB_DATA_DIR", default="") or BASE_DIR / ".threadhub").absolute()
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.load_or_create(DATA_DIR / "secret_key")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
+    "django_structlog",
+    "procrastinate.contrib.django",
+    "threadhub",
+    "threadhub.workspaces",
+    "threadhub.agents",
+    "chat_sessions",
+    "threads",
+    "threadhub.api",
+    "threadhub.console",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "threadhub.api.middleware.ApiErrors",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+APPEND_SLASH = (
+    True  # the admin's own addresses end in a slash; API paths are exempt (threadhub/api/middleware.py)
+)
+
+ROOT_URLCONF = "threadhub.urls"
+ASGI_APPLICATION = "threadhub.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "threadhub" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Database: DATABASE_URL, or the embedded PostgreSQL under DATA_DIR, started by the first process that connects.
+if env.str("DATABASE_URL", default=""):
+    DATABASES = {"default": env.db_url("DATABASE_URL")}
+    DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "threadhub.embedded.backend",
+            "THREADHUB_DATA_DIR": DATA_DIR,
+            "THREADHUB_DURABLE": env.bool("THREADHUB_DURABLE", default=True),
+            **embedded.connection_settings(DATA_DIR),
+        }
+    }
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+# Connections that the threads of one web process or worker share; 0 (commands, tests) connects when needed.
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
+if DATABASE_POOL_SIZE:
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": DATABASE_POOL_SIZE,
+        "timeout": 10,
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "workspaces.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "admin:login"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = True  # no collectstatic step: files come straight from the installed packages
+STORAGES = {
+    "default": {
+        "BACKEND": env.str("ATTACHMENT_STORAGE", default="django.core.files.storage.FileSystemStorage"),
+        "OPTIONS": env.json(
+            "ATTACHMENT_STORAGE_OPTIONS", default={"location": str(DATA_DIR / "attachments")}
+        ),
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+ATTACHMENT_MAX_BYTES = env.int("ATTACHMENT_MAX_BYTES", default=10 * 2**20)
+ATTACHMENT_TYPES = env.list(
+    "ATTACHMENT_TYPES",
+    default=[
+        "image/png",
+        "image/jpeg",
+        "image/gif",
+        "image/webp",
+        "application/pdf",
+        "text/plain",
+        "text/markdown",
+    ],
+)
+REQUEST_MAX_BYTES = env.int("REQUEST_MAX_BYTES", default=16 * 2**20)
+DATA_UPLOAD_MAX_MEMORY_SIZE = REQUEST_MAX_BYTES
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["threadhub.api.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["threadhub.api.permissions.DeclaredPermission"],
+    "DEFAULT_PARSER_CLASSES": ["threadhub.api.parsers.AnyJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["threadhub.api.renderers.ORJSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "threadhub.api.renderers.AnyAccept",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "threadhub.api.errors.handle",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_TOKEN": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "threadhub",
+    "DESCRIPTION": "Threads, messages, agents and runs of the self-hosted hub for AI conversations.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/(api|threads|agents|chat_sessions|search)(/|$)"
+
+# Lifetimes, in seconds.
+ACCESS_TOKEN_SECONDS = env.int("ACCESS_TOKEN_SECONDS", default=300 * 60)
+REFRESH_TOKEN_SECONDS = env.int("REFRESH_TOKEN_SECONDS", default=30 * 24 * 3600)
+CHAT_TOKEN_SECONDS = env.int("CHAT_TOKEN_SECONDS", default=3600)
+CHAT_SESSION_SECONDS = env.int("CHAT_SESSION_SECONDS", default=30 * 24 * 3600)
+SIGNUP_ENABLED = env.bool("SIGNUP_ENABLED", default=False)
+
+# Model services: addresses and keys by the vendors' own variables. An agent names the provider it uses.
+PROVIDERS = ProviderSettings.from_environ(os.environ)
+PROVIDER_TIMEOUT_SECONDS = env.int("PROVIDER_TIMEOUT_SECONDS", default=120)
+
+# Runs: a worker renews its lease on a run; a run without a lease is ended.
+RUN_LEASE_SECONDS = env.int("RUN_LEASE_SECONDS", default=30)
+# A queued run that no worker took by then is expired.
+RUN_QUEUE_SECONDS = env.int("RUN_QUEUE_SECONDS", default=600)
+# Pieces of an answer that come faster than this are stored and sent together.
+RUN_FLUSH_SECONDS = env.float("RUN_FLUSH_SECONDS", default=0.03)
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=20)
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
+}
+os.environ.setdefault("PYDANTIC_AI_NO_TELEMETRY", "1")
+
+UNFOLD = {"SITE_TITLE": "threadhub", "SITE_HEADER": "threadhub", "SITE_URL": None}

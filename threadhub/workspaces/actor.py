@@ -1,0 +1,49 @@
+"""Who is acting. Every domain function that reads or writes for somebody takes an Actor."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+from uuid import UUID
+
+from threadhub.lib.errors import Forbidden
+from threadhub.workspaces.permissions import Permission
+
+
+class PermissionMissing(Forbidden):
+    """You may see this, but your role or key does not allow this action."""
+
+    code = "permission_missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A user, an API key, a chat session or the system itself, in one workspace, with what it may do there.
+
+    `user_id` is the person it acts as: threads it makes are theirs. A chat session acts for a visitor and reaches
+    threads by (agent_id, external_ref) instead.
+    """
+
+    kind: Literal["user", "key", "session", "system"]
+    workspace_id: UUID
+    permissions: frozenset[Permission]
+    user_id: UUID | None = None
+    key_id: UUID | None = None
+    session_id: UUID | None = None
+    agent_id: UUID | None = None
+    external_ref: str | None = None
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+    def require(self, permission: Permission) -> None:
+        """Raise PermissionMissing unless the actor holds `permission`."""
+        if permission not in self.permissions:
+            raise PermissionMissing(permission=permission)
+
+    def as_member(self) -> "Actor":
+        """The same actor without its view over everybody's threads."""
+        return replace(self, permissions=self.permissions - {Permission.THREAD_READ_ALL})
+
+
+def system(workspace_id: UUID) -> Actor:
+    """The hub acting by itself: workers, sweeps, commands."""
+    return Actor(kind="system", workspace_id=workspace_id, permissions=frozenset(Permission))

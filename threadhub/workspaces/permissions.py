@@ -1,0 +1,61 @@
+"""Permissions, one verb on one noun each, and the roles and key scopes that are lists of them."""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    THREAD_READ = "thread.read"
+    THREAD_READ_ALL = "thread.read_all"  # every thread of the workspace, not only one's own
+    THREAD_WRITE = "thread.write"
+    THREAD_DELETE = "thread.delete"
+    MESSAGE_APPEND = "message.append"  # any role, by a server; a visitor's words come in by invoking
+    MESSAGE_DELETE = "message.delete"
+    AGENT_READ = "agent.read"
+    AGENT_WRITE = "agent.write"
+    AGENT_INVOKE = "agent.invoke"
+    CHAT_SESSION_READ = "chat_session.read"
+    CHAT_SESSION_WRITE = "chat_session.write"
+    WORKSPACE_READ = "workspace.read"
+
+
+P = Permission
+READ = frozenset({P.THREAD_READ, P.AGENT_READ, P.WORKSPACE_READ})
+MEMBER = READ | {P.THREAD_WRITE, P.THREAD_DELETE, P.AGENT_INVOKE}
+ADMIN = frozenset(Permission)
+VISITOR = frozenset({P.THREAD_READ, P.THREAD_WRITE, P.THREAD_DELETE, P.AGENT_INVOKE, P.CHAT_SESSION_READ})
+
+
+class Role(StrEnum):
+    """A user's place in a workspace."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.OWNER: ADMIN,
+    Role.ADMIN: ADMIN,
+    Role.MEMBER: MEMBER,
+    Role.VIEWER: READ,
+}
+
+
+class Scope(StrEnum):
+    """What an API key may do: each scope adds to the others."""
+
+    READ = "read"
+    WRITE = "write"
+    INVOKE = "invoke"
+    ADMIN = "admin"
+
+
+SCOPE_PERMISSIONS: dict[Scope, frozenset[Permission]] = {
+    Scope.READ: READ | {P.THREAD_READ_ALL, P.CHAT_SESSION_READ},
+    Scope.WRITE: frozenset(
+        {P.THREAD_WRITE, P.THREAD_DELETE, P.MESSAGE_APPEND, P.MESSAGE_DELETE, P.CHAT_SESSION_WRITE}
+    ),
+    Scope.INVOKE: frozenset({P.AGENT_INVOKE}),
+    Scope.ADMIN: ADMIN,
+}

@@ -1,0 +1,147 @@
+"""Signing in: access tokens (signed, short-lived, not stored) and refresh tokens (stored as digests, used once)."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import jwt
+from django.conf import settings
+from django.contrib.auth import authenticate as check_password
+from django.db import transaction
+
+from threadhub.lib import ids, secrets
+from threadhub.lib.errors import Unauthenticated
+from threadhub.workspaces import memberships
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.models import Membership, RefreshToken, User
+
+ALGORITHM = "HS256"
+AUDIENCE = "threadhub:access"
+REFRESH_PREFIX = "thr_"
+
+
+class WrongPassword(Unauthenticated):
+    """Username or password is wrong."""
+
+    code = "wrong_password"
+
+
+class InvalidAccessToken(Unauthenticated):
+    """authorization token is not valid."""
+
+    code = "invalid_access_token"
+
+
+class InvalidRefreshToken(Unauthenticated):
+    """The refresh token is unknown, used or expired."""
+
+    code = "invalid_refresh_token"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a sign-in or a refresh yields."""
+
+    user: User
+    membership: Membership | None
+    access_token: str
+    refresh_token: str
+
+
+def with_password(*, username: str, password: str, workspace_id: UUID | None, now: datetime) -> SignedIn:
+    """Check the password and issue both tokens. Raises WrongPassword."""
+    user = check_password(username=username, password=password)
+    if not isinstance(user, User):
+        raise WrongPassword
+    return issue(user=user, workspace_id=workspace_id, now=now)
+
+
+def issue(
+    *, user: User, workspace_id: UUID | None, now: datetime, sign_in_id: UUID | None = None
+) -> SignedIn:
+    """Both tokens for a user who has proved to be themselves."""
+    membership = memberships.first_workspace(user=user, wanted=workspace_id)
+    sign_in_id = sign_in_id or ids.new()
+    refresh_token = secrets.new_token(REFRESH_PREFIX)
+    RefreshToken.objects.create(
+        user=user,
+        workspace_id=membership.workspace_id if membership else None,
+        sign_in_id=sign_in_id,
+        digest=secrets.digest(refresh_token),
+        expires_at=now + timedelta(seconds=settings.REFRESH_TOKEN_SECONDS),
+    )
+    claims = {
+        "sub": user.wire_id,
+        "aud": AUDIENCE,
+        "sid": str(sign_in_id),
+        "wid": str(membership.workspace_id) if membership else None,
+        "iat": now,
+        "exp": now + timedelta(seconds=settings.ACCESS_TOKEN_SECONDS),
+        "jti": str(ids.new()),
+    }
+    access_token = jwt.encode(claims, settings.SECRET_KEY, algorithm=ALGORITHM)
+    return SignedIn(user, membership, access_token, refresh_token)
+
+
+def refresh(*, refresh_token: str, now: datetime) -> SignedIn:
+    """New tokens for a refresh token, which is void from then on. Raises InvalidRefreshToken.
+
+    A token that comes back after its use was copied by somebody: then all tokens of that sign-in are void.
+    """
+    with transaction.atomic():
+        row = (
+            RefreshToken.objects.select_for_update(of=("self",))
+            .select_related("user")
+            .filter(digest=secrets.digest(refresh_token))
+            .first()
+        )
+        live = row is not None and row.revoked_at is None and row.expires_at > now and row.user.is_active
+        if row is not None and live and row.used_at is None:
+            RefreshToken.objects.filter(pk=row.pk).update(used_at=now)
+            return issue(user=row.user, workspace_id=row.workspace_id, now=now, sign_in_id=row.sign_in_id)
+        if row is not None:
+            revoke(sign_in_id=row.sign_in_id, now=now)
+    raise InvalidRefreshToken
+
+
+def revoke(*, sign_in_id: UUID, now: datetime) -> None:
+    """Void every refresh token of one sign-in, and with them its access tokens."""
+    RefreshToken.objects.filter(sign_in_id=sign_in_id, revoked_at__isnull=True).update(revoked_at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in user's actor and the sign-in it stems from."""
+
+    actor: Actor
+    user: User
+    sign_in_id: UUID
+
+
+def authenticate(*, access_token: str) -> Session:
+    """The user behind an access token. Raises InvalidAccessToken."""
+    try:
+        claims = jwt.decode(
+            access_token,
+            settings.SECRET_KEY,
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            options={"require": ["exp", "sub", "sid"]},
+        )
+        user_id = ids.decode(User.PREFIX, claims["sub"])
+        sign_in_id = UUID(claims["sid"])
+        workspace_id = UUID(claims["wid"]) if claims.get("wid") else None
+    except (jwt.PyJWTError, ids.InvalidId, ValueError, TypeError) as error:
+        raise InvalidAccessToken from error
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if user is None or RefreshToken.objects.filter(sign_in_id=sign_in_id, revoked_at__isnull=False).exists():
+        raise InvalidAccessToken
+    if workspace_id is None:
+        raise memberships.NoWorkspace
+    actor = Actor(
+        kind="user",
+        workspace_id=workspace_id,
+        permissions=memberships.permissions_of(user_id=user.id, workspace_id=workspace_id),
+        user_id=user.id,
+    )
+    return Session(actor, user, sign_in_id)

@@ -1,0 +1,92 @@
+"""The gates: threads, messages and runs are fetched for an actor, or not found."""
+
+from uuid import UUID
+
+from threadhub.lib.errors import Conflict, Invalid, NotFound
+from threadhub.workspaces.actor import Actor
+from threads.models import Message, Run, Thread
+from threads.querysets.threads import ThreadQuerySet
+
+
+class ThreadNotFound(NotFound):
+    """Thread not found."""
+
+    code = "thread_not_found"
+
+
+class MessageNotFound(NotFound):
+    """Message not found."""
+
+    code = "message_not_found"
+
+
+class RunNotFound(NotFound):
+    """Run not found."""
+
+    code = "run_not_found"
+
+
+class ThreadArchived(Conflict):
+    """This thread is archived and read-only."""
+
+    code = "thread_archived"
+
+
+class ThreadRunning(Conflict):
+    """Thread already has a running execution."""
+
+    code = "thread_running"
+
+
+class NothingAsked(Invalid):
+    """There is no message to answer."""
+
+    code = "nothing_asked"
+
+
+def visible(*, actor: Actor) -> ThreadQuerySet:
+    """Every thread the actor may see."""
+    return Thread.objects.visible_to(actor)
+
+
+def get(*, actor: Actor, thread_id: UUID, agent_id: UUID | None = None) -> Thread:
+    """One thread, of `agent_id` where the path names an agent. Raises ThreadNotFound for absent and foreign alike."""
+    threads = visible(actor=actor).filter(pk=thread_id)
+    if agent_id is not None:
+        threads = threads.with_agent(agent_id)
+    thread = threads.select_related("agent").first()
+    if thread is None:
+        raise ThreadNotFound
+    return thread
+
+
+def lock(*, thread: Thread) -> Thread:
+    """The thread's row, locked until the transaction ends, for a write. Raises ThreadNotFound, ThreadArchived."""
+    locked = (
+        Thread.objects.select_for_update(of=("self",))
+        .select_related("agent")
+        .filter(pk=thread.pk, workspace_id=thread.workspace_id)
+        .exclude(state=Thread.State.TRASHED)
+        .first()
+    )
+    if locked is None:
+        raise ThreadNotFound
+    if locked.state == Thread.State.ARCHIVED:
+        raise ThreadArchived
+    return locked
+
+
+def get_message(*, thread: Thread, message_id: UUID) -> Message:
+    """One message of a thread. Raises MessageNotFound."""
+    message = Message.objects.of_thread(thread).filter(pk=message_id).first()
+    if message is None:
+        raise MessageNotFound
+    return message
+
+
+def get_run(*, thread: Thread, run_id: UUID) -> Run:
+    """One run of a thread. Raises RunNotFound."""
+    run = Run.objects.of_thread(thread).filter(pk=run_id).first()
+    if run is None:
+        raise RunNotFound
+    return run

@@ -1,0 +1,100 @@
+"""What can be done to the messages of a thread: appended, removed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from threadhub.lib import ids
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.permissions import Permission
+from threads import access, attachments, sql
+from threads.attachments import Upload
+from threads.models import Message, Thread
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message that has no position yet. `tool_calls` as the model keeps them: `[{"id", "name", "arguments"}]`."""
+
+    role: str
+    content: str | None = None
+    kind: str = Message.Kind.TEXT
+    title: str | None = None
+    name: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+    tool_result: Any = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    uploads: Sequence[Upload] = ()
+    run_id: UUID | None = None
+    partial: bool = False
+    id: UUID = field(default_factory=ids.new)
+
+
+@transaction.atomic
+def append(*, actor: Actor, thread: Thread, drafts: Sequence[Draft]) -> list[Message]:
+    """Append messages of any role, as a server does that keeps its own conversation here.
+
+    Raises ThreadNotFound, ThreadArchived, PermissionMissing.
+    """
+    actor.require(Permission.MESSAGE_APPEND)
+    return store(thread=access.lock(thread=thread), drafts=drafts)
+
+
+def store(*, thread: Thread, drafts: Sequence[Draft]) -> list[Message]:
+    """Write drafts at the thread's next positions. For callers inside a transaction who did the asking for leave."""
+    if not drafts:
+        return []
+    taken = sql.take_positions(thread_id=thread.id, workspace_id=thread.workspace_id, count=len(drafts))
+    if taken is None:
+        raise access.ThreadNotFound
+    first = taken.last - len(drafts) + 1
+    messages = [
+        _message(thread, draft, position, taken.at) for position, draft in enumerate(drafts, start=first)
+    ]
+    Message.objects.bulk_create(messages)
+    for message, draft in zip(messages, drafts, strict=True):
+        attachments.store(message=message, uploads=draft.uploads)
+    return messages
+
+
+@transaction.atomic
+def delete(*, actor: Actor, thread: Thread, message: Message, now: datetime) -> None:
+    """Remove one message for good. The positions of the others stay; summaries that covered it are void."""
+    actor.require(Permission.MESSAGE_DELETE)
+    locked = access.lock(thread=thread)
+    attachments.remove_files_of(thread=thread, message=message)
+    removed = Message.objects.of_thread(thread).filter(pk=message.pk).order_by()._raw_delete(using="default")
+    if not removed:
+        raise access.MessageNotFound
+    locked.summaries.filter(from_position__lte=message.position, to_position__gte=message.position).delete()
+    Thread.objects.filter(pk=thread.pk, workspace_id=thread.workspace_id).update(
+        message_count=F("message_count") - 1, updated_at=now
+    )
+
+
+def _message(thread: Thread, draft: Draft, position: int, at: datetime) -> Message:
+    return Message(
+        id=draft.id,
+        workspace_id=thread.workspace_id,
+        thread_id=thread.id,
+        position=position,
+        role=draft.role,
+        kind=draft.kind,
+        content=draft.content,
+        title=draft.title,
+        name=draft.name,
+        tool_calls=draft.tool_calls,
+        tool_call_id=draft.tool_call_id,
+        tool_result=draft.tool_result,
+        extra=draft.extra,
+        run_id=draft.run_id,
+        partial=draft.partial,
+        created_at=at,
+        updated_at=at,
+    )

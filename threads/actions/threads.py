@@ -1,0 +1,104 @@
+"""What can be done to a thread: made, found or made, changed, deleted."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from threadhub.agents import access as agents
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.permissions import Permission
+from threads import access, attachments, sql
+from threads.models import Run, Thread
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """The thread of a reference, and whether this call made it."""
+
+    thread: Thread
+    created: bool
+
+
+def create(
+    *,
+    actor: Actor,
+    agent_id: UUID,
+    now: datetime,
+    title: str | None = None,
+    external_ref: str | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> Thread:
+    """A new, empty thread with an agent. Raises AgentNotFound, AgentDisabled, PermissionMissing.
+
+    A visitor's thread carries the session's reference whatever was asked, so that the visitor can find it again.
+    """
+    agent = agents.get_to_invoke(actor=actor, agent_id=agent_id)
+    actor.require(Permission.THREAD_WRITE)
+    visitor = actor.kind == "session"
+    return Thread.objects.create(
+        workspace_id=actor.workspace_id,
+        agent=agent,
+        user_id=actor.user_id,
+        chat_session_id=actor.session_id,
+        external_ref=actor.external_ref if visitor else external_ref,
+        origin=Thread.Origin.CHAT_SESSION if visitor else Thread.Origin.DIRECT,
+        title=title,
+        metadata=metadata or {},
+        created_at=now,
+        updated_at=now,
+    )
+
+
+@transaction.atomic
+def upsert_by_ref(
+    *, actor: Actor, agent_id: UUID, external_ref: str, now: datetime, **fields: Any
+) -> Upserted:
+    """The newest visible thread of (agent, external_ref), made if there is none. Two calls at once make one thread:
+    an advisory lock on the reference lets the second wait for the first."""
+    agents.get_to_invoke(actor=actor, agent_id=agent_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"by-ref:{agent_id}:{external_ref}"]
+        )
+    found = (
+        access.visible(actor=actor)
+        .with_agent(agent_id)
+        .with_external_ref(external_ref)
+        .order_by("-created_at", "-id")
+        .first()
+    )
+    if found is not None:
+        return Upserted(found, created=False)
+    thread = create(actor=actor, agent_id=agent_id, external_ref=external_ref, now=now, **fields)
+    return Upserted(thread, created=True)
+
+
+@transaction.atomic
+def change(*, actor: Actor, thread: Thread, now: datetime, **fields: Any) -> Thread:
+    """Set `title` and/or `metadata` (replaced as a whole). Does not count as activity."""
+    actor.require(Permission.THREAD_WRITE)
+    unknown = set(fields) - {"title", "metadata"}
+    if unknown:
+        raise TypeError(f"no such field of a thread: {', '.join(sorted(unknown))}")
+    locked = access.lock(thread=thread)
+    for name, value in fields.items():
+        setattr(locked, name, value)
+    locked.updated_at = now
+    locked.save(update_fields=[*fields, "updated_at"])
+    return locked
+
+
+@transaction.atomic
+def delete(*, actor: Actor, thread: Thread) -> None:
+    """Remove a thread with its messages, runs, summaries and attachments, for good. A live run of it finds nothing to
+    write to and ends. The rows below go by the database's own cascade (migration 0001)."""
+    actor.require(Permission.THREAD_DELETE)
+    if not Thread.objects.select_for_update().filter(pk=thread.pk, workspace_id=thread.workspace_id).exists():
+        raise access.ThreadNotFound
+    for run_id in Run.objects.of_thread(thread).live().values_list("pk", flat=True):
+        sql.notify("run_events", str(run_id))  # its readers must hear that there is nothing more to come
+    attachments.remove_files_of(thread=thread)
+    Thread.objects.filter(pk=thread.pk, workspace_id=thread.workspace_id)._raw_delete(using="default")

@@ -1,0 +1,122 @@
+"""Files of messages: checked, kept through Django's storage API, gone with their message."""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+
+from threadhub.lib.errors import Invalid, TooLarge
+from threads.models import Attachment, Message, Thread
+
+MAX_PER_MESSAGE = 10
+DATA_URL = re.compile(
+    r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?P<parameters>(?:;[\w.+-]+=[^;,]*)*)(?P<base64>;base64)?,", re.ASCII
+)
+SIGNATURES: dict[str, tuple[bytes, ...]] = {
+    "image/png": (b"\x89PNG\r\n\x1a\n",),
+    "image/jpeg": (b"\xff\xd8\xff",),
+    "image/gif": (b"GIF87a", b"GIF89a"),
+    "image/webp": (b"RIFF",),
+    "application/pdf": (b"%PDF-",),
+}
+
+
+class AttachmentTooLarge(TooLarge):
+    """The document is larger than allowed."""
+
+    code = "attachment_too_large"
+
+
+class AttachmentRefused(Invalid):
+    """The document cannot be accepted."""
+
+    code = "attachment_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that came with a message and passed the checks."""
+
+    filename: str
+    content_type: str
+    data: bytes
+
+    @property
+    def is_image(self) -> bool:
+        return self.content_type.startswith("image/")
+
+
+def from_data_url(*, url: str, filename: str | None) -> Upload:
+    """The file in a `data:` URL. Other URLs are refused: threadhub does not fetch what a client points at.
+
+    Raises AttachmentRefused (no data URL, a type that is not allowed, content of another type than it says) and
+    AttachmentTooLarge.
+    """
+    match = DATA_URL.match(url)
+    if match is None:
+        raise AttachmentRefused("A document's url must be a data: URL that holds the file itself.")
+    content_type = (match["type"] or "text/plain").lower()
+    if content_type not in settings.ATTACHMENT_TYPES:
+        raise AttachmentRefused(f"Documents of type {content_type} are not accepted.")
+    data = _decode(url[match.end() :], is_base64=bool(match["base64"]))
+    if len(data) > settings.ATTACHMENT_MAX_BYTES:
+        raise AttachmentTooLarge(f"A document may have at most {settings.ATTACHMENT_MAX_BYTES} bytes.")
+    signatures = SIGNATURES.get(content_type)
+    if signatures and not data.startswith(signatures):
+        raise AttachmentRefused(f"The document is not what it says it is: {content_type}.")
+    return Upload(_safe_name(filename, content_type), content_type, data)
+
+
+def store(*, message: Message, uploads: Sequence[Upload]) -> list[Attachment]:
+    """Keep the files of a message. Should the transaction fail after all, the files are removed again."""
+    kept: list[Attachment] = []
+    for upload in uploads:
+        attachment = Attachment(
+            workspace_id=message.workspace_id,
+            thread_id=message.thread_id,
+            message_id=message.id,
+            filename=upload.filename,
+            content_type=upload.content_type,
+            size=len(upload.data),
+            sha256=hashlib.sha256(upload.data).digest(),
+            created_at=message.created_at,
+        )
+        path = f"{message.workspace_id}/{message.thread_id}/{attachment.id}"
+        attachment.file.name = default_storage.save(path, ContentFile(upload.data))
+        kept.append(attachment)
+    Attachment.objects.bulk_create(kept)
+    return kept
+
+
+def remove_files_of(*, thread: Thread, message: Message | None = None) -> None:
+    """Remove the stored files of a thread, or of one message, once the deletion of their rows is committed."""
+    rows = Attachment.objects.filter(thread_id=thread.id, workspace_id=thread.workspace_id)
+    if message is not None:
+        rows = rows.filter(message_id=message.id)
+    for name in rows.values_list("file", flat=True):
+        transaction.on_commit(lambda name=name: default_storage.delete(name))  # type: ignore[misc]
+
+
+def _decode(payload: str, *, is_base64: bool) -> bytes:
+    if not is_base64:
+        return unquote_to_bytes(payload)
+    try:
+        return base64.b64decode(unquote_to_bytes(payload), validate=True)
+    except binascii.Error as error:
+        raise AttachmentRefused("The document's base64 is broken.") from error
+
+
+def _safe_name(filename: str | None, content_type: str) -> str:
+    """The client's name without folders and control characters; one made from the type where there is none."""
+    name = re.sub(r"[\x00-\x1f\x7f]", "", (filename or "").replace("\\", "/").rsplit("/", 1)[-1]).strip()[
+        :200
+    ]
+    return name if name.strip(".") else f"document.{content_type.rsplit('/', 1)[-1]}"

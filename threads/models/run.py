@@ -1,0 +1,97 @@
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from threadhub.agents.models import Agent
+from threadhub.lib import ids
+from threads.models.thread import Thread
+from threads.querysets.runs import RunQuerySet
+
+
+class Run(models.Model):
+    """One asking of an agent on a thread: `queued → running → succeeded | failed | cancelled | expired`.
+
+    At most one run of a thread is live (queued or running); the database holds that.
+    """
+
+    PREFIX: ClassVar[str] = "run"
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        REQUIRES_ACTION = "requires_action"  # ended for now: the client must bring its tools' results
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        EXPIRED = "expired"
+
+    LIVE: ClassVar[tuple[str, ...]] = (Status.QUEUED, Status.RUNNING)
+
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    workspace = models.ForeignKey(
+        "workspaces.Workspace",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    thread = models.ForeignKey(
+        Thread, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="runs"
+    )
+    agent = models.ForeignKey(
+        Agent, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="runs"
+    )
+    user_id = models.UUIDField(null=True, editable=False)  # who asked, where it was a user
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
+    provider = models.CharField(max_length=16, blank=True)
+    model = models.CharField(max_length=200, blank=True)
+    # What the request asked beyond the thread: {"temperature", "max_output_tokens", "client_tools", "context", …}
+    options = models.JSONField(default=dict, blank=True)
+    enabled_tools = models.JSONField(null=True, blank=True)  # names or ids; null: all of the agent's
+    ignored_tools = models.JSONField(default=list, blank=True)
+    answer_id = models.UUIDField(
+        default=ids.new, editable=False
+    )  # the id that the final message has, or will have
+    error_code = models.CharField(max_length=64, blank=True)
+    error_message = models.TextField(blank=True)
+    finish_reason = models.CharField(max_length=16, blank=True)
+    input_tokens = models.IntegerField(null=True)
+    output_tokens = models.IntegerField(null=True)
+    cached_tokens = models.IntegerField(null=True)
+    last_seq = models.IntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    started_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, editable=False)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(
+                "thread", models.F("created_at").desc(), models.F("id").desc(), name="run_by_thread"
+            ),
+            models.Index(
+                "lease_expires_at", condition=models.Q(status__in=("queued", "running")), name="run_lease"
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["thread", "workspace"],
+                condition=models.Q(status__in=("queued", "running")),
+                name="run_one_live_per_thread",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.wire_id} ({self.status})"
+
+    @property
+    def wire_id(self) -> str:
+        return ids.encode(self.PREFIX, self.id)
+
+    @property
+    def live(self) -> bool:
+        return self.status in self.LIVE

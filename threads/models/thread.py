@@ -1,0 +1,114 @@
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from chat_sessions.models import ChatSession
+from threadhub.agents.models import Agent
+from threadhub.lib import ids
+from threadhub.workspaces.models import Workspace
+from threads.querysets.threads import ThreadQuerySet
+
+
+class Thread(models.Model):
+    """Ordered messages with one agent.
+
+    The keys of this table and of those below it hold the workspace too (migration 0001): a row can only ever point
+    at rows of its own workspace.
+    """
+
+    PREFIX: ClassVar[str] = "thread"
+
+    class State(models.TextChoices):
+        ACTIVE = "active"
+        ARCHIVED = "archived"
+        TRASHED = "trashed"
+        TEMPORARY = "temporary"  # behind one asking without a thread; never listed, removed after the answer
+
+    class Origin(models.TextChoices):
+        DIRECT = "direct"
+        CHAT_SESSION = "chat_session"
+
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="threads", db_index=False)
+    agent = models.ForeignKey(
+        Agent, on_delete=models.PROTECT, related_name="threads", db_constraint=False, db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="threads",
+    )
+    chat_session = models.ForeignKey(
+        ChatSession,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        related_name="threads",
+    )
+    external_ref = models.TextField(null=True, blank=True)
+    title = models.TextField(null=True, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
+    origin = models.CharField(max_length=16, choices=Origin.choices, default=Origin.DIRECT)
+    message_count = models.IntegerField(default=0, editable=False)
+    last_position = models.IntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+    # When the last message came, by the database's clock; empty for a thread without messages.
+    last_activity_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ThreadQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        # No index on updated_at, last_activity_at or the counters: an append must stay a HOT update.
+        indexes = [
+            models.Index(
+                "workspace", models.F("created_at").desc(), models.F("id").desc(), name="thread_newest"
+            ),
+            models.Index(
+                "workspace",
+                "agent",
+                models.F("created_at").desc(),
+                models.F("id").desc(),
+                name="thread_by_agent",
+            ),
+            models.Index(
+                "workspace",
+                "user",
+                models.F("created_at").desc(),
+                models.F("id").desc(),
+                name="thread_by_user",
+            ),
+            models.Index("created_at", condition=models.Q(state="temporary"), name="thread_temporary"),
+            models.Index(
+                "workspace",
+                "external_ref",
+                models.F("created_at").desc(),
+                models.F("id").desc(),
+                name="thread_by_external_ref",
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=["active", "archived", "trashed", "temporary"]),
+                name="thread_state_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(last_position__gte=models.F("message_count")),
+                name="thread_positions_cover_messages",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.wire_id
+
+    @property
+    def wire_id(self) -> str:
+        return ids.encode(self.PREFIX, self.id)

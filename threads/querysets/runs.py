@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import models
+
+if TYPE_CHECKING:
+    from threads.models import Thread
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def of_thread(self, thread: Thread) -> RunQuerySet:
+        """The runs of one thread, newest first."""
+        return self.filter(thread_id=thread.id, workspace_id=thread.workspace_id).order_by(
+            "-created_at", "-id"
+        )
+
+    def live(self) -> RunQuerySet:
+        """Queued or running."""
+        return self.filter(status__in=("queued", "running"))
+
+    def lost(self, now: datetime) -> RunQuerySet:
+        """Live, but nobody renewed the lease: the worker is gone."""
+        return self.live().filter(lease_expires_at__lt=now)

@@ -1,0 +1,61 @@
+"""What can be asked of threads. Filters chain; a dialect's FilterSet only maps its own names to them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db import models
+
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.permissions import Permission
+
+if TYPE_CHECKING:
+    from threads.models import Thread  # noqa: F401
+
+
+class ThreadQuerySet(models.QuerySet["Thread"]):
+    def visible_to(self, actor: Actor) -> ThreadQuerySet:
+        """The threads the actor may see: a visitor's by (agent, external_ref), one's own, or the workspace's."""
+        threads = self.filter(workspace_id=actor.workspace_id, state__in=("active", "archived"))
+        if actor.kind == "session":
+            return threads.filter(agent_id=actor.agent_id, external_ref=actor.external_ref)
+        if actor.may(Permission.THREAD_READ_ALL):
+            return threads
+        if actor.may(Permission.THREAD_READ):
+            return threads.filter(user_id=actor.user_id)
+        return threads.none()
+
+    def with_agent(self, agent_id: UUID) -> ThreadQuerySet:
+        return self.filter(agent_id=agent_id)
+
+    def of_user(self, user_id: UUID) -> ThreadQuerySet:
+        return self.filter(user_id=user_id)
+
+    def with_external_ref(self, external_ref: str) -> ThreadQuerySet:
+        """Exactly this reference, byte for byte."""
+        return self.filter(external_ref=external_ref)
+
+    def in_state(self, state: str) -> ThreadQuerySet:
+        return self.filter(state=state)
+
+    def created_from(self, moment: datetime) -> ThreadQuerySet:
+        """Created at `moment` or later."""
+        return self.filter(created_at__gte=moment)
+
+    def created_before(self, moment: datetime) -> ThreadQuerySet:
+        """Created before `moment`; a thread of that very instant is out."""
+        return self.filter(created_at__lt=moment)
+
+    def created_until(self, moment: datetime) -> ThreadQuerySet:
+        """Created at `moment` or earlier."""
+        return self.filter(created_at__lte=moment)
+
+    def with_metadata(self, pairs: dict[str, Any]) -> ThreadQuerySet:
+        """Whose metadata holds all of `pairs` (JSON containment, served by an index)."""
+        return self.filter(metadata__contains=pairs)
+
+    def titled_like(self, text: str) -> ThreadQuerySet:
+        """Whose title holds `text`, in any letter case."""
+        return self.filter(title__icontains=text)

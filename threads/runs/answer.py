@@ -1,0 +1,151 @@
+"""The database's side of an answer: a run is taken, its steps are stored, it is concluded. Each is one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from threadhub.agents.events import ToolCall, Usage
+from threadhub.lib import ids
+from threads import sql
+from threads.actions.messages import Draft, store
+from threads.models import Message, Run, Thread
+from threads.runs import events
+from threads.runs.end import stored, write_last_events
+from threads.runs.recorder import RunOver
+from threads.runs.tools import ToolResult
+
+Pending = list[tuple[str, dict[str, Any]]]
+
+
+@dataclass(slots=True)
+class Spent:
+    """Tokens of a run so far, by the provider's own numbers, over all its steps."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+    def add(self, usage: Usage) -> None:
+        self.input_tokens += usage.input_tokens
+        self.output_tokens += usage.output_tokens
+        self.cached_tokens += usage.cached_tokens or 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cached_tokens": self.cached_tokens,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended by its own doing."""
+
+    status: Run.Status
+    finish_reason: str = ""
+    error: tuple[str, str] | None = None
+    drafts: Sequence[Draft] = field(default_factory=tuple)
+
+
+def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
+    """Take a queued run: compare-and-set, so that of two workers one gets it. None: it is not to be had any more."""
+    taken = Run.objects.filter(pk=run_id, workspace_id=workspace_id, status=Run.Status.QUEUED).update(
+        status=Run.Status.RUNNING,
+        started_at=now,
+        lease_expires_at=now + timedelta(seconds=settings.RUN_LEASE_SECONDS),
+    )
+    if not taken:
+        return None
+    return Run.objects.select_related("agent", "thread").get(pk=run_id, workspace_id=workspace_id)
+
+
+@transaction.atomic
+def store_calls(*, run: Run, pending: Pending, text: str, calls: Sequence[ToolCall]) -> None:
+    """Keep a step's message with its tool calls, before any of them is made. Raises RunOver."""
+    locked = _lock(run)
+    (message,) = store(thread=locked.thread, drafts=[calling_draft(run, text, calls)])
+    write_last_events(locked, [*pending, (events.MESSAGE_STORED, stored(message))])
+    _touch(locked)
+
+
+@transaction.atomic
+def store_results(*, run: Run, pending: Pending, results: Sequence[ToolResult]) -> None:
+    """Keep what a step's tools gave. Raises RunOver."""
+    locked = _lock(run)
+    drafts = [
+        Draft(
+            role=Message.Role.TOOL,
+            name=result.call.name,
+            tool_call_id=result.call.id,
+            tool_result=result.content,
+            run_id=run.id,
+        )
+        for result in results
+    ]
+    messages = store(thread=locked.thread, drafts=drafts)
+    write_last_events(locked, [*pending, *((events.MESSAGE_STORED, stored(message)) for message in messages)])
+    _touch(locked)
+
+
+@transaction.atomic
+def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now: datetime) -> None:
+    """The final message, the usage and the status, together. Raises RunOver when somebody else ended the run."""
+    locked = _lock(run)
+    messages = store(thread=locked.thread, drafts=outcome.drafts)
+    closing = [*pending, *((events.MESSAGE_STORED, stored(message)) for message in messages)]
+    closing.append((events.USAGE, spent.as_dict()))
+    if outcome.error is not None:
+        closing.append((events.ERROR, {"code": outcome.error[0], "message": outcome.error[1]}))
+    closing.append(
+        (events.MESSAGE_STOP, {"status": outcome.status.value, "finish_reason": outcome.finish_reason})
+    )
+    write_last_events(locked, closing)
+    locked.status = outcome.status
+    locked.finish_reason = outcome.finish_reason
+    locked.error_code, locked.error_message = outcome.error or ("", "")
+    locked.finished_at = now
+    for name, value in spent.as_dict().items():
+        setattr(locked, name, value)
+    locked.save()
+    sql.notify("run_events", str(run.id))
+
+
+def calling_draft(run: Run, text: str, calls: Sequence[ToolCall], id: UUID | None = None) -> Draft:
+    """The assistant's message that asks for tools."""
+    return Draft(
+        id=id or ids.new(),
+        role=Message.Role.ASSISTANT,
+        content=text,
+        tool_calls=[{"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls],
+        run_id=run.id,
+    )
+
+
+def _lock(run: Run) -> Run:
+    """Thread first, then run: the order in which everybody locks them."""
+    if (
+        not Thread.objects.select_for_update()
+        .filter(pk=run.thread_id, workspace_id=run.workspace_id)
+        .exists()
+    ):
+        raise RunOver
+    locked = (
+        Run.objects.select_for_update(of=("self",))
+        .select_related("thread")
+        .filter(pk=run.id, status=Run.Status.RUNNING)
+        .first()
+    )
+    if locked is None:
+        raise RunOver
+    return locked
+
+
+def _touch(locked: Run) -> None:
+    locked.save(update_fields=["last_seq"])
+    sql.notify("run_events", str(locked.id))

@@ -1,0 +1,79 @@
+"""The exact input of the model for a run: the agent's instructions and the newest of the thread that fits."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+
+from chat_sessions.models import ChatSession
+from threadhub.agents import context
+from threadhub.agents.events import ToolCall
+from threadhub.agents.providers.request import ContextMessage, DocumentInput, ImageInput, ModelRequest
+from threadhub.lib import json
+from threads.models import Attachment, Message, Run
+from threads.runs.tools import ToolSet
+
+PAGE = 200  # messages read at a time, newest first, until the budget is spent
+
+
+def build(*, run: Run, tools: ToolSet) -> ModelRequest:
+    """What the provider of this run is asked next, from what the thread holds now."""
+    options = run.options
+    agent = run.agent
+    messages = context.newest_that_fit(_newest_first(run), budget=agent.context_budget)
+    return ModelRequest(
+        model=run.model,
+        instructions=context.fill_in(agent.instructions, _variables(run)) or None,
+        messages=tuple(messages),
+        tools=tools.specs(),
+        temperature=options.get("temperature", agent.temperature),
+        top_p=options.get("top_p"),
+        max_output_tokens=options.get("max_output_tokens", agent.max_output_tokens),
+        stop=tuple(options.get("stop", ())),
+        timeout_seconds=settings.PROVIDER_TIMEOUT_SECONDS,
+    )
+
+
+def _newest_first(run: Run) -> Iterator[ContextMessage]:
+    position = None
+    while True:
+        rows = Message.objects.of_thread(run.thread).order_by("-position").prefetch_related("attachments")
+        page = list(rows.before(position)[:PAGE] if position else rows[:PAGE])
+        for message in page:
+            yield as_context(message)
+        if len(page) < PAGE:
+            return
+        position = page[-1].position
+
+
+def as_context(message: Message) -> ContextMessage:
+    """A stored message as the model is given it."""
+    calls = tuple(
+        ToolCall(id=call["id"], name=call["name"], arguments=call["arguments"])
+        for call in message.tool_calls or []
+    )
+    if message.role == Message.Role.TOOL:
+        result = message.content if message.tool_result is None else json.dumps(message.tool_result).decode()
+        return ContextMessage("tool", result or "", tool_call_id=message.tool_call_id, tool_name=message.name)
+    role: Any = message.role
+    inputs = tuple(_input(attachment) for attachment in message.attachments.all())
+    return ContextMessage(role, message.content or "", tool_calls=calls, inputs=inputs)
+
+
+def _input(attachment: Attachment) -> ImageInput | DocumentInput:
+    with attachment.file.open("rb") as file:
+        data = file.read()
+    if attachment.content_type.startswith("image/"):
+        return ImageInput(data, attachment.content_type)
+    return DocumentInput(data, attachment.content_type, attachment.filename)
+
+
+def _variables(run: Run) -> dict[str, Any]:
+    if run.thread.chat_session_id is None:
+        return {}
+    variables = (
+        ChatSession.objects.filter(pk=run.thread.chat_session_id, workspace_id=run.workspace_id)
+        .values_list("system_prompt_variables", flat=True)
+        .first()
+    )
+    return variables or {}

@@ -1,0 +1,129 @@
+"""How a run ends other than by its own answer: cancelled, lost with its worker, never taken.
+
+Whoever ends a run takes its row's lock, as the worker's every batch of events does. So there is one end, nothing is
+stored after it, and what was said until then is kept as a partial answer.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from threadhub.lib.errors import Conflict
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.permissions import Permission
+from threads import sql
+from threads.actions.messages import Draft, store
+from threads.models import Message, Run, RunEvent, Thread
+from threads.runs import events
+
+WORKER_LOST = ("worker_lost", "The worker stopped before the answer was complete.")
+SWEEP = 500  # lost runs ended per sweep; the next sweep comes in seconds
+NOT_TAKEN = ("not_taken", "No worker took this run in time.")
+
+
+class RunEnded(Conflict):
+    """This run has already ended."""
+
+    code = "run_ended"
+
+
+@transaction.atomic
+def cancel(*, actor: Actor, run: Run, now: datetime) -> Run:
+    """End a live run; what was answered so far stays, marked as partial. Raises RunEnded, PermissionMissing."""
+    actor.require(Permission.AGENT_INVOKE)
+    Thread.objects.select_for_update().get(pk=run.thread_id)  # lock order everywhere: thread, then run
+    locked = Run.objects.select_for_update().get(pk=run.pk)
+    if not locked.live:
+        raise RunEnded
+    _end(locked, Run.Status.CANCELLED, now=now)
+    return locked
+
+
+@transaction.atomic
+def end_if_lost(*, run: Run, now: datetime) -> bool:
+    """End a live run whose lease ran out. True when the run is over, whoever ended it."""
+    if not Thread.objects.select_for_update().filter(pk=run.thread_id).exists():
+        return True
+    locked = Run.objects.select_for_update().filter(pk=run.pk).first()
+    if locked is None or not locked.live:
+        return True
+    if locked.lease_expires_at is None or locked.lease_expires_at >= now:
+        return False
+    if locked.status == Run.Status.QUEUED:
+        _end(locked, Run.Status.EXPIRED, now=now, error=NOT_TAKEN)
+    else:
+        _end(locked, Run.Status.FAILED, now=now, error=WORKER_LOST)
+    return True
+
+
+def said_so_far(run_id: UUID, workspace_id: UUID) -> str:
+    """The text of the run's last, unfinished message, from its events: all since the last one that was stored."""
+    text: list[str] = []
+    rows = RunEvent.objects.filter(run_id=run_id, workspace_id=workspace_id).order_by("seq")
+    for type, data in rows.values_list("type", "data"):
+        if type == events.MESSAGE_STORED:
+            text.clear()
+        elif type == events.TEXT_DELTA:
+            text.append(data["text"])
+    return "".join(text)
+
+
+def _end(run: Run, status: Run.Status, *, now: datetime, error: tuple[str, str] | None = None) -> None:
+    """End a locked, live run: keep its partial answer, write its last events, tell the readers."""
+    closing: list[tuple[str, dict[str, Any]]] = []
+    open_block = _open_block(run)
+    if open_block is not None:
+        closing.append((events.BLOCK_STOP, {"index": open_block}))
+    text = said_so_far(run.id, run.workspace_id)
+    if text:
+        draft = Draft(
+            role=Message.Role.ASSISTANT, content=text, run_id=run.id, partial=True, id=run.answer_id
+        )
+        (message,) = store(thread=run.thread, drafts=[draft])
+        closing.append((events.MESSAGE_STORED, stored(message)))
+    if error is not None:
+        closing.append((events.ERROR, {"code": error[0], "message": error[1]}))
+    closing.append((events.MESSAGE_STOP, {"status": status.value, "finish_reason": ""}))
+    write_last_events(run, closing)
+    run.status = status
+    run.finished_at = now
+    run.error_code, run.error_message = error or ("", "")
+    run.save(update_fields=["status", "finished_at", "error_code", "error_message", "last_seq"])
+    sql.notify("run_events", str(run.id))
+
+
+def write_last_events(run: Run, closing: list[tuple[str, dict[str, Any]]]) -> None:
+    """Number and store the closing events of a run whose row is locked; `run.last_seq` moves along, unsaved."""
+    if run.last_seq == 0 and closing[0][0] != events.MESSAGE_START:
+        closing = [(events.MESSAGE_START, {"message_id": str(run.answer_id), "model": run.model}), *closing]
+    RunEvent.objects.bulk_create(
+        RunEvent(run_id=run.id, workspace_id=run.workspace_id, seq=seq, type=type, data=data)
+        for seq, (type, data) in enumerate(closing, start=run.last_seq + 1)
+    )
+    run.last_seq += len(closing)
+
+
+def stored(message: Message) -> dict[str, Any]:
+    """The data of a `message_stored` event."""
+    return {"message_id": str(message.id), "position": message.position, "role": message.role}
+
+
+def _open_block(run: Run) -> int | None:
+    last = (
+        RunEvent.objects.filter(
+            run_id=run.id, workspace_id=run.workspace_id, type__in=(events.BLOCK_START, events.BLOCK_STOP)
+        )
+        .order_by("-seq")
+        .first()
+    )
+    return last.data["index"] if last is not None and last.type == events.BLOCK_START else None
+
+
+def end_all_lost(*, now: datetime) -> int:
+    """End every live run whose lease ran out, each in its own transaction; returns how many were looked at."""
+    lost = list(Run.objects.lost(now).order_by("lease_expires_at", "id")[:SWEEP])
+    for run in lost:
+        end_if_lost(run=run, now=now)
+    return len(lost)

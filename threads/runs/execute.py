@@ -1,0 +1,205 @@
+"""A worker's work: ask the model, call tools, ask again, until there is an answer."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+
+from threadhub.agents import providers
+from threadhub.agents.events import Finished, TextDelta, ToolCall, Usage
+from threadhub.agents.provider_errors import ProviderError
+from threadhub.agents.providers import ModelRequest, Provider
+from threadhub.lib.asynchronous import in_thread
+from threads.actions.messages import Draft
+from threads.models import Message, Run
+from threads.runs import answer, context, events, tools
+from threads.runs.answer import Outcome, Pending, Spent
+from threads.runs.recorder import Recorder, RunOver
+from threads.runs.tools import ToolSet
+
+INTERNAL_ERROR = ("internal_error", "The answer failed for a reason of our own. It has been noted.")
+WORKER_STOPPED = ("worker_stopped", "The worker was stopped before the answer was complete.")
+STEP_LIMIT = ("step_limit", "The agent asked for tools more often than it may.")
+
+
+@dataclass(slots=True)
+class Step:
+    """What one call of the model gave."""
+
+    text: list[str] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+    finish_reason: str = ""
+
+    @property
+    def content(self) -> str:
+        return "".join(self.text)
+
+
+async def execute(*, run_id: UUID, workspace_id: UUID) -> None:
+    """Execute a queued run to its end. Does nothing for one that is taken, cancelled or gone."""
+    run = await in_thread(answer.claim)(run_id=run_id, workspace_id=workspace_id, now=timezone.now())
+    if run is None:
+        return
+    work = Work(run, Recorder(run_id=run.id, workspace_id=run.workspace_id))
+    flushing = asyncio.create_task(work.recorder.keep_flushing())
+    answering = asyncio.create_task(work.answer())
+    try:
+        await asyncio.wait({flushing, answering}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # Either the answer is there, or the run was ended by others, or this worker is being stopped.
+        stopped = not flushing.done() and not answering.done()
+        answering.cancel()
+        (outcome,) = await asyncio.gather(answering, return_exceptions=True)
+        work.recorder.close()
+        (flushed,) = await asyncio.gather(flushing, return_exceptions=True)
+        if stopped:
+            outcome = Outcome(Run.Status.FAILED, error=WORKER_STOPPED)
+        await work.conclude(outcome)
+        if isinstance(flushed, Exception) and not isinstance(flushed, RunOver):
+            raise flushed
+
+
+class Work:
+    """One run in one worker: its tools, its provider, and what it has said so far."""
+
+    def __init__(self, run: Run, recorder: Recorder) -> None:
+        self.run = run
+        self.recorder = recorder
+        self.spent = Spent()
+        self.step = Step()
+        self.block = -1
+        self.open = False
+
+    async def answer(self) -> Outcome:
+        """Ask, call tools, ask again. Raises RunOver; provider errors become an outcome."""
+        self.recorder.put(events.MESSAGE_START, message_id=str(self.run.answer_id), model=self.run.model)
+        try:
+            provider = providers.get(self.run.provider, settings=settings.PROVIDERS)
+            toolset = await in_thread(tools.effective)(self.run)
+            for _ in range(self.run.agent.max_steps):
+                request = await in_thread(context.build)(run=self.run, tools=toolset)
+                self.step = Step()
+                await self._ask(provider, request, toolset)
+                if not self.step.calls:
+                    return self._answered()
+                if any(toolset.is_clients(call) for call in self.step.calls):
+                    return self._handed_over()
+                await self._call_tools(toolset)
+        except ProviderError as error:
+            return self._failed(error.code, error.message)
+        return Outcome(Run.Status.FAILED, error=STEP_LIMIT)
+
+    async def conclude(self, outcome: Outcome | BaseException) -> None:
+        """Store how it ended. Somebody else may have been first: then there is nothing left to say."""
+        self._close_block()
+        failure = outcome if isinstance(outcome, BaseException) else None
+        if isinstance(outcome, BaseException):
+            outcome = self._failed(*INTERNAL_ERROR)
+        elif outcome.error == WORKER_STOPPED:
+            outcome = self._failed(*WORKER_STOPPED)
+        try:
+            await in_thread(answer.conclude)(
+                run=self.run,
+                pending=self.recorder.take_pending(),
+                outcome=outcome,
+                spent=self.spent,
+                now=timezone.now(),
+            )
+        except RunOver:
+            return
+        if isinstance(failure, Exception) and not isinstance(failure, RunOver):
+            raise failure
+
+    async def _ask(self, provider: Provider, request: ModelRequest, toolset: ToolSet) -> None:
+        async with aclosing(provider.stream(request)) as stream:
+            async for event in stream:
+                match event:
+                    case TextDelta(text):
+                        self._text(text)
+                    case ToolCall():
+                        self._call(event, toolset)
+                    case Usage():
+                        self.spent.add(event)
+                    case Finished(reason):
+                        self.step.finish_reason = reason
+        self._close_block()
+
+    async def _call_tools(self, toolset: ToolSet) -> None:
+        await in_thread(answer.store_calls)(
+            run=self.run,
+            pending=await self._settled(),
+            text=self.step.content,
+            calls=self.step.calls,
+        )
+        results = [await in_thread(tools.call)(toolset, call) for call in self.step.calls]
+        self.step = Step()
+        for result in results:
+            self.recorder.put(
+                events.TOOL_RESULT,
+                tool_call_id=result.call.id,
+                tool_type=toolset.type_of(result.call.name),
+                content=result.content,
+                is_error=result.is_error,
+            )
+        await in_thread(answer.store_results)(run=self.run, pending=await self._settled(), results=results)
+
+    async def _settled(self) -> Pending:
+        """Everything said so far is on its way into the database in order; returns what the caller must store."""
+        await self.recorder.flush()
+        return self.recorder.take_pending()
+
+    def _text(self, text: str) -> None:
+        if not self.open:
+            self.block += 1
+            self.open = True
+            self.recorder.put(events.BLOCK_START, index=self.block, kind="text")
+        self.step.text.append(text)
+        self.recorder.put(events.TEXT_DELTA, index=self.block, text=text)
+
+    def _call(self, call: ToolCall, toolset: ToolSet) -> None:
+        self._close_block()
+        self.block += 1
+        self.step.calls.append(call)
+        self.recorder.put(
+            events.BLOCK_START,
+            index=self.block,
+            kind="tool_use",
+            id=call.id,
+            name=call.name,
+            tool_type=toolset.type_of(call.name),
+            arguments=call.arguments,
+        )
+        self.recorder.put(events.BLOCK_STOP, index=self.block)
+
+    def _close_block(self) -> None:
+        if self.open:
+            self.open = False
+            self.recorder.put(events.BLOCK_STOP, index=self.block)
+
+    def _answered(self) -> Outcome:
+        draft = Draft(
+            role=Message.Role.ASSISTANT, content=self.step.content, run_id=self.run.id, id=self.run.answer_id
+        )
+        return Outcome(Run.Status.SUCCEEDED, self.step.finish_reason, drafts=[draft])
+
+    def _handed_over(self) -> Outcome:
+        """The model asked for a tool that the client runs: the run rests until the client brings the result."""
+        draft = answer.calling_draft(self.run, self.step.content, self.step.calls, id=self.run.answer_id)
+        return Outcome(Run.Status.REQUIRES_ACTION, "tool_calls", drafts=[draft])
+
+    def _failed(self, code: str, message: str) -> Outcome:
+        """What was said until then is kept, marked as partial."""
+        drafts = []
+        if self.step.text:
+            draft = Draft(
+                role=Message.Role.ASSISTANT,
+                content=self.step.content,
+                run_id=self.run.id,
+                partial=True,
+                id=self.run.answer_id,
+            )
+            drafts.append(draft)
+        return Outcome(Run.Status.FAILED, error=(code, message), drafts=drafts)

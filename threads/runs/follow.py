@@ -1,0 +1,206 @@
+"""Reading a run's events, past and to come, from any web process.
+
+One LISTEN connection per process hears of new events; what they are is read from the table through a small pool of
+connections, once per run however many readers it has. No reader holds a connection while it waits.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import psycopg
+from django.conf import settings
+from django.utils import timezone
+from procrastinate.contrib.django.utils import connector_params
+from psycopg.rows import tuple_row
+from psycopg_pool import AsyncConnectionPool
+
+from threadhub import embedded
+from threadhub.lib.asynchronous import in_thread
+from threads.models import Run
+from threads.runs import events
+from threads.runs.end import end_if_lost
+from threads.runs.events import StoredEvent
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "run_events"
+POOL_SIZE = 4
+# Without news from LISTEN a run is looked at this often (seconds): notices a lost worker, and bridges a reconnect.
+LOOK_EVERY = 5.0
+RECONNECT_AFTER = 0.5
+
+# By the primary key (run_id, seq, workspace_id).
+EVENTS_AFTER = """
+SELECT seq, type, data FROM threads_runevent WHERE run_id = %s AND workspace_id = %s AND seq > %s ORDER BY seq
+"""
+
+
+async def follow(*, run_id: UUID, workspace_id: UUID, after: int = 0) -> AsyncIterator[StoredEvent]:
+    """The events of a run after the given number: those that are there, then those that come, until the last."""
+    hub = _hub()
+    async with hub.feed(run_id, workspace_id) as feed:
+        seen = 0
+        while True:
+            while seen < len(feed.events):
+                event = feed.events[seen]
+                seen += 1
+                if event.seq > after:
+                    yield event
+                if event.type == events.MESSAGE_STOP:
+                    return
+            await feed.more_than(seen)
+
+
+async def until_end(*, run_id: UUID, workspace_id: UUID) -> None:
+    """Wait until a run is over."""
+    async for _ in follow(run_id=run_id, workspace_id=workspace_id):
+        pass
+
+
+class Feed:
+    """The events of one run, as far as this process has read them, for all its readers here."""
+
+    def __init__(self, run_id: UUID, workspace_id: UUID) -> None:
+        self.run_id = run_id
+        self.workspace_id = workspace_id
+        self.events: list[StoredEvent] = []
+        self.readers = 0
+        self.news = asyncio.Event()
+        self.changed = asyncio.Condition()
+        self.pump: asyncio.Task[None] | None = None
+
+    async def more_than(self, count: int) -> None:
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.events) > count)
+
+    async def add(self, rows: list[StoredEvent]) -> None:
+        async with self.changed:
+            self.events.extend(rows)
+            self.changed.notify_all()
+
+    @property
+    def last_seq(self) -> int:
+        return self.events[-1].seq if self.events else 0
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.events) and self.events[-1].type == events.MESSAGE_STOP
+
+
+class Hub:
+    """All feeds of one event loop, the pool they read through, and the listener that wakes them."""
+
+    def __init__(self) -> None:
+        self.feeds: dict[UUID, Feed] = {}
+        self.pool: AsyncConnectionPool[Any] | None = None
+        self.listener: asyncio.Task[None] | None = None
+        self.listening = asyncio.Event()
+        self._opening = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def feed(self, run_id: UUID, workspace_id: UUID) -> AsyncIterator[Feed]:
+        """The run's feed, shared; it ends with its last reader."""
+        await self._open()
+        feed = self.feeds.get(run_id)
+        if feed is None:
+            feed = self.feeds[run_id] = Feed(run_id, workspace_id)
+            feed.pump = asyncio.create_task(self._pump(feed))
+        feed.readers += 1
+        try:
+            yield feed
+        finally:
+            feed.readers -= 1
+            if not feed.readers:
+                self.feeds.pop(run_id, None)
+                if feed.pump is not None:
+                    feed.pump.cancel()
+
+    async def _open(self) -> None:
+        async with self._opening:
+            if self.pool is None:
+                parameters = await in_thread(_connection_parameters)()
+                self.pool = AsyncConnectionPool(
+                    kwargs={**parameters, "autocommit": True, "row_factory": tuple_row},
+                    min_size=1,
+                    max_size=POOL_SIZE,
+                    open=False,
+                )
+                await self.pool.open()
+            if self.listener is None or self.listener.done():
+                self.listening.clear()
+                self.listener = asyncio.create_task(self._listen())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.listening.wait(), timeout=LOOK_EVERY)
+
+    async def _listen(self) -> None:
+        """Wake a run's feed at each notification; wake all of them after a reconnect, since some may have been missed."""
+        while True:
+            try:
+                parameters = await in_thread(_connection_parameters)()
+                connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+                async with connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    self.listening.set()
+                    for feed in self.feeds.values():
+                        feed.news.set()
+                    async for notification in connection.notifies():
+                        feed_of_run = self.feeds.get(UUID(notification.payload))
+                        if feed_of_run is not None:
+                            feed_of_run.news.set()
+            except psycopg.Error as error:
+                logger.warning("lost the connection that hears of run events: %s", error)
+            await asyncio.sleep(RECONNECT_AFTER)
+
+    async def _pump(self, feed: Feed) -> None:
+        """Read new events into the feed until the run is over."""
+        while not feed.ended:
+            feed.news.clear()
+            try:
+                rows = await self._read(feed)
+                if not rows:
+                    rows = await in_thread(_closing_of_gone)(feed.run_id, feed.last_seq)
+                await feed.add(rows)
+            except psycopg.Error as error:
+                logger.warning("could not read the events of a run: %s", error)
+                await asyncio.sleep(RECONNECT_AFTER)
+                continue
+            if not feed.ended:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(feed.news.wait(), timeout=LOOK_EVERY)
+
+    async def _read(self, feed: Feed) -> list[StoredEvent]:
+        assert self.pool is not None  # noqa: S101  opened before any feed
+        async with self.pool.connection() as connection:
+            cursor = await connection.execute(EVENTS_AFTER, (feed.run_id, feed.workspace_id, feed.last_seq))
+            return [StoredEvent(*row) for row in await cursor.fetchall()]
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def _hub() -> Hub:
+    return _hubs.setdefault(asyncio.get_running_loop(), Hub())
+
+
+def _connection_parameters() -> dict[str, Any]:
+    embedded.ensure_running_for(settings.DATABASES["default"])
+    parameters = connector_params()
+    for name in ("pool", "server_side_binding", "isolation_level", "assume_role", "prepare_threshold"):
+        parameters.pop(name, None)
+    return parameters
+
+
+def _closing_of_gone(run_id: UUID, last_seq: int) -> list[StoredEvent]:
+    """End the run if its worker is lost. If the run went with its thread, the event that its readers still miss."""
+    run = Run.objects.filter(pk=run_id).first()
+    if run is None:
+        return [StoredEvent(last_seq + 1, events.MESSAGE_STOP, {"status": "cancelled", "finish_reason": ""})]
+    now = timezone.now()
+    if run.live and run.lease_expires_at is not None and run.lease_expires_at < now:
+        end_if_lost(run=run, now=now)
+    return []

@@ -1,0 +1,75 @@
+"""Writes a running run's events to the database, in small batches, and renews its lease while it does."""
+
+import asyncio
+import contextlib
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from threadhub.lib.asynchronous import in_thread
+from threads import sql
+from threads.runs import events
+
+BEATS_PER_LEASE = 4
+
+
+class RunOver(Exception):
+    """The run was ended by somebody else: cancelled, taken for lost, or its thread was deleted."""
+
+
+class Recorder:
+    """Collects events; a task of its own stores them. The first of a burst goes at once, those that come within
+    RUN_FLUSH_SECONDS after it together, neighbouring pieces of text as one.
+
+    When the run is over by other hands, `flush` raises RunOver.
+    """
+
+    def __init__(self, *, run_id: UUID, workspace_id: UUID) -> None:
+        self.run_id = run_id
+        self.workspace_id = workspace_id
+        self._pending: list[tuple[str, dict[str, Any]]] = []
+        self._dirty = asyncio.Event()
+        self._closed = False
+
+    def put(self, type: str, **data: Any) -> None:
+        """Take an event; it is stored soon."""
+        last = self._pending[-1] if self._pending else None
+        if type == events.TEXT_DELTA and last and last[0] == type and last[1]["index"] == data["index"]:
+            last[1]["text"] += data["text"]
+        else:
+            self._pending.append((type, data))
+        self._dirty.set()
+
+    def take_pending(self) -> list[tuple[str, dict[str, Any]]]:
+        """What is not stored yet, for a caller that stores it in a transaction of its own."""
+        pending, self._pending = self._pending, []
+        self._dirty.clear()
+        return pending
+
+    async def flush(self) -> None:
+        """Store what is pending and renew the lease. Raises RunOver."""
+        stored = await in_thread(sql.append_events)(
+            run_id=self.run_id,
+            workspace_id=self.workspace_id,
+            events=self.take_pending(),
+            lease_seconds=settings.RUN_LEASE_SECONDS,
+        )
+        if not stored:
+            raise RunOver
+
+    async def keep_flushing(self) -> None:
+        """Store whenever there is something, and at least a few times per lease, until closed. Raises RunOver."""
+        beat = settings.RUN_LEASE_SECONDS / BEATS_PER_LEASE
+        while not self._closed:
+            # Without anything to store the lease must still be renewed.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._dirty.wait(), timeout=beat)
+            if not self._closed:
+                await self.flush()
+                await asyncio.sleep(settings.RUN_FLUSH_SECONDS)
+
+    def close(self) -> None:
+        """No more flushing by itself: what is pending from now on is for `take_pending`."""
+        self._closed = True
+        self._dirty.set()

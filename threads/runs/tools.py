@@ -1,0 +1,87 @@
+"""The tools of a run: the agent's, narrowed by what the request enabled, and the client's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from threadhub.agents.builtin_tools import BUILTIN_TOOLS, ToolFailed
+from threadhub.agents.events import ToolCall
+from threadhub.agents.models import Agent, Tool
+from threadhub.agents.providers.request import ToolSpec
+from threads.models import Run
+
+NOT_ENABLED = "The tool {name} is not available in this run."
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSet:
+    """What a run may call: tools that run here, and those that the client runs."""
+
+    ours: dict[str, Tool]
+    clients: dict[str, dict[str, Any]]
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """The tools as the model is told of them."""
+        ours = [_spec(tool) for tool in self.ours.values()]
+        clients = [
+            ToolSpec(
+                tool["name"], tool.get("description") or "", tool.get("parameters") or {"type": "object"}
+            )
+            for tool in self.clients.values()
+        ]
+        return (*ours, *clients)
+
+    def is_clients(self, call: ToolCall) -> bool:
+        return call.name in self.clients
+
+    def type_of(self, name: str) -> str:
+        """`builtin`, `client`, or `unknown` for a tool outside the set."""
+        if name in self.clients:
+            return "client"
+        return self.ours[name].kind if name in self.ours else "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a call gave. A refusal or failure is a result too: the model is told."""
+
+    call: ToolCall
+    content: Any
+    is_error: bool
+
+
+def effective(run: Run) -> ToolSet:
+    """The run's tools, from its agent and what the request enabled."""
+    tools = list(run.agent.tools.filter(workspace_id=run.workspace_id))
+    if run.enabled_tools is not None:
+        enabled = set(run.enabled_tools)
+        tools = [tool for tool in tools if tool.name in enabled or tool.wire_id in enabled]
+    clients = {tool["name"]: tool for tool in run.options.get("client_tools", [])}
+    return ToolSet({tool.name: tool for tool in tools if tool.name not in clients}, clients)
+
+
+def ignored(*, agent: Agent, enabled_tools: Sequence[str] | None) -> list[str]:
+    """The enabled names and ids that the agent does not have, in the order asked, each once."""
+    if not enabled_tools:
+        return []
+    known = {text for tool in agent.tools.all() for text in (tool.name, tool.wire_id)}
+    return [name for name in dict.fromkeys(enabled_tools) if name not in known]
+
+
+def call(tools: ToolSet, wanted: ToolCall) -> ToolResult:
+    """Run one of our tools. A tool outside the set is refused, whatever the model says."""
+    tool = tools.ours.get(wanted.name)
+    builtin = BUILTIN_TOOLS.get(tool.name) if tool else None
+    if builtin is None:
+        return ToolResult(wanted, {"error": NOT_ENABLED.format(name=wanted.name)}, is_error=True)
+    try:
+        return ToolResult(wanted, builtin.call(wanted.arguments), is_error=False)
+    except ToolFailed as error:
+        return ToolResult(wanted, {"error": error.message}, is_error=True)
+
+
+def _spec(tool: Tool) -> ToolSpec:
+    builtin = BUILTIN_TOOLS.get(tool.name)
+    if builtin is None:
+        return ToolSpec(tool.name, tool.description, tool.parameters or {"type": "object"})
+    return ToolSpec(tool.name, tool.description or builtin.description, builtin.parameters)

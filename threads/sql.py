@@ -1,0 +1,80 @@
+"""SQL that the ORM cannot say. Each statement names the index or lock it relies on."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection
+
+from threadhub.lib import json
+
+
+class Positions(NamedTuple):
+    """The last of the positions just taken, and the database's time of it."""
+
+    last: int
+    at: datetime
+
+
+# The row lock of this UPDATE is what makes positions gap-free: whoever appends to the thread next waits for our
+# commit. Touches no indexed column, so it stays a HOT update.
+TAKE_POSITIONS = """
+UPDATE threads_thread
+   SET last_position = last_position + %(count)s, message_count = message_count + %(count)s,
+       last_activity_at = statement_timestamp(), updated_at = statement_timestamp()
+ WHERE id = %(thread)s AND workspace_id = %(workspace)s
+RETURNING last_position, last_activity_at
+"""
+
+
+def take_positions(*, thread_id: UUID, workspace_id: UUID, count: int) -> Positions | None:
+    """Reserve the next `count` positions of a thread; None when the thread is gone. Call inside a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_POSITIONS, {"thread": thread_id, "workspace": workspace_id, "count": count})
+        row = cursor.fetchone()
+    return Positions(*row) if row else None
+
+
+def notify(channel: str, payload: str) -> None:
+    """NOTIFY with the transaction's commit."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [channel, payload])
+
+
+# Relies on run's primary key and on its row lock: whoever ends the run (answer complete, cancelled, lost) takes the
+# same lock, so nothing is stored after the end. Zero rows: the run is no longer running.
+APPEND_EVENTS = """
+WITH run AS (
+    UPDATE threads_run
+       SET last_seq = last_seq + %(count)s,
+           lease_expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
+     WHERE id = %(run)s AND workspace_id = %(workspace)s AND status = 'running'
+ RETURNING id, workspace_id, last_seq
+), stored AS (
+    INSERT INTO threads_runevent (run_id, workspace_id, seq, type, data, created_at)
+    SELECT run.id, run.workspace_id, run.last_seq - %(count)s + event.number, event.type, event.data,
+           statement_timestamp()
+      FROM run, unnest(%(types)s::text[], %(data)s::jsonb[]) WITH ORDINALITY AS event (type, data, number)
+)
+SELECT pg_notify('run_events', run.id::text) FROM run
+"""
+
+
+def append_events(
+    *, run_id: UUID, workspace_id: UUID, events: Sequence[tuple[str, dict[str, Any]]], lease_seconds: float
+) -> bool:
+    """Store events of a running run and renew its lease, in one round trip; False when the run is over."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            APPEND_EVENTS,
+            {
+                "run": run_id,
+                "workspace": workspace_id,
+                "count": len(events),
+                "lease": lease_seconds,
+                "types": [type for type, _ in events],
+                "data": [json.dumps(data).decode() for _, data in events],
+            },
+        )
+        return cursor.fetchone() is not None

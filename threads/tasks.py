@@ -1,0 +1,36 @@
+"""Jobs of the worker. They stand in PostgreSQL, written by the transaction that makes their reason."""
+
+from uuid import UUID
+
+from django.utils import timezone
+from procrastinate.contrib.django import app
+
+from threadhub.lib.asynchronous import in_thread
+
+
+@app.task(name="threads.execute", queue="runs")
+async def execute(run_id: str, workspace_id: str) -> None:
+    """Execute one run. Jobs of one thread share a lock, so they come one after the other."""
+    from threads.runs.execute import execute  # imports what only a worker needs
+
+    await execute(run_id=UUID(run_id), workspace_id=UUID(workspace_id))
+
+
+@app.periodic(cron="* * * * * */10")
+@app.task(
+    name="threads.end_lost_runs", queue="upkeep", pass_context=False, queueing_lock="threads.end_lost_runs"
+)
+async def end_lost_runs(timestamp: int) -> None:
+    """End runs whose worker died, and those that nobody took."""
+    from threads.runs.end import end_all_lost
+
+    await in_thread(end_all_lost)(now=timezone.now())
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(name="threads.remove_temporary", queue="upkeep", queueing_lock="threads.remove_temporary")
+async def remove_temporary(timestamp: int) -> None:
+    """Remove the threads behind askings without a thread, once they are answered."""
+    from threads.actions.temporary import remove_answered
+
+    await in_thread(remove_answered)(now=timezone.now())
