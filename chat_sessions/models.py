@@ -34,9 +34,7 @@ class ChatSession(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index("workspace", "agent", "external_ref", name="session_by_visitor"),
-            models.Index(
-                "workspace", models.F("created_at").desc(), models.F("id").desc(), name="session_newest"
-            ),
+            models.Index("workspace", models.F("created_at").desc(), models.F("id").desc(), name="session_newest"),
         ]
 
     def __str__(self) -> str:

@@ -59,9 +59,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-APPEND_SLASH = (
-    True  # the admin's own addresses end in a slash; API paths are exempt (threadhub/api/middleware.py)
-)
+APPEND_SLASH = True  # the admin's own addresses end in a slash; API paths are exempt (threadhub/api/middleware.py)
 
 ROOT_URLCONF = "threadhub.urls"
 ASGI_APPLICATION = "threadhub.asgi.application"
@@ -122,9 +120,7 @@ WHITENOISE_USE_FINDERS = True  # no collectstatic step: files come straight from
 STORAGES = {
     "default": {
         "BACKEND": env.str("ATTACHMENT_STORAGE", default="django.core.files.storage.FileSystemStorage"),
-        "OPTIONS": env.json(
-            "ATTACHMENT_STORAGE_OPTIONS", default={"location": str(DATA_DIR / "attachments")}
-        ),
+        "OPTIONS": env.json("ATTACHMENT_STORAGE_OPTIONS", default={"location": str(DATA_DIR / "attachments")}),
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }

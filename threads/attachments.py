@@ -116,7 +116,5 @@ def _decode(payload: str, *, is_base64: bool) -> bytes:
 
 def _safe_name(filename: str | None, content_type: str) -> str:
     """The client's name without folders and control characters; one made from the type where there is none."""
-    name = re.sub(r"[\x00-\x1f\x7f]", "", (filename or "").replace("\\", "/").rsplit("/", 1)[-1]).strip()[
-        :200
-    ]
+    name = re.sub(r"[\x00-\x1f\x7f]", "", (filename or "").replace("\\", "/").rsplit("/", 1)[-1]).strip()[:200]
     return name if name.strip(".") else f"document.{content_type.rsplit('/', 1)[-1]}"

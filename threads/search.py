@@ -16,9 +16,7 @@ from threads import access
 
 CANDIDATES = 1_000
 START, STOP = "<mark>", "</mark>"
-HEADLINE = (
-    f'StartSel={START}, StopSel={STOP}, MaxWords=24, MinWords=8, MaxFragments=2, FragmentDelimiter=" … "'
-)
+HEADLINE = f'StartSel={START}, StopSel={STOP}, MaxWords=24, MinWords=8, MaxFragments=2, FragmentDelimiter=" … "'
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,7 @@ async def execute(run_id: str, workspace_id: str) -> None:
 
 
 @app.periodic(cron="* * * * * */10")
-@app.task(
-    name="threads.end_lost_runs", queue="upkeep", pass_context=False, queueing_lock="threads.end_lost_runs"
-)
+@app.task(name="threads.end_lost_runs", queue="upkeep", pass_context=False, queueing_lock="threads.end_lost_runs")
 async def end_lost_runs(timestamp: int) -> None:
     """End runs whose worker died, and those that nobody took."""
     from threads.runs.end import end_all_lost

@@ -42,9 +42,7 @@ def create(*, actor: Actor, tools: list[UUID] | None = None, **fields: Any) -> A
 
 
 @transaction.atomic
-def change(
-    *, actor: Actor, agent: Agent, now: datetime, tools: list[UUID] | None = None, **fields: Any
-) -> Agent:
+def change(*, actor: Actor, agent: Agent, now: datetime, tools: list[UUID] | None = None, **fields: Any) -> Agent:
     """Change some fields of an agent; `tools` replaces its set. Raises Invalid."""
     actor.require(Permission.AGENT_WRITE)
     agent = Agent.objects.select_for_update().get(pk=agent.pk, workspace_id=actor.workspace_id)

@@ -5,18 +5,14 @@ from typing import Any
 
 from threadhub.agents.providers.request import ContextMessage
 
-CHARACTERS_PER_TOKEN = (
-    4  # the usual rough figure; budgets are for the order of size, a provider counts exactly
-)
+CHARACTERS_PER_TOKEN = 4  # the usual rough figure; budgets are for the order of size, a provider counts exactly
 MESSAGE_OVERHEAD = 4  # tokens a chat format spends on each message's frame
 INPUT_TOKENS = 1_000  # what an image or a document is taken for
 
 
 def tokens(message: ContextMessage) -> int:
     """An estimate, never less than the frame."""
-    characters = len(message.content) + sum(
-        len(str(call.arguments)) + len(call.name) for call in message.tool_calls
-    )
+    characters = len(message.content) + sum(len(str(call.arguments)) + len(call.name) for call in message.tool_calls)
     return MESSAGE_OVERHEAD + -(-characters // CHARACTERS_PER_TOKEN) + INPUT_TOKENS * len(message.inputs)
 
 

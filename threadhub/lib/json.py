@@ -60,9 +60,7 @@ def check_storable(value: Any) -> None:
 
 def dumps(value: Any) -> bytes:
     """Compact UTF-8; datetimes as RFC 3339 UTC with milliseconds and `Z`."""
-    return orjson.dumps(
-        value, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
-    )
+    return orjson.dumps(value, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS)
 
 
 def timestamp(moment: datetime) -> str:

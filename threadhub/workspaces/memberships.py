@@ -15,19 +15,13 @@ class NoWorkspace(Forbidden):
 
 def permissions_of(*, user_id: UUID, workspace_id: UUID) -> frozenset[Permission]:
     """What the user may do in the workspace; nothing where they are no member (any more)."""
-    role = (
-        Membership.objects.filter(user_id=user_id, workspace_id=workspace_id)
-        .values_list("role", flat=True)
-        .first()
-    )
+    role = Membership.objects.filter(user_id=user_id, workspace_id=workspace_id).values_list("role", flat=True).first()
     return ROLE_PERMISSIONS[Role(role)] if role else frozenset()
 
 
 def first_workspace(*, user: User, wanted: UUID | None = None) -> Membership | None:
     """The membership to sign in with: the wanted workspace's if the user is a member there, else the oldest."""
-    memberships = (
-        Membership.objects.filter(user=user).select_related("workspace").order_by("created_at", "id")
-    )
+    memberships = Membership.objects.filter(user=user).select_related("workspace").order_by("created_at", "id")
     if wanted is not None:
         return memberships.filter(workspace_id=wanted).first()
     return memberships.first()

@@ -53,9 +53,7 @@ class Scope(StrEnum):
 
 SCOPE_PERMISSIONS: dict[Scope, frozenset[Permission]] = {
     Scope.READ: READ | {P.THREAD_READ_ALL, P.CHAT_SESSION_READ},
-    Scope.WRITE: frozenset(
-        {P.THREAD_WRITE, P.THREAD_DELETE, P.MESSAGE_APPEND, P.MESSAGE_DELETE, P.CHAT_SESSION_WRITE}
-    ),
+    Scope.WRITE: frozenset({P.THREAD_WRITE, P.THREAD_DELETE, P.MESSAGE_APPEND, P.MESSAGE_DELETE, P.CHAT_SESSION_WRITE}),
     Scope.INVOKE: frozenset({P.AGENT_INVOKE}),
     Scope.ADMIN: ADMIN,
 }

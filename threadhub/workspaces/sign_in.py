@@ -56,9 +56,7 @@ def with_password(*, username: str, password: str, workspace_id: UUID | None, no
     return issue(user=user, workspace_id=workspace_id, now=now)
 
 
-def issue(
-    *, user: User, workspace_id: UUID | None, now: datetime, sign_in_id: UUID | None = None
-) -> SignedIn:
+def issue(*, user: User, workspace_id: UUID | None, now: datetime, sign_in_id: UUID | None = None) -> SignedIn:
     """Both tokens for a user who has proved to be themselves."""
     membership = memberships.first_workspace(user=user, wanted=workspace_id)
     sign_in_id = sign_in_id or ids.new()

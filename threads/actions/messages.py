@@ -54,9 +54,7 @@ def store(*, thread: Thread, drafts: Sequence[Draft]) -> list[Message]:
     if taken is None:
         raise access.ThreadNotFound
     first = taken.last - len(drafts) + 1
-    messages = [
-        _message(thread, draft, position, taken.at) for position, draft in enumerate(drafts, start=first)
-    ]
+    messages = [_message(thread, draft, position, taken.at) for position, draft in enumerate(drafts, start=first)]
     Message.objects.bulk_create(messages)
     for message, draft in zip(messages, drafts, strict=True):
         attachments.store(message=message, uploads=draft.uploads)

@@ -25,9 +25,7 @@ def create(*, actor: Actor, agent_id: UUID, now: datetime) -> Thread:
 def remove_answered(*, now: datetime) -> int:
     """Remove temporary threads that are done with; returns how many."""
     live = Run.objects.filter(thread_id=OuterRef("pk")).live()
-    done = Thread.objects.filter(state=Thread.State.TEMPORARY, updated_at__lt=now - KEPT).exclude(
-        Exists(live)
-    )
+    done = Thread.objects.filter(state=Thread.State.TEMPORARY, updated_at__lt=now - KEPT).exclude(Exists(live))
     removed = 0
     for thread in done.order_by("created_at", "id")[:1000]:
         with transaction.atomic():

@@ -53,16 +53,12 @@ def create(
 
 
 @transaction.atomic
-def upsert_by_ref(
-    *, actor: Actor, agent_id: UUID, external_ref: str, now: datetime, **fields: Any
-) -> Upserted:
+def upsert_by_ref(*, actor: Actor, agent_id: UUID, external_ref: str, now: datetime, **fields: Any) -> Upserted:
     """The newest visible thread of (agent, external_ref), made if there is none. Two calls at once make one thread:
     an advisory lock on the reference lets the second wait for the first."""
     agents.get_to_invoke(actor=actor, agent_id=agent_id)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"by-ref:{agent_id}:{external_ref}"]
-        )
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"by-ref:{agent_id}:{external_ref}"])
     found = (
         access.visible(actor=actor)
         .with_agent(agent_id)

@@ -21,12 +21,8 @@ class Attachment(models.Model):
         db_index=False,
         related_name="+",
     )
-    thread = models.ForeignKey(
-        Thread, on_delete=models.DO_NOTHING, db_constraint=False, related_name="attachments"
-    )
-    message = models.ForeignKey(
-        Message, on_delete=models.DO_NOTHING, db_constraint=False, related_name="attachments"
-    )
+    thread = models.ForeignKey(Thread, on_delete=models.DO_NOTHING, db_constraint=False, related_name="attachments")
+    message = models.ForeignKey(Message, on_delete=models.DO_NOTHING, db_constraint=False, related_name="attachments")
     filename = models.TextField()
     content_type = models.CharField(max_length=100)
     size = models.BigIntegerField()  # bytes

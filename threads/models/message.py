@@ -50,9 +50,7 @@ class Message(models.Model):
     tool_result = models.JSONField(null=True, blank=True)
     extra = models.JSONField(default=dict, blank=True)
     run_id = models.UUIDField(null=True, editable=False)
-    partial = models.BooleanField(
-        default=False
-    )  # an answer that was cut short: cancelled, or its provider failed
+    partial = models.BooleanField(default=False)  # an answer that was cut short: cancelled, or its provider failed
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -50,9 +50,7 @@ class Run(models.Model):
     options = models.JSONField(default=dict, blank=True)
     enabled_tools = models.JSONField(null=True, blank=True)  # names or ids; null: all of the agent's
     ignored_tools = models.JSONField(default=list, blank=True)
-    answer_id = models.UUIDField(
-        default=ids.new, editable=False
-    )  # the id that the final message has, or will have
+    answer_id = models.UUIDField(default=ids.new, editable=False)  # the id that the final message has, or will have
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)
     finish_reason = models.CharField(max_length=16, blank=True)
@@ -70,12 +68,8 @@ class Run(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         indexes = [
-            models.Index(
-                "thread", models.F("created_at").desc(), models.F("id").desc(), name="run_by_thread"
-            ),
-            models.Index(
-                "lease_expires_at", condition=models.Q(status__in=("queued", "running")), name="run_lease"
-            ),
+            models.Index("thread", models.F("created_at").desc(), models.F("id").desc(), name="run_by_thread"),
+            models.Index("lease_expires_at", condition=models.Q(status__in=("queued", "running")), name="run_lease"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -28,9 +28,7 @@ class Summary(models.Model):
         ordering = ["thread", "from_position"]
         verbose_name_plural = "summaries"
         constraints = [
-            models.UniqueConstraint(
-                fields=["thread", "from_position", "workspace"], name="summary_once_per_start"
-            ),
+            models.UniqueConstraint(fields=["thread", "from_position", "workspace"], name="summary_once_per_start"),
             models.CheckConstraint(
                 condition=models.Q(to_position__gte=models.F("from_position")), name="summary_range_not_empty"
             ),

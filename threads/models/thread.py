@@ -69,9 +69,7 @@ class Thread(models.Model):
         ordering = ["-created_at", "-id"]
         # No index on updated_at, last_activity_at or the counters: an append must stay a HOT update.
         indexes = [
-            models.Index(
-                "workspace", models.F("created_at").desc(), models.F("id").desc(), name="thread_newest"
-            ),
+            models.Index("workspace", models.F("created_at").desc(), models.F("id").desc(), name="thread_newest"),
             models.Index(
                 "workspace",
                 "agent",

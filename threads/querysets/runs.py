@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 class RunQuerySet(models.QuerySet["Run"]):
     def of_thread(self, thread: Thread) -> RunQuerySet:
         """The runs of one thread, newest first."""
-        return self.filter(thread_id=thread.id, workspace_id=thread.workspace_id).order_by(
-            "-created_at", "-id"
-        )
+        return self.filter(thread_id=thread.id, workspace_id=thread.workspace_id).order_by("-created_at", "-id")
 
     def live(self) -> RunQuerySet:
         """Queued or running."""

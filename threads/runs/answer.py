@@ -102,9 +102,7 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
     closing.append((events.USAGE, spent.as_dict()))
     if outcome.error is not None:
         closing.append((events.ERROR, {"code": outcome.error[0], "message": outcome.error[1]}))
-    closing.append(
-        (events.MESSAGE_STOP, {"status": outcome.status.value, "finish_reason": outcome.finish_reason})
-    )
+    closing.append((events.MESSAGE_STOP, {"status": outcome.status.value, "finish_reason": outcome.finish_reason}))
     write_last_events(locked, closing)
     locked.status = outcome.status
     locked.finish_reason = outcome.finish_reason
@@ -129,11 +127,7 @@ def calling_draft(run: Run, text: str, calls: Sequence[ToolCall], id: UUID | Non
 
 def _lock(run: Run) -> Run:
     """Thread first, then run: the order in which everybody locks them."""
-    if (
-        not Thread.objects.select_for_update()
-        .filter(pk=run.thread_id, workspace_id=run.workspace_id)
-        .exists()
-    ):
+    if not Thread.objects.select_for_update().filter(pk=run.thread_id, workspace_id=run.workspace_id).exists():
         raise RunOver
     locked = (
         Run.objects.select_for_update(of=("self",))

@@ -49,8 +49,7 @@ def _newest_first(run: Run) -> Iterator[ContextMessage]:
 def as_context(message: Message) -> ContextMessage:
     """A stored message as the model is given it."""
     calls = tuple(
-        ToolCall(id=call["id"], name=call["name"], arguments=call["arguments"])
-        for call in message.tool_calls or []
+        ToolCall(id=call["id"], name=call["name"], arguments=call["arguments"]) for call in message.tool_calls or []
     )
     if message.role == Message.Role.TOOL:
         result = message.content if message.tool_result is None else json.dumps(message.tool_result).decode()

@@ -78,9 +78,7 @@ def _end(run: Run, status: Run.Status, *, now: datetime, error: tuple[str, str] 
         closing.append((events.BLOCK_STOP, {"index": open_block}))
     text = said_so_far(run.id, run.workspace_id)
     if text:
-        draft = Draft(
-            role=Message.Role.ASSISTANT, content=text, run_id=run.id, partial=True, id=run.answer_id
-        )
+        draft = Draft(role=Message.Role.ASSISTANT, content=text, run_id=run.id, partial=True, id=run.answer_id)
         (message,) = store(thread=run.thread, drafts=[draft])
         closing.append((events.MESSAGE_STORED, stored(message)))
     if error is not None:

@@ -180,9 +180,7 @@ class Work:
             self.recorder.put(events.BLOCK_STOP, index=self.block)
 
     def _answered(self) -> Outcome:
-        draft = Draft(
-            role=Message.Role.ASSISTANT, content=self.step.content, run_id=self.run.id, id=self.run.answer_id
-        )
+        draft = Draft(role=Message.Role.ASSISTANT, content=self.step.content, run_id=self.run.id, id=self.run.answer_id)
         return Outcome(Run.Status.SUCCEEDED, self.step.finish_reason, drafts=[draft])
 
     def _handed_over(self) -> Outcome:

@@ -54,9 +54,7 @@ class Started:
 
 
 @transaction.atomic
-def start(
-    *, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetime, wish: Wish | None = None
-) -> Started:
+def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetime, wish: Wish | None = None) -> Started:
     """Append the drafts to the thread and queue a run of its agent.
 
     Raises ThreadNotFound, AgentDisabled, PermissionMissing, ThreadArchived, ThreadRunning.

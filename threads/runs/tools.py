@@ -24,9 +24,7 @@ class ToolSet:
         """The tools as the model is told of them."""
         ours = [_spec(tool) for tool in self.ours.values()]
         clients = [
-            ToolSpec(
-                tool["name"], tool.get("description") or "", tool.get("parameters") or {"type": "object"}
-            )
+            ToolSpec(tool["name"], tool.get("description") or "", tool.get("parameters") or {"type": "object"})
             for tool in self.clients.values()
         ]
         return (*ours, *clients)

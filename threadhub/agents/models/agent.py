@@ -27,15 +27,11 @@ class Agent(models.Model):
     provider = models.CharField(max_length=16, choices=Provider.choices, default=Provider.ECHO)
     model = models.CharField(max_length=200, blank=True)  # empty: the provider's default
     instructions = models.TextField(blank=True)
-    temperature = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)]
-    )
+    temperature = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)])
     max_output_tokens = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     # Tokens of thread history that the model is given at most; older messages stand in summaries.
     context_budget = models.PositiveIntegerField(default=32_000, validators=[MinValueValidator(256)])
-    max_steps = models.PositiveSmallIntegerField(
-        default=8, validators=[MinValueValidator(1), MaxValueValidator(64)]
-    )
+    max_steps = models.PositiveSmallIntegerField(default=8, validators=[MinValueValidator(1), MaxValueValidator(64)])
     tools = models.ManyToManyField(Tool, through="AgentTool", related_name="agents", blank=True)
     active = models.BooleanField(default=True)
     metadata = models.JSONField(default=dict, blank=True)
@@ -44,11 +40,7 @@ class Agent(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        indexes = [
-            models.Index(
-                "workspace", models.F("created_at").desc(), models.F("id").desc(), name="agent_newest"
-            )
-        ]
+        indexes = [models.Index("workspace", models.F("created_at").desc(), models.F("id").desc(), name="agent_newest")]
 
     def __str__(self) -> str:
         return self.name
@@ -63,9 +55,7 @@ class AgentTool(models.Model):
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
-    agent = models.ForeignKey(
-        Agent, on_delete=models.CASCADE, db_constraint=False, related_name="agent_tools"
-    )
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, db_constraint=False, related_name="agent_tools")
     tool = models.ForeignKey(Tool, on_delete=models.CASCADE, db_constraint=False, related_name="agent_tools")
 
     class Meta:

@@ -13,9 +13,7 @@ class Tool(models.Model):
     PREFIX: ClassVar[str] = "tool"
 
     class Kind(models.TextChoices):
-        BUILTIN = (
-            "builtin"  # code of this project, found by the tool's name (threadhub/agents/builtin_tools.py)
-        )
+        BUILTIN = "builtin"  # code of this project, found by the tool's name (threadhub/agents/builtin_tools.py)
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="tools")
@@ -27,9 +25,7 @@ class Tool(models.Model):
 
     class Meta:
         ordering = ["name", "id"]
-        constraints = [
-            models.UniqueConstraint(fields=["workspace", "name"], name="tool_name_once_per_workspace")
-        ]
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="tool_name_once_per_workspace")]
 
     def __str__(self) -> str:
         return self.name

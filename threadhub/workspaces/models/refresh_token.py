@@ -10,9 +10,7 @@ class RefreshToken(models.Model):
     """Renews a signed-in user's access token, once. Only its digest is kept."""
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="refresh_tokens"
-    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="refresh_tokens")
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, null=True, related_name="+")
     sign_in_id = models.UUIDField(db_index=True)  # one per sign-in; tokens that replace each other share it
     digest = models.BinaryField(max_length=32, unique=True)

@@ -1,0 +1,141 @@
+"""The people of the tests, and how they ask. alice is a member, victor a viewer, mallory belongs to another workspace."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from procrastinate.contrib.django import app as procrastinate_app
+
+from tests.hub import hub, other_workspace  # noqa: F401  fixtures
+from threadhub.agents import configure
+from threadhub.agents.builtin_tools import BUILTIN_TOOLS
+from threadhub.agents.models import Agent, Tool
+from threadhub.workspaces import actor as actors
+from threadhub.workspaces import keys, memberships, sign_in
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.models import User, Workspace
+from threadhub.workspaces.permissions import Role
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A workspace with an agent and a key that sees all of it."""
+
+    workspace: Workspace
+    owner: User
+    agent: Agent
+    key: str
+
+    @property
+    def actor(self) -> Actor:
+        return keys.authenticate(secret=self.key, now=timezone.now())
+
+
+def make_user(username: str, workspace: Workspace, role: Role) -> User:
+    user = User.objects.create_user(username, password=PASSWORD, email=f"{username}@example.org")
+    memberships.join(workspace=workspace, user=user, role=role)
+    return user
+
+
+def make_tenant(name: str) -> Tenant:
+    workspace = Workspace.objects.create(name=name)
+    owner = make_user(f"owner of {name}", workspace, Role.OWNER)
+    tools = [Tool.objects.create(workspace=workspace, name=tool).pk for tool in BUILTIN_TOOLS]
+    agent = configure.create(actor=actors.system(workspace.pk), name="Echo", provider="echo", tools=tools)
+    _, key = keys.create(workspace=workspace, user=owner, name="test")
+    return Tenant(workspace, owner, agent, key)
+
+
+@pytest.fixture
+def tenant(db: None) -> Tenant:
+    return make_tenant("acme")
+
+
+@pytest.fixture
+def other_tenant(db: None) -> Tenant:
+    """mallory's: nothing of it may ever show in `tenant`, nor the other way round."""
+    return make_tenant("evil")
+
+
+@pytest.fixture
+def alice(tenant: Tenant) -> User:
+    return make_user("alice", tenant.workspace, Role.MEMBER)
+
+
+@pytest.fixture
+def victor(tenant: Tenant) -> User:
+    return make_user("victor", tenant.workspace, Role.VIEWER)
+
+
+@pytest.fixture
+def mallory(other_tenant: Tenant) -> User:
+    return make_user("mallory", other_tenant.workspace, Role.OWNER)
+
+
+class Api(Client):
+    """Django's test client that sends a bearer token and JSON bodies: `api.post("/threads", {...})`."""
+
+    def __init__(self, token: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        super().__init__(raise_request_exception=False, headers=headers)
+
+    def generic(
+        self, method: str, path: str, data: Any = "", content_type: str = "application/json", **extra: Any
+    ) -> Any:
+        return super().generic(method, path, data, content_type, **extra)
+
+    def post(self, path: str, data: Any = None, content_type: str = "application/json", **extra: Any) -> Any:
+        return super().post(path, {} if data is None else data, content_type=content_type, **extra)
+
+
+def access_token(user: User) -> str:
+    return sign_in.issue(user=user, workspace_id=None, now=timezone.now()).access_token
+
+
+@pytest.fixture
+def api(tenant: Tenant) -> Api:
+    """Asks with the workspace's key."""
+    return Api(tenant.key)
+
+
+@pytest.fixture
+def as_user() -> Any:
+    """`as_user(alice)` asks with alice's access token."""
+    return lambda user: Api(access_token(user))
+
+
+@pytest.fixture
+def worker(transactional_db: None) -> Iterator[None]:
+    """A real worker beside the test, on the test's database: runs are executed as in production."""
+    from threadhub.worker import run_worker
+
+    ready: threading.Event = threading.Event()
+    loop = asyncio.new_event_loop()
+    task: list[asyncio.Task[None]] = []
+
+    def work() -> None:
+        asyncio.set_event_loop(loop)
+        task.append(loop.create_task(run_worker(concurrency=8)))
+        loop.call_soon(ready.set)
+        try:
+            loop.run_until_complete(task[0])
+        except asyncio.CancelledError:
+            pass
+        finally:
+            loop.close()
+
+    thread = threading.Thread(target=work, name="worker")
+    thread.start()
+    ready.wait(10)
+    yield
+    loop.call_soon_threadsafe(task[0].cancel)
+    thread.join(20)
+    assert not thread.is_alive(), "the worker did not stop"
+    assert procrastinate_app is not None

@@ -1,0 +1,26 @@
+"""The settings of the test run: the project's own, on an embedded PostgreSQL of its own that need not survive a crash.
+
+TEST_DATABASE_URL makes it use a given server instead.
+"""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TEST_DATA_DIR = ROOT / ".threadhub-test"
+
+for name in list(os.environ):
+    if name.startswith(("THREADHUB_", "OPENAI_", "ANTHROPIC_")):
+        del os.environ[name]  # nothing of the developer's own set-up may reach the tests
+os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "")
+os.environ["THREADHUB_DATA_DIR"] = str(TEST_DATA_DIR)
+os.environ["THREADHUB_DURABLE"] = "0"
+os.environ["SECRET_KEY"] = "the tests need no secret, but always the same one"
+
+from threadhub.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # signing in costs nothing
+STORAGES["default"] = {  # noqa: F405
+    "BACKEND": "django.core.files.storage.FileSystemStorage",
+    "OPTIONS": {"location": str(TEST_DATA_DIR / "attachments")},
+}
