@@ -9,6 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TEST_DATA_DIR = ROOT / ".threadhub-test"
 
+# Two test runs at once on one server need two databases.
+DATABASE_SUFFIX = os.environ.get("THREADHUB_TEST_DB_SUFFIX", "")
 for name in list(os.environ):
     if name.startswith(("THREADHUB_", "OPENAI_", "ANTHROPIC_")):
         del os.environ[name]  # nothing of the developer's own set-up may reach the tests
@@ -19,6 +21,7 @@ os.environ["SECRET_KEY"] = "the tests need no secret, but always the same one"
 
 from threadhub.settings import *  # noqa: E402, F403
 
+DATABASES["default"]["TEST"] = {"NAME": f"test_threadhub{DATABASE_SUFFIX}"}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # signing in costs nothing
 STORAGES["default"] = {  # noqa: F405
     "BACKEND": "django.core.files.storage.FileSystemStorage",
