@@ -115,7 +115,6 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
 WHITENOISE_USE_FINDERS = True  # no collectstatic step: files come straight from the installed packages
 STORAGES = {
     "default": {
