@@ -47,15 +47,19 @@ def _sentence(name: str, model: str, settings: ProviderSettings) -> str:
             return f"Answers come from {model} by ANTHROPIC_API_KEY; set THREADHUB_MODEL for another model."
         case "local":
             what = "the file of THREADHUB_LOCAL_MODEL" if settings.local_model else model
-            return (
-                f"Answers come from a small model on this machine ({what}); "
-                "set OPENAI_API_KEY, OPENAI_BASE_URL or ANTHROPIC_API_KEY for a real one."
-            )
+            return f"Answers come from a small model on this machine, {what}. {_way_out(settings)}"
         case _:
-            return f"Answers come from echo, which repeats the question; {_way_out(settings)}."
+            return f"Answers come from echo, which repeats the question. {_way_out(settings)}"
 
 
 def _way_out(settings: ProviderSettings) -> str:
-    if settings.anthropic_api_key:
-        return "ANTHROPIC_API_KEY is set but its extra is not: pip install -r threadhub/extras/anthropic.txt"
-    return "set OPENAI_API_KEY or OPENAI_BASE_URL for a real model, or install the local one (README)"
+    """How to have a real model: first of all, what is wrong with the one that was meant."""
+    meant = {
+        "openai": settings.openai_base_url or settings.openai_api_key,
+        "anthropic": settings.anthropic_api_key,
+    }
+    for name, configured in meant.items():
+        reason = missing(name, settings)
+        if configured and reason:
+            return reason
+    return "Set OPENAI_API_KEY, OPENAI_BASE_URL or ANTHROPIC_API_KEY for a real model."

@@ -8,8 +8,8 @@ When tools were called since the prompt, the answer is a line `name: result` for
 A line of the prompt that starts with one of these is not repeated but done. Several may follow each other on
 one line or on several; only `/say` takes its whole line.
 
-    /tool NAME {JSON}     ask for this tool (`{}` if there is no JSON); tools that stand together are asked for
-                          at once, and directives after them hold for the next asking, with their results
+    /tool NAME {JSON}     ask for this tool (`{}` if there is no JSON); tools that stand together are asked
+                          for at once; directives after them hold for the next asking, with their results
     /loop                 ask for the last tools again whenever their results are there, for ever
     /say TEXT             answer exactly TEXT (several: one line each); before a tool: text, then the call
     /length N [words]     answer in exactly N words: the answer's own, over and over
@@ -171,9 +171,7 @@ def _calls(step: Step, messages: tuple[ContextMessage, ...]) -> list[ToolCall]:
     """
     if not step.calls:
         return []
-    digest = hashlib.sha256(
-        repr([(message.role, message.content) for message in messages]).encode()
-    ).hexdigest()
+    digest = hashlib.sha256(repr([(message.role, message.content) for message in messages]).encode()).hexdigest()
     return [
         ToolCall(id=f"call_{digest[:20]}_{number}", name=name, arguments=arguments)
         for number, (name, arguments) in enumerate(step.calls)

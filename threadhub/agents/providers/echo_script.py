@@ -39,23 +39,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The steps of one prompt in their order, the last without calls, and its `text` without the directives."""
+    """The steps of one prompt in order, the last without calls; its `text` is what is no directive."""
 
     steps: tuple[Step, ...]
     text: str
     loop: bool = False
 
     def step(self, number: int) -> Step:
-        """The step to do after tools were called `number` times; with `loop` the last call comes again and
-        again.
-        """
+        """The step after tools were called `number` times; with `loop` the last call comes for ever."""
         if self.loop and number >= len(self.steps) - 1 and len(self.steps) > 1:
             return self.steps[-2]
         return self.steps[min(number, len(self.steps) - 1)]
 
 
 def parse(prompt: str) -> Script:
-    """Read a prompt. What cannot be read as a directive is plain text, so nothing a person types is refused."""
+    """Read a prompt. What cannot be read as a directive is plain text: nothing a person types is refused."""
     plain: list[str] = []
     done: list[Step] = []
     step = Step()

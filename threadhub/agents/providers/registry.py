@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from threadhub.agents.provider_errors import ProviderMissing
 from threadhub.agents.providers.provider import Provider
@@ -43,9 +44,7 @@ def missing(name: str, settings: ProviderSettings) -> str | None:
     """What this provider lacks here, or None."""
     match name:
         case "openai":
-            if settings.openai_api_key or settings.openai_base_url:
-                return None
-            return "The provider openai needs OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server."
+            return _missing_of_openai(settings)
         case "anthropic":
             if find_spec("anthropic") is None:
                 return "The provider anthropic needs: pip install -r threadhub/extras/anthropic.txt"
@@ -54,6 +53,24 @@ def missing(name: str, settings: ProviderSettings) -> str | None:
             return _missing_of_local(settings)
         case _:
             return None
+
+
+def _missing_of_openai(settings: ProviderSettings) -> str | None:
+    if settings.openai_base_url is not None:
+        if _is_http_address(settings.openai_base_url):
+            return None
+        return "OPENAI_BASE_URL must be an address such as http://127.0.0.1:8080/v1."
+    if settings.openai_api_key is not None:
+        return None
+    return "The provider openai needs OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server."
+
+
+def _is_http_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _missing_of_local(settings: ProviderSettings) -> str | None:
