@@ -55,6 +55,10 @@ class Hub:
         # Long enough for a slow answer; no proxy of the environment stands between a test and loopback.
         self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
 
+    def credentials(self) -> dict[str, str]:
+        """The fields as the command printed them, for a client in another language."""
+        return {name: getattr(self, name) for name in WIRE_FIELDS}
+
     def request(self, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
         """One request with the API key, or with `token`; `token=""` sends no credentials at all."""
         return self.client.request(method, path, **self._with_token(token, options))

@@ -108,9 +108,7 @@ def test_it_hands_out_each_event_with_the_byte_that_completes_it() -> None:
 def test_it_takes_comments_ids_retry_and_data_of_several_lines() -> None:
     data = 'data: {"type":"usage","input_tokens":1,\ndata: "output_tokens":2,"cached_tokens":0}\n\n'
     lines = f"id: 7\n: in between\nevent: usage\n{data}"
-    read_answer = answer(
-        ": ping\n\nretry: 1000\n\n", START, "\n: ping\n\n", TEXT, TEXT_STOP, lines, STOP, ": bye\n\n"
-    )
+    read_answer = answer(": ping\n\nretry: 1000\n\n", START, "\n: ping\n\n", TEXT, TEXT_STOP, lines, STOP, ": bye\n\n")
     assert read_answer.usage == {"type": "usage", "input_tokens": 1, "output_tokens": 2, "cached_tokens": 0}
     assert [event.id for event in read_answer.events if event.type == "usage"] == ["7"]
 
@@ -124,9 +122,7 @@ def test_it_reads_a_tool_use_with_its_result_and_the_text_after_it() -> None:
 
 
 def test_it_reads_a_guardrail_that_nothing_was_stored_for() -> None:
-    guardrail = at(
-        {"type": "content_block_start", "content_block": {"type": "guardrail", "content": "No."}}, 0
-    )
+    guardrail = at({"type": "content_block_start", "content_block": {"type": "guardrail", "content": "No."}}, 0)
     assert answer(START, guardrail, TEXT_STOP, USAGE, STOP).blocks[0].start["content"] == "No."
 
 
@@ -278,10 +274,7 @@ BAD_STREAMS: list[tuple[str, str, Sequence[dict[str, Any] | str]]] = [
             STOP,
         ],
     ),
-    *(
-        (f"start without {name}", f"no {name}", [without(START, "message", name), STOP])
-        for name in START["message"]
-    ),
+    *((f"start without {name}", f"no {name}", [without(START, "message", name), STOP]) for name in START["message"]),
     *(
         (
             f"tool use without {name}",

@@ -1,0 +1,39 @@
+"""What the tests of the clients share."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from qelos_sdk import QelosSDK
+
+from tests.clients import python_sdk
+from tests.hub import Hub
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The Python client is asynchronous and built on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", params=python_sdk.WAYS)
+async def sdk(request: pytest.FixtureRequest, hub: Hub) -> AsyncIterator[QelosSDK]:
+    """The Python client, opened in each of the ways it has."""
+    opened = await python_sdk.opened(hub, request.param)
+    yield opened
+    await python_sdk.close(opened)
+
+
+@pytest.fixture(scope="module")
+async def by_key(hub: Hub) -> AsyncIterator[QelosSDK]:
+    """The Python client with the workspace's API key."""
+    opened = await python_sdk.opened(hub, "api key")
+    yield opened
+    await python_sdk.close(opened)
+
+
+@pytest.fixture(scope="module")
+async def signed_in(hub: Hub) -> AsyncIterator[QelosSDK]:
+    """The Python client after its own sign-in call."""
+    opened = await python_sdk.opened(hub, "signed in")
+    yield opened
+    await python_sdk.close(opened)
