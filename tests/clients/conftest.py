@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from qelos_sdk import QelosSDK
 
-from tests.clients import python_sdk
-from tests.hub import Hub
+pytest.register_assert_rewrite("tests.clients.ai_answers", "tests.clients.js_sdk")
+
+from tests.clients import python_sdk  # noqa: E402
+from tests.hub import Hub  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -67,13 +67,19 @@ def packages() -> Path:
 
 def run(script: str, value: Any) -> Any:
     """Run one script of `js/` with `value` as JSON on its standard input; the JSON that it prints."""
+    return json.loads(_run([*find()[0], script], cwd=JS, timeout=60, input=json.dumps(value)))
+
+
+def run_with_packages(script: str, value: Any) -> Any:
+    """The same for a script that imports the installed packages."""
     command = [*find()[0], "--import", "./register.mjs", script]
     environment = {**os.environ, "PACKAGES": str(packages())}
     return json.loads(_run(command, cwd=JS, timeout=60, input=json.dumps(value), env=environment))
 
 
 def _run(command: list[str], *, timeout: int, **options: Any) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)
+    options |= {"capture_output": True, "text": True, "timeout": timeout}
+    done: subprocess.CompletedProcess[str] = subprocess.run(command, check=False, **options)
     if done.returncode != 0:
         raise NodeFailed(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done.stdout

@@ -1,5 +1,6 @@
 """PyPI `qelos-integrator-fastapi`, unmodified: an application that lets the hub say who its users are."""
 
+import gc
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -20,24 +21,30 @@ from qelos_integrator_fastapi import (
 from tests.clients.python_sdk import sign_in
 from tests.hub import Hub
 
-pytestmark = [pytest.mark.xdist_group("hub"), pytest.mark.anyio]
+pytestmark = [
+    pytest.mark.xdist_group("hub"),
+    pytest.mark.anyio,
+    # For each request the integrator opens a dozen clients and closes one of them.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 
 def application(hub: Hub) -> FastAPI:
     """A host application as the integrator's page shows it: who is there, who must be, and the proxy."""
     app = FastAPI()
-    app.add_middleware(qelos_middleware, app_url=hub.url)
+    # `disable_proxy` only lets the middleware see /api/ too: a browser sends the sign-in cookie nowhere else.
+    app.add_middleware(qelos_middleware, app_url=hub.url, disable_proxy=True)
 
-    @app.get("/who")
+    @app.get("/api/host/who")
     async def who(request: Request) -> dict[str, Any]:
         context: QelosRequestContext = request.state.qelos
         return {"user": context.user, "workspace": context.workspace, "workspaces": context.workspaces}
 
-    @app.get("/typed")
+    @app.get("/api/host/typed")
     async def typed(user: Annotated[QelosUser, Depends(get_qelos_user)]) -> dict[str, Any]:
         return {"id": user.id, "username": user.username, "name": user.full_name}
 
-    @app.get("/threads-of-mine")
+    @app.get("/api/host/threads")
     async def threads(context: Annotated[QelosRequestContext, Depends(require_user)]) -> list[str]:
         return [thread["_id"] for thread in await context.sdk.ai.threads.list()]
 
@@ -51,6 +58,7 @@ async def browser(hub: Hub) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(hub))
     async with httpx.AsyncClient(transport=transport, base_url="http://host.example", timeout=60) as client:
         yield client
+    gc.collect()  # what the integrator left open goes here, and not in the middle of another test
 
 
 @pytest.fixture
@@ -63,22 +71,22 @@ async def user(browser: httpx.AsyncClient, hub: Hub) -> httpx.AsyncClient:
 
 
 async def test_nobody_is_nobody(browser: httpx.AsyncClient) -> None:
-    assert (await browser.get("/who")).json() == {"user": None, "workspace": None, "workspaces": []}
-    assert (await browser.get("/typed")).status_code == 401
+    assert (await browser.get("/api/host/who")).json() == {"user": None, "workspace": None, "workspaces": []}
+    assert (await browser.get("/api/host/typed")).status_code == 401
 
 
 async def test_the_cookie_says_who_it_is(user: httpx.AsyncClient, hub: Hub) -> None:
-    seen = (await user.get("/who")).json()
+    seen = (await user.get("/api/host/who")).json()
     assert seen["user"]["username"] == hub.username
     assert seen["workspace"]["_id"] == hub.workspace_id
     assert [each["_id"] for each in seen["workspaces"]] == [hub.workspace_id]
-    typed = (await user.get("/typed")).json()
+    typed = (await user.get("/api/host/typed")).json()
     assert (typed["id"], typed["username"]) == (seen["user"]["_id"], hub.username)
 
 
 async def test_an_access_token_says_so_too(browser: httpx.AsyncClient, hub: Hub) -> None:
     headers = {"authorization": f"Bearer {sign_in(hub)['token']}"}
-    assert (await browser.get("/typed", headers=headers)).json()["username"] == hub.username
+    assert (await browser.get("/api/host/typed", headers=headers)).json()["username"] == hub.username
 
 
 async def test_threads_are_made_and_answered_through_the_proxy(user: httpx.AsyncClient, hub: Hub) -> None:
@@ -89,7 +97,7 @@ async def test_threads_are_made_and_answered_through_the_proxy(user: httpx.Async
     asked = {"messages": [{"role": "user", "content": "Through two doors"}]}
     answered = await user.post(chat, json=asked)
     assert answered.json()["choices"][0]["message"]["content"] == "You said: Through two doors"
-    assert thread_id in (await user.get("/threads-of-mine")).json()
+    assert thread_id in (await user.get("/api/host/threads")).json()
 
 
 async def test_a_stream_passes_the_proxy(user: httpx.AsyncClient, hub: Hub) -> None:
@@ -111,4 +119,4 @@ async def test_a_foreign_page_cannot_use_the_cookie(user: httpx.AsyncClient, hub
 
 async def test_signing_out_through_the_proxy_ends_it(user: httpx.AsyncClient) -> None:
     assert (await user.post("/api/logout")).status_code == 200
-    assert (await user.get("/typed")).status_code == 401
+    assert (await user.get("/api/host/typed")).status_code == 401

@@ -1,49 +1,16 @@
 """npm `@qelos/sdk`, unmodified, in Node: threads and chat, authenticated in every way it has."""
 
 import json
-from typing import Any
 
 import pytest
 
-from tests.clients import node, seed_texts
+from tests.clients import seed_texts
+from tests.clients.ai_answers import answer_of, spoken_in, text_of
+from tests.clients.js_sdk import WAYS, run, said
 from tests.clients.shapes import differences
-from tests.clients.test_python_sdk_chat import answer_of, text_of
 from tests.hub import Hub
 
 pytestmark = pytest.mark.xdist_group("hub")
-
-WAYS = (
-    "api key",
-    "api key and forceRefresh",
-    "signed in",
-    "signed in and forceRefresh",
-    "refresh token only",
-    "access token only",
-)
-# The client's own sentence for any 4xx where it has no token to refresh.
-CANNOT_REFRESH = "could not able to refresh token"
-
-
-def run(hub: Hub, scenario: str, way: str = "api key") -> Any:
-    """What one scenario of `js/scenarios/` returned."""
-    return node.run("driver.mjs", {"scenario": scenario, "way": way, "hub": hub.credentials()})
-
-
-def said(failure: dict[str, Any], way: str = "") -> str:
-    """The message of a failed call; `forceRefresh` hides the server's where there is nothing to refresh."""
-    if way == "api key and forceRefresh":
-        assert failure["message"] == CANNOT_REFRESH
-        return ""
-    message: str = failure["message"]
-    assert message not in ("", "Request failed")
-    return message.rstrip(".").lower()
-
-
-def spoken(thread: dict[str, Any]) -> list[tuple[str, str]]:
-    """(role, content) of each message of a thread, in order, once the thread's shape is right."""
-    printed = {**seed_texts.ai_response("Get Thread"), "title": thread.get("title")}
-    assert differences(thread, printed) == []
-    return [(message["role"], message["content"]) for message in thread["messages"]]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -113,7 +80,7 @@ def test_chat_answers_alone_and_in_a_thread(hub: Hub, way: str) -> None:
     assert answer_of(got["alone"]) == "You said: Without a thread"
     assert got["storedNothing"] is True
     assert json.loads(answer_of(got["context"]))["roles"] == "uau"
-    assert spoken(got["thread"]) == [
+    assert spoken_in(got["thread"]) == [
         ("user", "First"),
         ("assistant", answer_of(got["inThread"])),
         ("user", "/context"),
@@ -126,7 +93,7 @@ def test_streams_are_read_by_the_clients_own_parser(hub: Hub, way: str) -> None:
     got = run(hub, "stream", way)
     assert text_of(got["alone"]) == "You said: one two three"
     assert len(got["alone"]) > 3
-    assert spoken(got["thread"]) == [("user", "Ünïcode ✓ 🙂"), ("assistant", text_of(got["inThread"]))]
+    assert spoken_in(got["thread"]) == [("user", "Ünïcode ✓ 🙂"), ("assistant", text_of(got["inThread"]))]
 
 
 def test_a_stream_can_be_read_by_a_callback_that_stops(hub: Hub) -> None:
@@ -146,7 +113,7 @@ def test_the_older_chat_names_do_the_same(hub: Hub) -> None:
     got = run(hub, "olderChatNames")
     assert answer_of(got["alone"]) == "You said: one"
     assert text_of(got["streamed"]) == "You said: three"
-    assert spoken(got["thread"]) == [
+    assert spoken_in(got["thread"]) == [
         ("user", "two"),
         ("assistant", answer_of(got["inThread"])),
         ("user", "four"),
@@ -155,7 +122,7 @@ def test_the_older_chat_names_do_the_same(hub: Hub) -> None:
 
 
 def test_a_resent_history_is_not_stored_twice(hub: Hub) -> None:
-    messages = spoken(run(hub, "resentHistory"))
+    messages = spoken_in(run(hub, "resentHistory"))
     assert [text for role, text in messages if role == "user"] == ["First", "Second"]
     assert len(messages) == 4
 
@@ -171,7 +138,7 @@ def test_a_client_tool_comes_back_to_the_client_and_its_result_is_used(hub: Hub)
     assert got["pending"]["type"] == "client_tool_calls"
     assert got["pending"]["assistantToolCalls"][0]["function"]["name"] == "cart_total"
     assert "42 EUR" in answer_of(got["done"])
-    assert spoken(got["thread"])[-1] == ("assistant", answer_of(got["done"]))
+    assert spoken_in(got["thread"])[-1] == ("assistant", answer_of(got["done"]))
 
 
 def test_the_message_of_a_refused_chat_is_the_servers(hub: Hub) -> None:

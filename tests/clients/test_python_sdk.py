@@ -150,7 +150,7 @@ async def test_a_thread_of_another_workspace_is_not_there(by_key: QelosSDK, othe
     ],
     ids=["another vendor's key", "no key", "a forged access token"],
 )
-async def test_bad_credentials_say_so(hub: Hub, options: dict[str, str]) -> None:
+async def test_bad_credentials_say_so(hub: Hub, options: dict[str, Any]) -> None:
     sdk = QelosSDK(QelosSDKOptions(app_url=hub.url, **options))
     message = await failure(sdk, sdk.ai.threads.list())
     await python_sdk.close(sdk)

@@ -1,56 +1,23 @@
 """PyPI `qelos-sdk`, unmodified: agents and chat, as JSON and as streams, authenticated in every way it has."""
 
 import json
-from datetime import datetime
 from typing import Any
 
 import pytest
 from qelos_sdk import QelosAPIError, QelosSDK
 
-from tests.clients import seed_texts
+from tests.clients.ai_answers import AGENT, answer_of, spoken_in, text_of
 from tests.clients.shapes import differences
 from tests.hub import Hub
 
 pytestmark = [pytest.mark.xdist_group("hub"), pytest.mark.anyio]
 
 NO_THREAD = "thread_01jaaaaaaaaaaaaaaaaaaaaaaa"
-# The completion that the vendor's documentation prints.
-COMPLETION: dict[str, Any] = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1700000000,
-    "model": "gpt-4",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello!"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 25, "completion_tokens": 50, "total_tokens": 75},
-}
 
 
 def ask(*texts: str) -> dict[str, Any]:
     """The options of a chat call with these user messages."""
     return {"messages": [{"role": "user", "content": text} for text in texts]}
-
-
-def answer_of(completion: dict[str, Any]) -> str:
-    """The text of a completion, once its shape is right."""
-    assert differences(completion, COMPLETION) == []
-    assert completion["object"] == "chat.completion"
-    assert isinstance(completion["created"], int)
-    usage = completion["usage"]
-    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > 0
-    (choice,) = completion["choices"]
-    text: str = choice["message"]["content"]
-    return text
-
-
-def text_of(chunks: list[dict[str, Any]]) -> str:
-    """The text of a stream's chunks, read once by each of the two kinds of client."""
-    by_choices = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks if "choices" in chunk)
-    by_type = "".join(chunk["content"] for chunk in chunks if chunk["type"] == "chunk")
-    assert by_choices == by_type
-    assert [chunk["type"] for chunk in chunks].count("done") == 1
-    assert (chunks[-1]["type"], chunks[-1]["choices"][0]["finish_reason"]) == ("done", "stop")
-    assert all(chunk["choices"][0]["finish_reason"] is None for chunk in chunks[:-1])
-    return by_choices
 
 
 async def new_thread(sdk: QelosSDK, hub: Hub) -> str:
@@ -60,12 +27,7 @@ async def new_thread(sdk: QelosSDK, hub: Hub) -> str:
 
 
 async def spoken(sdk: QelosSDK, thread_id: str) -> list[tuple[str, str]]:
-    """(role, content) of each message of a thread, in order, once its shape and times are right."""
-    thread = await sdk.ai.threads.get_one(thread_id)
-    assert differences(thread, {**seed_texts.ai_response("Get Thread"), "title": thread.get("title")}) == []
-    times = [datetime.fromisoformat(message["timestamp"]) for message in thread["messages"]]
-    assert times == sorted(times)
-    return [(message["role"], message["content"]) for message in thread["messages"]]
+    return spoken_in(await sdk.ai.threads.get_one(thread_id))
 
 
 async def test_chat_answers_and_stores_nothing(sdk: QelosSDK, hub: Hub) -> None:
@@ -149,8 +111,7 @@ async def test_agents_lists_and_gets_the_agent(sdk: QelosSDK, hub: Hub) -> None:
     listed = [agent for agent in await sdk.ai.agents.list() if agent["_id"] == hub.agent_id]
     assert len(listed) == 1
     read = await sdk.ai.agents.get(hub.agent_id)
-    printed = {"_id": "", "name": "", "model": "", "tools": [], "workspace": "", "active": True}
-    assert differences(read, printed) == differences(listed[0], printed) == []
+    assert differences(read, AGENT) == differences(listed[0], AGENT) == []
     assert (read["name"], read["workspace"], read["active"]) == (listed[0]["name"], hub.workspace_id, True)
 
 
