@@ -25,7 +25,7 @@ class AgentDisabled(Conflict):
 def visible(*, actor: Actor) -> QuerySet[Agent]:
     """The agents the actor may know of, newest first."""
     agents = Agent.objects.filter(workspace_id=actor.workspace_id).order_by("-created_at", "-id")
-    return agents.filter(pk=actor.agent_id) if actor.kind == "session" else agents
+    return agents if actor.agent_id is None else agents.filter(pk=actor.agent_id)
 
 
 def get(*, actor: Actor, agent_id: UUID) -> Agent:

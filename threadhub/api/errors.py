@@ -128,8 +128,9 @@ def request_id() -> str:
 
 def _drf_problem(error: drf.APIException) -> Problem:
     headers: dict[str, str] = {}
-    if isinstance(error, drf.Throttled) and error.wait is not None:
-        headers["Retry-After"] = str(max(1, round(error.wait)))
+    wait = getattr(error, "wait", None)  # of Throttled, in seconds
+    if wait is not None:
+        headers["Retry-After"] = str(max(1, round(wait)))
     if isinstance(error, drf.NotAuthenticated | drf.AuthenticationFailed):
         headers["WWW-Authenticate"] = "Bearer"
         return Problem(401, "unauthenticated", str(error.detail), headers=headers)

@@ -74,7 +74,7 @@ async def _frames(run: Run, encode: Encode, closing: bytes, after: int) -> Async
     waiting: asyncio.Task[StoredEvent] | None = None
     try:
         while True:
-            waiting = waiting or asyncio.ensure_future(anext(events))  # type: ignore[arg-type]
+            waiting = waiting or asyncio.ensure_future(anext(events))
             done, _ = await asyncio.wait({waiting}, timeout=PING_SECONDS)
             if not done:
                 yield PING

@@ -35,4 +35,4 @@ class Summary(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"#{self.from_position}–#{self.to_position}"
+        return f"#{self.from_position} to #{self.to_position}"

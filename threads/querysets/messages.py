@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 if TYPE_CHECKING:
-    from threads.models import Thread
+    from threads.models import Message, Thread  # noqa: F401  named in a string
 
 
 class MessageQuerySet(models.QuerySet["Message"]):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 if TYPE_CHECKING:
-    from threads.models import Thread
+    from threads.models import Run, Thread  # noqa: F401  named in a string
 
 
 class RunQuerySet(models.QuerySet["Run"]):

@@ -20,11 +20,11 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         """The threads the actor may see: a visitor's by (agent, external_ref), one's own, or the workspace's."""
         threads = self.filter(workspace_id=actor.workspace_id, state__in=("active", "archived"))
         if actor.kind == "session":
-            return threads.filter(agent_id=actor.agent_id, external_ref=actor.external_ref)
+            return threads.filter(agent=actor.agent_id, external_ref=actor.external_ref)
         if actor.may(Permission.THREAD_READ_ALL):
             return threads
         if actor.may(Permission.THREAD_READ):
-            return threads.filter(user_id=actor.user_id)
+            return threads.filter(user=actor.user_id) if actor.user_id else threads.none()
         return threads.none()
 
     def with_agent(self, agent_id: UUID) -> ThreadQuerySet:

@@ -1,7 +1,7 @@
 """Reading a run's events, past and to come, from any web process.
 
-One LISTEN connection per process hears of new events; what they are is read from the table through a small pool of
-connections, once per run however many readers it has. No reader holds a connection while it waits.
+One LISTEN connection per process hears of new events; what they are is read from the table, once per run however
+many readers it has. No reader holds a connection while it waits.
 """
 
 import asyncio
@@ -14,14 +14,13 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from django.conf import settings
+from django.db import DatabaseError
 from django.utils import timezone
 from procrastinate.contrib.django.utils import connector_params
-from psycopg.rows import tuple_row
-from psycopg_pool import AsyncConnectionPool
 
 from threadhub import embedded
 from threadhub.lib.asynchronous import in_thread
-from threads.models import Run
+from threads.models import Run, RunEvent
 from threads.runs import events
 from threads.runs.end import end_if_lost
 from threads.runs.events import StoredEvent
@@ -29,15 +28,9 @@ from threads.runs.events import StoredEvent
 logger = logging.getLogger(__name__)
 
 CHANNEL = "run_events"
-POOL_SIZE = 4
 # Without news from LISTEN a run is looked at this often (seconds): notices a lost worker, and bridges a reconnect.
 LOOK_EVERY = 5.0
 RECONNECT_AFTER = 0.5
-
-# By the primary key (run_id, seq, workspace_id).
-EVENTS_AFTER = """
-SELECT seq, type, data FROM threads_runevent WHERE run_id = %s AND workspace_id = %s AND seq > %s ORDER BY seq
-"""
 
 
 async def follow(*, run_id: UUID, workspace_id: UUID, after: int = 0) -> AsyncIterator[StoredEvent]:
@@ -93,19 +86,17 @@ class Feed:
 
 
 class Hub:
-    """All feeds of one event loop, the pool they read through, and the listener that wakes them."""
+    """All feeds of one event loop, and the listener that wakes them."""
 
     def __init__(self) -> None:
         self.feeds: dict[UUID, Feed] = {}
-        self.pool: AsyncConnectionPool[Any] | None = None
         self.listener: asyncio.Task[None] | None = None
         self.listening = asyncio.Event()
-        self._opening = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def feed(self, run_id: UUID, workspace_id: UUID) -> AsyncIterator[Feed]:
         """The run's feed, shared; it ends with its last reader."""
-        await self._open()
+        await self._listen()
         feed = self.feeds.get(run_id)
         if feed is None:
             feed = self.feeds[run_id] = Feed(run_id, workspace_id)
@@ -120,64 +111,51 @@ class Hub:
                 if feed.pump is not None:
                     feed.pump.cancel()
 
-    async def _open(self) -> None:
-        async with self._opening:
-            if self.pool is None:
-                parameters = await in_thread(_connection_parameters)()
-                self.pool = AsyncConnectionPool(
-                    kwargs={**parameters, "autocommit": True, "row_factory": tuple_row},
-                    min_size=1,
-                    max_size=POOL_SIZE,
-                    open=False,
-                )
-                await self.pool.open()
-            if self.listener is None or self.listener.done():
-                self.listening.clear()
-                self.listener = asyncio.create_task(self._listen())
+    async def _listen(self) -> None:
+        """Be heard of before the first look: what is committed after it will be notified."""
+        if self.listener is None or self.listener.done():
+            self.listening.clear()
+            self.listener = asyncio.create_task(self._keep_listening())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.listening.wait(), timeout=LOOK_EVERY)
 
-    async def _listen(self) -> None:
-        """Wake a run's feed at each notification; wake all of them after a reconnect, since some may have been missed."""
+    async def _keep_listening(self) -> None:
         while True:
             try:
-                parameters = await in_thread(_connection_parameters)()
-                connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
-                async with connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
-                    self.listening.set()
-                    for feed in self.feeds.values():
-                        feed.news.set()
-                    async for notification in connection.notifies():
-                        feed_of_run = self.feeds.get(UUID(notification.payload))
-                        if feed_of_run is not None:
-                            feed_of_run.news.set()
+                await self._wake_feeds()
             except psycopg.Error as error:
                 logger.warning("lost the connection that hears of run events: %s", error)
             await asyncio.sleep(RECONNECT_AFTER)
+
+    async def _wake_feeds(self) -> None:
+        """Wake a run's feed at each notification, and all feeds after a reconnect: some may have been missed."""
+        parameters = await in_thread(_connection_parameters)()
+        async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            self.listening.set()
+            for feed in self.feeds.values():
+                feed.news.set()
+            async for notification in connection.notifies():
+                feed_of_run = self.feeds.get(UUID(notification.payload))
+                if feed_of_run is not None:
+                    feed_of_run.news.set()
 
     async def _pump(self, feed: Feed) -> None:
         """Read new events into the feed until the run is over."""
         while not feed.ended:
             feed.news.clear()
             try:
-                rows = await self._read(feed)
+                rows = await in_thread(_events_after)(feed.run_id, feed.workspace_id, feed.last_seq)
                 if not rows:
                     rows = await in_thread(_closing_of_gone)(feed.run_id, feed.last_seq)
                 await feed.add(rows)
-            except psycopg.Error as error:
+            except DatabaseError as error:
                 logger.warning("could not read the events of a run: %s", error)
                 await asyncio.sleep(RECONNECT_AFTER)
                 continue
             if not feed.ended:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(feed.news.wait(), timeout=LOOK_EVERY)
-
-    async def _read(self, feed: Feed) -> list[StoredEvent]:
-        assert self.pool is not None  # noqa: S101  opened before any feed
-        async with self.pool.connection() as connection:
-            cursor = await connection.execute(EVENTS_AFTER, (feed.run_id, feed.workspace_id, feed.last_seq))
-            return [StoredEvent(*row) for row in await cursor.fetchall()]
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
@@ -193,6 +171,12 @@ def _connection_parameters() -> dict[str, Any]:
     for name in ("pool", "server_side_binding", "isolation_level", "assume_role", "prepare_threshold"):
         parameters.pop(name, None)
     return parameters
+
+
+def _events_after(run_id: UUID, workspace_id: UUID, seq: int) -> list[StoredEvent]:
+    """By the primary key (run_id, seq, workspace_id)."""
+    rows = RunEvent.objects.filter(run_id=run_id, workspace_id=workspace_id, seq__gt=seq).order_by("seq")
+    return [StoredEvent(*row) for row in rows.values_list("seq", "type", "data")]
 
 
 def _closing_of_gone(run_id: UUID, last_seq: int) -> list[StoredEvent]:

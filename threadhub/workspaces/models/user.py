@@ -16,7 +16,7 @@ class User(AbstractUser):
 
     objects: ClassVar[UserManager[Any]] = UserManager()
 
-    class Meta(AbstractUser.Meta):  # type: ignore[name-defined, misc]
+    class Meta(AbstractUser.Meta):
         ordering = ["username"]
 
     @property

@@ -1,0 +1,238 @@
+"""One asking of an agent, from the question to the last event, on the database the worker uses."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from tests.conftest import Tenant
+from threadhub.lib.asynchronous import in_thread
+from threadhub.lib.errors import DomainError
+from threads import access
+from threads.actions import threads
+from threads.actions.messages import Draft
+from threads.models import Message, Run, RunEvent, Thread
+from threads.runs import end
+from threads.runs.execute import execute
+from threads.runs.follow import follow
+from threads.runs.start import Wish, start
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def thread(tenant: Tenant) -> Thread:
+    return threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
+
+
+def ask(tenant: Tenant, thread: Thread, prompt: str, **wish: Any) -> Run:
+    draft = Draft(role="user", content=prompt)
+    return start(actor=tenant.actor, thread=thread, drafts=[draft], now=timezone.now(), wish=Wish(**wish)).run
+
+
+def answer(tenant: Tenant, thread: Thread, prompt: str, **wish: Any) -> Run:
+    run = ask(tenant, thread, prompt, **wish)
+    asyncio.run(execute(run_id=run.pk, workspace_id=run.workspace_id))
+    run.refresh_from_db()
+    return run
+
+
+def conversation(thread: Thread) -> list[tuple[int, str, str | None]]:
+    return list(thread.messages.order_by("position").values_list("position", "role", "content"))
+
+
+def events(run: Run) -> list[tuple[int, str]]:
+    return list(RunEvent.objects.filter(run_id=run.pk).order_by("seq").values_list("seq", "type"))
+
+
+def test_it_stores_question_and_answer_in_order(tenant: Tenant, thread: Thread) -> None:
+    run = answer(tenant, thread, "/say forty two")
+    assert run.status == "succeeded"
+    assert conversation(thread) == [(1, "user", "/say forty two"), (2, "assistant", "forty two")]
+    thread.refresh_from_db()
+    assert (thread.message_count, thread.last_position) == (2, 2)
+    assert thread.messages.get(position=2).id == run.answer_id
+    assert run.input_tokens
+    assert run.output_tokens == 2
+
+
+def test_it_numbers_events_from_one_without_gaps_and_text_adds_up(tenant: Tenant, thread: Thread) -> None:
+    run = answer(tenant, thread, "/length 200")
+    numbers = [seq for seq, _ in events(run)]
+    assert numbers == list(range(1, run.last_seq + 1))
+    types = [type for _, type in events(run)]
+    assert types[:2] == ["message_start", "block_start"]
+    assert types[-4:] == ["block_stop", "message_stored", "usage", "message_stop"]
+    text = "".join(
+        data["text"]
+        for data in RunEvent.objects.filter(run_id=run.pk, type="text_delta")
+        .order_by("seq")
+        .values_list("data", flat=True)
+    )
+    assert text == thread.messages.get(position=2).content
+    assert len(text.split()) == 200
+
+
+def test_it_gives_the_whole_thread_and_the_instructions_to_the_model(tenant: Tenant, thread: Thread) -> None:
+    tenant.agent.instructions = "Be kind."
+    tenant.agent.save()
+    for prompt in ("/say one", "/say two", "/context"):
+        answer(tenant, thread, prompt)
+    last = thread.messages.order_by("position").last()
+    assert last is not None
+    assert "5" in (last.content or "")
+
+
+def test_it_calls_a_tool_and_answers_from_its_result(tenant: Tenant, thread: Thread) -> None:
+    run = answer(tenant, thread, '/tool current_time {"zone": "Asia/Tokyo"}')
+    assert run.status == "succeeded"
+    roles = [role for _, role, _ in conversation(thread)]
+    assert roles == ["user", "assistant", "tool", "assistant"]
+    call = thread.messages.get(position=2).tool_calls[0]
+    assert (call["name"], call["arguments"]) == ("current_time", {"zone": "Asia/Tokyo"})
+    result = thread.messages.get(position=3)
+    assert result.tool_call_id == call["id"]
+    assert result.tool_result["zone"] == "Asia/Tokyo"
+
+
+def test_it_refuses_a_tool_outside_the_enabled_ones_and_records_that(tenant: Tenant, thread: Thread) -> None:
+    run = answer(tenant, thread, "/tool current_time {}", enabled_tools=["web_search"])
+    assert run.ignored_tools == ["web_search"]
+    result = thread.messages.get(position=3)
+    assert "not available" in result.tool_result["error"]
+    assert RunEvent.objects.get(run_id=run.pk, type="tool_result").data["is_error"] is True
+
+
+def test_it_rests_when_the_model_asks_for_a_tool_of_the_client(tenant: Tenant, thread: Thread) -> None:
+    tool = {"name": "open_door", "description": "", "parameters": {"type": "object"}}
+    run = answer(tenant, thread, '/tool open_door {"door": 1}', client_tools=[tool])
+    assert (run.status, run.finish_reason) == ("requires_action", "tool_calls")
+    assert thread.messages.get(position=2).tool_calls[0]["arguments"] == {"door": 1}
+    again = start(
+        actor=tenant.actor,
+        thread=thread,
+        drafts=[Draft(role="tool", tool_call_id=thread.messages.get(position=2).tool_calls[0]["id"], content="opened")],
+        now=timezone.now(),
+    ).run
+    asyncio.run(execute(run_id=again.pk, workspace_id=again.workspace_id))
+    again.refresh_from_db()
+    assert again.status == "succeeded"
+
+
+def test_it_keeps_the_question_when_the_provider_fails(tenant: Tenant, thread: Thread) -> None:
+    run = answer(tenant, thread, "/fail provider_rate_limited")
+    assert (run.status, run.error_code) == ("failed", "provider_rate_limited")
+    assert conversation(thread) == [(1, "user", "/fail provider_rate_limited")]
+    assert [type for _, type in events(run)][-2:] == ["error", "message_stop"]
+
+
+def test_it_refuses_a_second_question_while_one_is_answered(tenant: Tenant, thread: Thread) -> None:
+    ask(tenant, thread, "first")
+    with pytest.raises(access.ThreadRunning):
+        ask(tenant, thread, "second")
+    assert [content for _, _, content in conversation(thread)] == ["first"]
+
+
+def test_a_run_is_executed_once_however_many_workers_take_it(tenant: Tenant, thread: Thread) -> None:
+    run = ask(tenant, thread, "/say once")
+
+    async def three() -> None:
+        await asyncio.gather(*(execute(run_id=run.pk, workspace_id=run.workspace_id) for _ in range(3)))
+
+    asyncio.run(three())
+    assert conversation(thread) == [(1, "user", "/say once"), (2, "assistant", "once")]
+
+
+def test_cancelling_keeps_what_was_said_and_nothing_comes_after(tenant: Tenant, thread: Thread) -> None:
+    run, actor = ask(tenant, thread, "/slow 0.05 /length 100"), tenant.actor
+
+    async def cancel_in_the_middle() -> None:
+        working = asyncio.create_task(execute(run_id=run.pk, workspace_id=run.workspace_id))
+        texts = 0
+        async for event in follow(run_id=run.pk, workspace_id=run.workspace_id):
+            texts += event.type == "text_delta"
+            if texts == 3:
+                break
+        await in_thread(end.cancel)(actor=actor, run=run, now=timezone.now())
+        last = RunEvent.objects.filter(run_id=run.pk).order_by("-seq")
+        assert (await in_thread(last.values_list("type", flat=True).first)()) == "message_stop"
+        await asyncio.wait_for(working, 10)
+
+    asyncio.run(cancel_in_the_middle())
+    run.refresh_from_db()
+    partial = thread.messages.get(position=2)
+    assert run.status == "cancelled"
+    assert partial.partial
+    assert 0 < len((partial.content or "").split()) < 100
+    assert events(run)[-1] == (run.last_seq, "message_stop")
+    assert thread.messages.count() == 2
+    with pytest.raises(end.RunEnded):
+        end.cancel(actor=tenant.actor, run=run, now=timezone.now())
+
+
+def test_a_run_of_a_dead_worker_is_ended_and_the_thread_usable_again(tenant: Tenant, thread: Thread) -> None:
+    run = ask(tenant, thread, "/say lost")
+    long_ago = timezone.now() - timedelta(minutes=5)
+    Run.objects.filter(pk=run.pk).update(status="running", lease_expires_at=long_ago)
+    second = answer(tenant, thread, "/say found")
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == ("failed", "worker_lost")
+    assert second.status == "succeeded"
+
+
+def test_a_run_nobody_takes_expires(tenant: Tenant, thread: Thread) -> None:
+    run = ask(tenant, thread, "anybody?")
+    assert end.end_all_lost(now=timezone.now()) == 0
+    assert end.end_all_lost(now=timezone.now() + timedelta(hours=1)) == 1
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == ("expired", "not_taken")
+
+
+def test_followers_see_every_event_once_from_wherever_they_come_in(tenant: Tenant, thread: Thread) -> None:
+    run = ask(tenant, thread, "/slow 0.01 /length 60")
+
+    async def read(after: int) -> list[int]:
+        return [event.seq async for event in follow(run_id=run.pk, workspace_id=run.workspace_id, after=after)]
+
+    async def together() -> list[list[int]]:
+        readers = [asyncio.create_task(read(0)) for _ in range(5)]
+        await execute(run_id=run.pk, workspace_id=run.workspace_id)
+        late = asyncio.create_task(read(3))
+        return list(await asyncio.gather(*readers, late))
+
+    *early, late = asyncio.run(together())
+    run.refresh_from_db()
+    every = list(range(1, run.last_seq + 1))
+    assert early == [every] * 5
+    assert late == every[3:]
+
+
+def test_deleting_the_thread_ends_its_stream(tenant: Tenant, thread: Thread) -> None:
+    run, actor = ask(tenant, thread, "/slow 0.05 /length 200"), tenant.actor
+
+    async def delete_in_the_middle() -> list[str]:
+        working = asyncio.create_task(execute(run_id=run.pk, workspace_id=run.workspace_id))
+        types: list[str] = []
+        async for event in follow(run_id=run.pk, workspace_id=run.workspace_id):
+            types.append(event.type)
+            if types.count("text_delta") == 2 and types[-1] == "text_delta":
+                await in_thread(threads.delete)(actor=actor, thread=thread)
+        await asyncio.wait_for(working, 10)
+        return types
+
+    assert asyncio.run(delete_in_the_middle())[-1] == "message_stop"
+    assert Message.objects.count() == Run.objects.count() == RunEvent.objects.count() == 0
+
+
+def test_an_asking_needs_something_to_answer(tenant: Tenant, thread: Thread) -> None:
+    with pytest.raises(access.NothingAsked):
+        start(actor=tenant.actor, thread=thread, drafts=[], now=timezone.now())
+
+
+def test_a_foreign_actor_cannot_ask(tenant: Tenant, other_tenant: Tenant, thread: Thread) -> None:
+    with pytest.raises(DomainError) as caught:
+        ask(other_tenant, thread, "hello")
+    assert caught.value.code == "agent_not_found"
+    assert thread.messages.count() == 0
