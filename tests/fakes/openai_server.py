@@ -336,5 +336,6 @@ async def _write(writer: asyncio.StreamWriter, data: bytes, chunked: bool) -> No
 
 
 async def _left(reader: asyncio.StreamReader) -> None:
-    """Return when the client has closed its side. It sends nothing while it reads a reply."""
-    await reader.read(1)
+    """Return when the client has closed its side; reads nothing, for it may be the next request."""
+    while not reader.at_eof() and reader.exception() is None:
+        await asyncio.sleep(0.005)
