@@ -48,6 +48,16 @@ class AfterRun(HttpResponse):
         return self.render_run(run)
 
 
+class RunStream(StreamingHttpResponse):
+    """The events of a run, as they come."""
+
+    def __init__(self, run: Run, frames: AsyncIterator[bytes]) -> None:
+        super().__init__(frames, content_type=f"{EVENT_STREAM}; charset=utf-8")
+        self.run = run
+        self["Cache-Control"] = "no-cache, no-transform"
+        self["X-Accel-Buffering"] = "no"  # proxies must not hold events back
+
+
 def accepts_stream(request: HttpRequest) -> bool:
     """Whether the Accept header names `text/event-stream`."""
     return EVENT_STREAM in request.headers.get("Accept", "").lower()
@@ -59,14 +69,9 @@ def last_event_id(request: HttpRequest) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def stream(run: Run, *, encode: Encode, closing: bytes = b"", after: int = 0) -> StreamingHttpResponse:
+def stream(run: Run, *, encode: Encode, closing: bytes = b"", after: int = 0) -> RunStream:
     """The run's events from number `after` on, encoded one by one, then `closing`."""
-    response = StreamingHttpResponse(
-        _frames(run, encode, closing, after), content_type=f"{EVENT_STREAM}; charset=utf-8"
-    )
-    response["Cache-Control"] = "no-cache, no-transform"
-    response["X-Accel-Buffering"] = "no"  # proxies must not hold events back
-    return response
+    return RunStream(run, _frames(run, encode, closing, after))
 
 
 async def _frames(run: Run, encode: Encode, closing: bytes, after: int) -> AsyncIterator[bytes]:

@@ -6,9 +6,11 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
+from threadhub.api import idempotency
 from threadhub.lib import ids
 from threadhub.lib.errors import NotFound
 from threadhub.workspaces.actor import Actor
+from threads.models import Run
 
 
 class ApiViewSet(GenericViewSet[Any]):
@@ -17,6 +19,7 @@ class ApiViewSet(GenericViewSet[Any]):
     permissions: ClassVar[dict[str, Any]] = {}
     visitors: ClassVar[bool] = False  # whether a chat token may come here
     request: Request
+    post: Any
 
     @property
     def actor(self) -> Actor:
@@ -28,6 +31,29 @@ class ApiViewSet(GenericViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.now = timezone.now()
+        key = idempotency.key_of(request)
+        if key is not None and isinstance(request.user, Actor):
+            self._answer_once(key)
+
+    def answer_run(self, run: Run) -> Any:
+        """The answer made from a run, for views that start one: used for the first request and for retries of it."""
+        raise TypeError(f"{type(self).__name__} starts no runs")
+
+    def _answer_once(self, key: str) -> None:
+        """Put the handler of this request behind its Idempotency-Key."""
+        handler = self.post
+
+        def once(request: Request, *args: Any, **kwargs: Any) -> Any:
+            return idempotency.once(
+                key=key,
+                request=request,
+                actor=self.actor,
+                now=self.now,
+                handler=lambda: handler(request, *args, **kwargs),
+                answer_run=self.answer_run,
+            )
+
+        self.post = once
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
