@@ -1,10 +1,29 @@
 """The application that a web process serves."""
 
 import os
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "threadhub.settings")
-os.environ.setdefault("DATABASE_POOL_SIZE", "16")
+os.environ["THREADHUB_POOLED"] = "1"
 
 from django.core.asgi import get_asgi_application
 
-application = get_asgi_application()
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[Any], Awaitable[None]]
+
+django = get_asgi_application()
+
+
+async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Django, and the server's question about start and end, which Django does not answer."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    else:
+        await django(scope, receive, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while (await receive())["type"] == "lifespan.startup":
+        await send({"type": "lifespan.startup.complete"})
+    await send({"type": "lifespan.shutdown.complete"})

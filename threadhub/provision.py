@@ -1,6 +1,7 @@
 """A workspace that can be used at once: an agent, a key and a user, as `up` and `create_workspace` make it."""
 
 from dataclasses import dataclass
+from itertools import count
 
 from django.db import transaction
 
@@ -30,7 +31,10 @@ class Provisioned:
 
 @transaction.atomic
 def workspace(*, name: str, username: str, provider: DetectedProvider) -> Provisioned:
-    """A workspace with an agent that uses `provider`, a member who may sign in, and a key for servers."""
+    """A workspace with an agent that uses `provider`, a member who may sign in, and a key for servers.
+
+    Where the username is taken, the member is called `username-2`, and so on.
+    """
     made = Workspace.objects.create(name=name)
     user, password = person(username)
     memberships.join(workspace=made, user=user, role=Role.MEMBER)
@@ -39,16 +43,21 @@ def workspace(*, name: str, username: str, provider: DetectedProvider) -> Provis
         actor=actors.system(made.pk),
         name="Assistant",
         provider=provider.name,
-        model=provider.model or "",
+        model=provider.model,
         instructions=INSTRUCTIONS,
         tools=tools,
     )
     _, api_key = keys.create(workspace=made, user=user, name="first key")
-    return Provisioned(made, agent, api_key, username, password)
+    return Provisioned(made, agent, api_key, user.username, password)
 
 
 def person(username: str, *, staff: bool = False) -> tuple[User, str]:
     """A new user with a random password, and that password. Staff may do everything in the admin."""
     password = secrets.new_password()
-    user = User.objects.create_user(username, password=password, is_staff=staff, is_superuser=staff)
+    user = User.objects.create_user(_free(username), password=password, is_staff=staff, is_superuser=staff)
     return user, password
+
+
+def _free(username: str) -> str:
+    names = (username if number == 1 else f"{username}-{number}" for number in count(1))
+    return next(name for name in names if not User.objects.filter(username=name).exists())

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import environ
+import structlog
 
-from threadhub import embedded
+from threadhub import database_url, embedded
 from threadhub.agents.providers.settings import ProviderSettings
 from threadhub.lib import secrets
 
@@ -80,8 +81,7 @@ TEMPLATES = [
 
 # Database: DATABASE_URL, or the embedded PostgreSQL under DATA_DIR, started by the first process that connects.
 if env.str("DATABASE_URL", default=""):
-    DATABASES = {"default": env.db_url("DATABASE_URL")}
-    DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
+    DATABASES = {"default": database_url.parse(env.str("DATABASE_URL"))}
 else:
     DATABASES = {
         "default": {
@@ -93,7 +93,8 @@ else:
     }
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 # Connections that the threads of one web process or worker share; 0 (commands, tests) connects when needed.
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
+# THREADHUB_POOLED is set by asgi.py and by `manage.py work`, not by people.
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=16 if env.bool("THREADHUB_POOLED", default=False) else 0)
 if DATABASE_POOL_SIZE:
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
         "min_size": 1,
@@ -196,6 +197,17 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
 }
+# Requests are logged at level INFO, with their request_id; below LOG_LEVEL they cost next to nothing.
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(key_order=["event"]),
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
 os.environ.setdefault("PYDANTIC_AI_NO_TELEMETRY", "1")
 
 UNFOLD = {"SITE_TITLE": "threadhub", "SITE_HEADER": "threadhub", "SITE_URL": None}

@@ -1,0 +1,1 @@
+"""Starting and ending an installation: what stands behind `manage.py up`."""

@@ -1,0 +1,100 @@
+"""Processes that live and end with this one: started together, watched, ended in order, killed when they refuse."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Self
+
+GRACE_SECONDS = 15.0  # from the first SIGTERM on, for all children together
+POLL_SECONDS = 0.05
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """A signal asked this process to end. Not an Exception: nothing on the way may take it for a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One child process, the leader of its own group: the terminal's Ctrl-C does not reach it, its own children do not
+    outlive it."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def exit_sentence(self) -> str:
+        status = self.process.returncode
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
+        return f"The {self.name} {how}."
+
+
+class Supervisor:
+    """The children of this process. Leaving the `with` ends all of them."""
+
+    def __init__(self) -> None:
+        self._children: list[Child] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def start(self, name: str, command: Sequence[str], *, environment: Mapping[str, str]) -> None:
+        """Start `command`; what it prints goes to this process's stderr, its stdin is a lifeline (lifeline.py)."""
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=2, stderr=2, env=dict(environment), start_new_session=True
+        )
+        self._children.append(Child(name, process))
+
+    def dead(self) -> Child | None:
+        """The first child that has ended, if any."""
+        return next((child for child in self._children if child.process.poll() is not None), None)
+
+    def wait(self) -> Child:
+        """Until a child ends, which none should do by itself."""
+        while (child := self.dead()) is None:
+            time.sleep(POLL_SECONDS)
+        return child
+
+    def end(self) -> None:
+        """SIGTERM to every child, SIGKILL to what is left of its group after the grace time."""
+        for child in self._children:
+            if child.process.poll() is None:
+                child.process.terminate()
+        deadline = time.monotonic() + GRACE_SECONDS
+        for child in self._children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(0.0, deadline - time.monotonic()))
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.process.pid, signal.SIGKILL)
+            child.process.wait()
+            if child.process.stdin:
+                child.process.stdin.close()
+        self._children.clear()
+
+
+@contextlib.contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Inside, SIGINT, SIGTERM and SIGHUP raise Stopped, once: a second one does not disturb the ending.
+
+    A SIGHUP that was ignored from the start (nohup) stays ignored.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in STOP_SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped
+
+    for number in STOP_SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
+    yield

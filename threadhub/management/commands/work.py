@@ -1,0 +1,50 @@
+"""`manage.py work`: one worker process. Any number of them may run, on any machine that reaches the database."""
+
+import asyncio
+import contextlib
+import signal
+from argparse import SUPPRESS
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from threadhub.launch import lifeline
+from threadhub.worker import run_worker
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Command(BaseCommand):
+    help = "Execute runs and upkeep until SIGTERM or Ctrl-C; runs then have ten seconds to end."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--concurrency", type=int, default=settings.WORKER_CONCURRENCY, help="Runs at a time (default %(default)s)."
+        )
+        parser.add_argument(
+            "--lifeline", dest="with_lifeline", action="store_true", help=SUPPRESS
+        )  # ends with its standard input
+
+    def handle(self, *args: Any, concurrency: int, with_lifeline: bool, **options: Any) -> None:
+        if concurrency < 1:
+            raise CommandError("--concurrency must be at least 1.")
+        asyncio.run(_until_stopped(concurrency=concurrency, with_lifeline=with_lifeline))
+
+
+async def _until_stopped(*, concurrency: int, with_lifeline: bool) -> None:
+    work = asyncio.create_task(run_worker(concurrency=concurrency))
+    stopping = False
+
+    def stop() -> None:
+        nonlocal stopping
+        if not stopping:  # a second signal must not cut the time that runs have to end
+            stopping = True
+            work.cancel()
+
+    for number in STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    if with_lifeline:
+        lifeline.hold()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work

@@ -1,0 +1,25 @@
+"""Jobs of the installation itself."""
+
+from procrastinate.contrib.django import app
+from procrastinate.jobs import Status
+
+# A worker says every ten seconds that it lives (procrastinate's heartbeat); one that missed three of them is dead.
+DEAD_AFTER_SECONDS = 30.0
+
+
+@app.task(name="threadhub.greet", queue="upkeep")
+async def greet() -> None:
+    """Nothing. That it is gone from the queue shows that a worker takes jobs."""
+
+
+@app.periodic(cron="* * * * * */10")
+@app.task(
+    name="threadhub.drop_jobs_of_dead_workers", queue="upkeep", queueing_lock="threadhub.drop_jobs_of_dead_workers"
+)
+async def drop_jobs_of_dead_workers(timestamp: int) -> None:
+    """Remove what a killed worker had in hand: such a job would keep its thread's lock, and so the next run, for ever.
+
+    The run itself is ended by its lease (threads/runs/end.py); a periodic job comes again by itself.
+    """
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER_SECONDS):
+        await app.job_manager.finish_job(job=job, status=Status.FAILED, delete_job=True)
