@@ -82,6 +82,26 @@ def test_it_says_which_one_and_how_to_change_it(
     assert "sk-" not in sentence
 
 
+@pytest.mark.parametrize("name", ["openai", "anthropic", "local", "echo"])
+def test_one_can_be_forced(name: str, installed: Callable[..., None]) -> None:
+    installed(*EXTRAS)
+    found = detect({**EVERYTHING, "THREADHUB_PROVIDER": name})
+    assert found.name == name
+    assert "as THREADHUB_PROVIDER says" in found.sentence
+
+
+def test_a_forced_one_is_kept_even_if_it_lacks_something_which_is_then_said(installed: Callable[..., None]) -> None:
+    installed(*EXTRAS)
+    found = detect({"THREADHUB_PROVIDER": "openai"})
+    assert found.name == "openai"
+    assert "needs OPENAI_API_KEY" in found.sentence
+
+
+def test_a_provider_that_does_not_exist_cannot_be_forced() -> None:
+    with pytest.raises(ProviderMissing, match="THREADHUB_PROVIDER must be one of openai, anthropic, local, echo"):
+        detect({"THREADHUB_PROVIDER": "gpt"})
+
+
 def test_each_provider_is_there_or_has_a_reason(installed: Callable[..., None]) -> None:
     installed("anthropic")
     reasons = {status.name: status.missing for status in available(ProviderSettings())}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from threadhub.agents.provider_errors import ProviderMissing
 from threadhub.agents.providers.registry import missing
 from threadhub.agents.providers.settings import ProviderSettings
 
+FORCE = "THREADHUB_PROVIDER"
 DEFAULT_MODELS = {
     "openai": "gpt-6-luna",
     "anthropic": "claude-haiku-5-5",
@@ -26,16 +28,34 @@ class DetectedProvider:
 
 
 def detect(environ: Mapping[str, str]) -> DetectedProvider:
-    """Choose: an OpenAI-compatible endpoint, else Anthropic, else the local model, else echo.
+    """Choose what THREADHUB_PROVIDER names; unset: an OpenAI-compatible endpoint, else Anthropic, else the local model,
+    else echo.
 
     Nothing is asked over the network, so a wrong key or address shows only in the first answer.
+    Raises ProviderMissing for a THREADHUB_PROVIDER that does not exist.
     """
     settings = ProviderSettings.from_environ(environ)
-    name = next(name for name in DEFAULT_MODELS if missing(name, settings) is None)
+    forced = _forced(environ)
+    name = forced or next(name for name in DEFAULT_MODELS if missing(name, settings) is None)
     model = DEFAULT_MODELS[name]
     if settings.model and name in ("openai", "anthropic"):
         model = settings.model
-    return DetectedProvider(name=name, model=model, sentence=_sentence(name, model, settings))
+    sentence = _forced_sentence(name, model, settings) if forced else _sentence(name, model, settings)
+    return DetectedProvider(name=name, model=model, sentence=sentence)
+
+
+def _forced(environ: Mapping[str, str]) -> str:
+    name = environ.get(FORCE, "").strip()
+    if name and name not in DEFAULT_MODELS:
+        raise ProviderMissing(f"{FORCE} must be one of {', '.join(DEFAULT_MODELS)}, not {name[:40]!r}.")
+    return name
+
+
+def _forced_sentence(name: str, model: str, settings: ProviderSettings) -> str:
+    """A choice is kept even where it cannot work yet: what it lacks is said instead of another being taken."""
+    what = name if model == name else f"{name} ({model})"
+    lacking = missing(name, settings)
+    return f"Answers come from {what}, as {FORCE} says; change or unset it for another. {lacking or ''}".rstrip()
 
 
 def _sentence(name: str, model: str, settings: ProviderSettings) -> str:
