@@ -5,7 +5,7 @@ event loop, with no thread and no database connection held.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import update_wrapper
 from typing import Any
 
@@ -99,7 +99,7 @@ async def _frames(run: Run, encode: Encode, closing: bytes, after: int) -> Async
             waiting.cancel()
 
 
-def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Awaitable[HttpResponseBase]]:
+def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
     """Make a view's URL callable asynchronous, so that its AfterRun can be waited for without holding a thread."""
 
     def call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

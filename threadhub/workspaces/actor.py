@@ -30,6 +30,7 @@ class Actor:
     session_id: UUID | None = None
     agent_id: UUID | None = None
     external_ref: str | None = None
+    personal_key: bool = False  # of a key: it acts as its user, not as a server of the workspace
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
@@ -42,6 +43,11 @@ class Actor:
     def as_member(self) -> "Actor":
         """The same actor without its view over everybody's threads."""
         return replace(self, permissions=self.permissions - {Permission.THREAD_READ_ALL})
+
+    def as_speaker(self) -> "Actor":
+        """The same actor where it speaks in a thread as the thread's user: a person does so in their own threads only,
+        whatever their role; a workspace's key speaks for whom its server says."""
+        return self.as_member() if self.kind == "user" or self.personal_key else self
 
 
 def system(workspace_id: UUID) -> Actor:

@@ -90,6 +90,7 @@ def authenticate(*, secret: str, now: datetime) -> Actor:
         permissions=_permissions(key),
         user_id=key.user_id,
         key_id=key.id,
+        personal_key=key.kind == ApiKey.Kind.PERSONAL,
     )
 
 
