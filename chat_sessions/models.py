@@ -9,6 +9,10 @@ from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
 
 
+# Of a thread's and a session's external_ref alike: it stands in indexes, whose rows have room for so much UTF-8.
+EXTERNAL_REF_CHARACTERS = 512
+
+
 class ChatSession(models.Model):
     """A visitor's stay with one agent. It reaches the threads of (agent, external_ref)."""
 

@@ -1,18 +1,23 @@
 """One asking of an agent, from the question to the last event, on the database the worker uses."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from tests.conftest import Tenant
+from threadhub.agents.models import DoubleTexting
 from threadhub.lib.asynchronous import in_thread
 from threadhub.lib.errors import DomainError
 from threads import access
 from threads.actions import threads
 from threads.actions.messages import Draft
+from threads.attachments import Upload
 from threads.models import Message, Run, RunEvent, Thread
 from threads.runs import end
 from threads.runs.execute import execute
@@ -172,14 +177,125 @@ def test_cancelling_keeps_what_was_said_and_nothing_comes_after(tenant: Tenant, 
         end.cancel(actor=tenant.actor, run=run, now=timezone.now())
 
 
-def test_a_run_of_a_dead_worker_is_ended_and_the_thread_usable_again(tenant: Tenant, thread: Thread) -> None:
-    run = ask(tenant, thread, "/say lost")
+def lose(run: Run, *, shown: bool) -> None:
+    """As if the run's worker had been killed, after or before it had anything to show."""
+    RunEvent.objects.create(run_id=run.pk, workspace_id=run.workspace_id, seq=1, type="message_start", data={})
+    if shown:
+        data = {"index": 0, "text": "half an ans"}
+        RunEvent.objects.create(run_id=run.pk, workspace_id=run.workspace_id, seq=2, type="text_delta", data=data)
     long_ago = timezone.now() - timedelta(minutes=5)
-    Run.objects.filter(pk=run.pk).update(status="running", lease_expires_at=long_ago)
+    Run.objects.filter(pk=run.pk).update(
+        status="running", lease_expires_at=long_ago, last_seq=2 if shown else 1, attempt=F("attempt") + 1
+    )
+
+
+def test_a_run_of_a_dead_worker_that_has_shown_something_is_ended(tenant: Tenant, thread: Thread) -> None:
+    run = ask(tenant, thread, "/say lost")
+    lose(run, shown=True)
     second = answer(tenant, thread, "/say found")
     run.refresh_from_db()
     assert (run.status, run.error_code) == ("failed", "worker_lost")
     assert second.status == "succeeded"
+    assert [content for _, _, content in conversation(thread)] == ["/say lost", "half an ans", "/say found", "found"]
+    assert thread.messages.get(position=2).partial
+
+
+def test_a_run_of_a_dead_worker_that_has_shown_nothing_is_taken_by_another(tenant: Tenant, thread: Thread) -> None:
+    run = ask(tenant, thread, "/say at last")
+    lose(run, shown=False)
+    assert end.end_all_lost(now=timezone.now()) == 1
+    asyncio.run(execute(run_id=run.pk, workspace_id=run.workspace_id))
+    run.refresh_from_db()
+    assert (run.status, run.attempt) == ("succeeded", 2)
+    assert [type for _, type in events(run)].count("message_start") == 1
+    assert [content for _, _, content in conversation(thread)] == ["/say at last", "at last"]
+
+
+def test_a_run_is_not_started_over_for_ever(tenant: Tenant, thread: Thread) -> None:
+    run = ask(tenant, thread, "/say cursed")
+    Run.objects.filter(pk=run.pk).update(attempt=end.MAX_ATTEMPTS - 1)
+    lose(run, shown=False)
+    end.end_all_lost(now=timezone.now())
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == ("failed", "worker_lost")
+
+
+def work_off(thread: Thread) -> None:
+    """Execute the runs of a thread whose turn it is, until there are none."""
+    while run := Run.objects.of_thread(thread).filter(status="queued", lease_expires_at__isnull=False).first():
+        asyncio.run(execute(run_id=run.pk, workspace_id=run.workspace_id))
+
+
+def test_enqueued_questions_are_answered_in_the_order_of_asking(tenant: Tenant, thread: Thread) -> None:
+    for word in ("one", "two", "three"):
+        ask(tenant, thread, f"/say {word}", double_texting=DoubleTexting.ENQUEUE)
+    assert [content for _, _, content in conversation(thread)] == ["/say one"]
+    work_off(thread)
+    said = [content for _, _, content in conversation(thread)]
+    assert said == ["/say one", "one", "/say two", "two", "/say three", "three"]
+
+
+def test_a_question_that_waits_keeps_its_files(tenant: Tenant, thread: Thread) -> None:
+    ask(tenant, thread, "/say one")
+    draft = Draft(role="user", content="look", uploads=[Upload("a.txt", "text/plain", b"\x00\xff")])
+    wish = Wish(double_texting=DoubleTexting.ENQUEUE)
+    start(actor=tenant.actor, thread=thread, drafts=[draft], now=timezone.now(), wish=wish)
+    work_off(thread)
+    attachment = thread.messages.get(content="look").attachments.get()
+    assert attachment.file.read() == b"\x00\xff"
+    attachment.file.close()
+
+
+def test_interrupting_cancels_what_is_under_way_and_answers_the_newest(tenant: Tenant, thread: Thread) -> None:
+    runs = [
+        ask(tenant, thread, f"/say {word}", double_texting=DoubleTexting.INTERRUPT) for word in ("one", "two", "three")
+    ]
+    work_off(thread)
+    statuses = [Run.objects.get(pk=run.pk).status for run in runs]
+    assert statuses == ["cancelled", "cancelled", "succeeded"]
+    assert [content for _, _, content in conversation(thread)] == ["/say one", "/say two", "/say three", "three"]
+
+
+def test_interrupting_a_queue_keeps_every_question(tenant: Tenant, thread: Thread) -> None:
+    ask(tenant, thread, "/say one")
+    ask(tenant, thread, "/say two", double_texting=DoubleTexting.ENQUEUE)
+    ask(tenant, thread, "/say three", double_texting=DoubleTexting.INTERRUPT)
+    work_off(thread)
+    assert [c for _, role, c in conversation(thread) if role == "user"] == ["/say two", "/say one", "/say three"] or [
+        c for _, role, c in conversation(thread) if role == "user"
+    ] == ["/say one", "/say two", "/say three"]
+    assert not Run.objects.live().exists()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "answered", "refused", "cancelled"),
+    [("reject", 1, 11, 0), ("enqueue", 12, 0, 0), ("interrupt", 1, 0, 11)],
+)
+def test_of_questions_at_once_each_has_the_documented_fate(
+    tenant: Tenant, thread: Thread, strategy: str, answered: int, refused: int, cancelled: int
+) -> None:
+    actor = tenant.actor
+
+    def one(number: int) -> str:
+        draft = Draft(role="user", content=f"/say {number}")
+        wish = Wish(double_texting=DoubleTexting(strategy))
+        try:
+            start(actor=actor, thread=thread, drafts=[draft], now=timezone.now(), wish=wish)
+        except access.ThreadRunning:
+            return "refused"
+        finally:
+            connection.close()
+        return "taken"
+
+    with ThreadPoolExecutor(6) as pool:
+        fates = list(pool.map(one, range(12)))
+    work_off(thread)
+    statuses = list(Run.objects.of_thread(thread).values_list("status", flat=True))
+    assert fates.count("refused") == refused
+    assert statuses.count("succeeded") == answered
+    assert statuses.count("cancelled") == cancelled
+    positions = list(thread.messages.order_by("position").values_list("position", flat=True))
+    assert positions == list(range(1, len(positions) + 1))
 
 
 def test_a_run_nobody_takes_expires(tenant: Tenant, thread: Thread) -> None:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from threadhub.agents.models import Agent
+from threadhub.agents.models import Agent, Tool
 from threadhub.lib.errors import Conflict, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
@@ -43,3 +43,8 @@ def get_to_invoke(*, actor: Actor, agent_id: UUID) -> Agent:
     if not agent.active:
         raise AgentDisabled
     return agent
+
+
+def visible_tools(*, actor: Actor) -> QuerySet[Tool]:
+    """The tools that agents of the actor's workspace may have, by name."""
+    return Tool.objects.filter(workspace_id=actor.workspace_id).order_by("name", "id")

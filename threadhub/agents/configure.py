@@ -23,6 +23,8 @@ FIELDS = frozenset(
         "max_output_tokens",
         "context_budget",
         "max_steps",
+        "max_seconds",
+        "double_texting",
         "active",
         "metadata",
     }

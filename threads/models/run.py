@@ -12,7 +12,8 @@ from threads.querysets.runs import RunQuerySet
 class Run(models.Model):
     """One asking of an agent on a thread: `queued → running → succeeded | failed | cancelled | expired`.
 
-    At most one run of a thread is live (queued or running); the database holds that.
+    Runs of a thread are numbered in the order of asking. At most one of them is running; the database holds that.
+    Others may be queued behind it; then `input` keeps their messages until it is their turn.
     """
 
     PREFIX: ClassVar[str] = "run"
@@ -42,10 +43,13 @@ class Run(models.Model):
     agent = models.ForeignKey(
         Agent, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="runs"
     )
+    number = models.IntegerField()
     user_id = models.UUIDField(null=True, editable=False)  # who asked, where it was a user
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
     provider = models.CharField(max_length=16, blank=True)
     model = models.CharField(max_length=200, blank=True)
+    input = models.JSONField(null=True, editable=False)
+    attempt = models.PositiveSmallIntegerField(default=0, editable=False)  # how often a worker has taken it
     # What the request asked beyond the thread: {"temperature", "max_output_tokens", "client_tools", "context", …}
     options = models.JSONField(default=dict, blank=True)
     enabled_tools = models.JSONField(null=True, blank=True)  # names or ids; null: all of the agent's
@@ -66,17 +70,17 @@ class Run(models.Model):
     objects = RunQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-created_at", "-id"]
+        ordering = ["thread", "-number"]
         indexes = [
-            models.Index("thread", models.F("created_at").desc(), models.F("id").desc(), name="run_by_thread"),
             models.Index("lease_expires_at", condition=models.Q(status__in=("queued", "running")), name="run_lease"),
         ]
         constraints = [
             models.UniqueConstraint(
                 fields=["thread", "workspace"],
-                condition=models.Q(status__in=("queued", "running")),
-                name="run_one_live_per_thread",
-            )
+                condition=models.Q(status="running"),
+                name="run_one_running_per_thread",
+            ),
+            models.UniqueConstraint(fields=["thread", "number", "workspace"], name="run_number_once"),
         ]
 
     def __str__(self) -> str:

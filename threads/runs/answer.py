@@ -14,7 +14,7 @@ from threadhub.lib import ids
 from threads import sql
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run, Thread
-from threads.runs import events
+from threads.runs import events, queue
 from threads.runs.end import stored, write_last_events
 from threads.runs.recorder import RunOver
 from threads.runs.tools import ToolResult
@@ -53,16 +53,28 @@ class Outcome:
     drafts: Sequence[Draft] = field(default_factory=tuple)
 
 
+@transaction.atomic
 def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
-    """Take a queued run: compare-and-set, so that of two workers one gets it. None: it is not to be had any more."""
-    taken = Run.objects.filter(pk=run_id, workspace_id=workspace_id, status=Run.Status.QUEUED).update(
-        status=Run.Status.RUNNING,
-        started_at=now,
-        lease_expires_at=now + timedelta(seconds=settings.RUN_LEASE_SECONDS),
-    )
-    if not taken:
+    """Take a queued run whose turn it is: one worker gets it. None: not to be had any more, or not yet."""
+    runs = Run.objects.filter(pk=run_id, workspace_id=workspace_id)
+    thread_id = runs.values_list("thread_id", flat=True).first()
+    if thread_id is None or not Thread.objects.select_for_update().filter(pk=thread_id).exists():
         return None
-    return Run.objects.select_related("agent", "thread").get(pk=run_id, workspace_id=workspace_id)
+    run = (
+        runs.select_for_update(of=("self",))
+        .select_related("agent", "thread")
+        .filter(status=Run.Status.QUEUED, lease_expires_at__isnull=False)
+        .first()
+    )
+    if run is None:
+        return None
+    queue.store_input(run)
+    run.status = Run.Status.RUNNING
+    run.started_at = now
+    run.attempt += 1
+    run.lease_expires_at = now + timedelta(seconds=settings.RUN_LEASE_SECONDS)
+    run.save(update_fields=["status", "started_at", "attempt", "lease_expires_at", "input"])
+    return run
 
 
 @transaction.atomic
@@ -112,6 +124,7 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
         setattr(locked, name, value)
     locked.save()
     sql.notify("run_events", str(run.id))
+    queue.call_next(thread=locked.thread, now=now)
 
 
 def calling_draft(run: Run, text: str, calls: Sequence[ToolCall], id: UUID | None = None) -> Draft:

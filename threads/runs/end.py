@@ -16,8 +16,9 @@ from threadhub.workspaces.permissions import Permission
 from threads import sql
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run, RunEvent, Thread
-from threads.runs import events
+from threads.runs import events, queue
 
+MAX_ATTEMPTS = 3
 WORKER_LOST = ("worker_lost", "The worker stopped before the answer was complete.")
 SWEEP = 500  # lost runs ended per sweep; the next sweep comes in seconds
 NOT_TAKEN = ("not_taken", "No worker took this run in time.")
@@ -41,15 +42,28 @@ def cancel(*, actor: Actor, run: Run, now: datetime) -> Run:
     return locked
 
 
+def interrupt(*, run: Run, now: datetime) -> None:
+    """Cancel a live run for the sake of a newer question. Called with the thread locked."""
+    locked = Run.objects.select_for_update().get(pk=run.pk)
+    if locked.live:
+        _end(locked, Run.Status.CANCELLED, now=now)
+
+
 @transaction.atomic
 def end_if_lost(*, run: Run, now: datetime) -> bool:
-    """End a live run whose lease ran out. True when the run is over, whoever ended it."""
+    """End a live run whose lease ran out, or let another worker take it where nothing of it was shown yet.
+
+    True when the run is over, whoever ended it.
+    """
     if not Thread.objects.select_for_update().filter(pk=run.thread_id).exists():
         return True
     locked = Run.objects.select_for_update().filter(pk=run.pk).first()
     if locked is None or not locked.live:
         return True
     if locked.lease_expires_at is None or locked.lease_expires_at >= now:
+        return False
+    if locked.status == Run.Status.RUNNING and may_start_over(locked):
+        start_over(locked, now=now)
         return False
     if locked.status == Run.Status.QUEUED:
         _end(locked, Run.Status.EXPIRED, now=now, error=NOT_TAKEN)
@@ -70,6 +84,19 @@ def said_so_far(run_id: UUID, workspace_id: UUID) -> str:
     return "".join(text)
 
 
+def may_start_over(run: Run) -> bool:
+    """Whether a running run can be taken by another worker: nothing was shown, no tool fired, not tried too often."""
+    shown = RunEvent.objects.filter(run_id=run.id, workspace_id=run.workspace_id).exclude(type=events.MESSAGE_START)
+    return run.attempt < MAX_ATTEMPTS and not shown.exists()
+
+
+def start_over(run: Run, *, now: datetime) -> None:
+    """Back to the workers: a locked run that lost its own before it had anything to show."""
+    run.status = Run.Status.QUEUED
+    run.save(update_fields=["status"])
+    queue.take_turn(run, now=now)
+
+
 def _end(run: Run, status: Run.Status, *, now: datetime, error: tuple[str, str] | None = None) -> None:
     """End a locked, live run: keep its partial answer, write its last events, tell the readers."""
     closing: list[tuple[str, dict[str, Any]]] = []
@@ -85,11 +112,14 @@ def _end(run: Run, status: Run.Status, *, now: datetime, error: tuple[str, str] 
         closing.append((events.ERROR, {"code": error[0], "message": error[1]}))
     closing.append((events.MESSAGE_STOP, {"status": status.value, "finish_reason": ""}))
     write_last_events(run, closing)
+    if run.input is not None:  # it was not its turn yet, but what was asked must not be lost
+        queue.store_input(run)
     run.status = status
     run.finished_at = now
     run.error_code, run.error_message = error or ("", "")
-    run.save(update_fields=["status", "finished_at", "error_code", "error_message", "last_seq"])
+    run.save(update_fields=["status", "finished_at", "error_code", "error_message", "last_seq", "input"])
     sql.notify("run_events", str(run.id))
+    queue.call_next(thread=run.thread, now=now)
 
 
 def write_last_events(run: Run, closing: list[tuple[str, dict[str, Any]]]) -> None:

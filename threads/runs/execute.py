@@ -75,7 +75,8 @@ class Work:
 
     async def answer(self) -> Outcome:
         """Ask, call tools, ask again. Raises RunOver; provider errors become an outcome."""
-        self.recorder.put(events.MESSAGE_START, message_id=str(self.run.answer_id), model=self.run.model)
+        if self.run.last_seq == 0:  # else a worker before us has said it, and nothing more
+            self.recorder.put(events.MESSAGE_START, message_id=str(self.run.answer_id), model=self.run.model)
         try:
             provider = providers.get(self.run.provider, settings=settings.PROVIDERS)
             toolset = await in_thread(tools.effective)(self.run)
@@ -171,6 +172,7 @@ class Work:
             name=call.name,
             tool_type=toolset.type_of(call.name),
             arguments=call.arguments,
+            parameters=toolset.parameters_of(call.name),
         )
         self.recorder.put(events.BLOCK_STOP, index=self.block)
 

@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 
 from threadhub.agents import access as agents
+from threadhub.agents.models import DoubleTexting
 from threadhub.workspaces.actor import Actor
-from threads import access, tasks
+from threads import access
 from threads.actions.messages import Draft, store
 from threads.models import Run, Thread
-from threads.runs import tools
-from threads.runs.end import end_if_lost
+from threads.runs import queue, tools
+from threads.runs.end import end_if_lost, interrupt
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Wish:
     client_tools: Sequence[dict[str, Any]] = ()
     temperature: float | None = None
     top_p: float | None = None
+    double_texting: DoubleTexting | None = None  # None: as the agent has it
     max_output_tokens: int | None = None
     stop: Sequence[str] = ()
 
@@ -46,7 +48,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A new run, and the ids of the messages stored with it."""
+    """A new run, and the ids that its messages have, or will have when it is their turn."""
 
     run: Run
     thread: Thread
@@ -54,22 +56,42 @@ class Started:
 
 
 @transaction.atomic
+def ask(
+    *,
+    actor: Actor,
+    agent_id: UUID,
+    drafts: Sequence[Draft],
+    now: datetime,
+    thread_id: UUID | None = None,
+    external_ref: str | None = None,
+    wish: Wish | None = None,
+) -> Started:
+    """Ask an agent in one of its threads, or in a new one with this reference; as `start` otherwise."""
+    if thread_id is not None:
+        thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id)
+    else:
+        thread = threads.create(actor=actor, agent_id=agent_id, external_ref=external_ref, now=now)
+    return start(actor=actor, thread=thread, drafts=drafts, now=now, wish=wish)
+
+
+@transaction.atomic
 def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetime, wish: Wish | None = None) -> Started:
     """Append the drafts to the thread and queue a run of its agent.
 
-    Raises ThreadNotFound, AgentDisabled, PermissionMissing, ThreadArchived, ThreadRunning.
+    While another run of the thread is live, the double-texting strategy decides: the question is refused, waits for
+    its turn, or cancels what is under way.
+
+    Raises ThreadNotFound, AgentDisabled, PermissionMissing, ThreadArchived, ThreadRunning, NothingAsked.
     """
     wish = wish or Wish()
     agent = agents.get_to_invoke(actor=actor, agent_id=thread.agent_id)
     thread = access.lock(thread=thread)
-    for live in Run.objects.of_thread(thread).live():
-        if not end_if_lost(run=live, now=now):
-            raise access.ThreadRunning
     if not drafts and not thread.message_count:
         raise access.NothingAsked
-    messages = store(thread=thread, drafts=drafts)
-    run = Run.objects.create(
+    waits = _must_wait(thread, wish.double_texting or DoubleTexting(agent.double_texting), now)
+    run = Run(
         workspace_id=thread.workspace_id,
+        number=(Run.objects.of_thread(thread).values_list("number", flat=True).first() or 0) + 1,
         thread=thread,
         agent=agent,
         user_id=actor.user_id,
@@ -79,7 +101,24 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
         enabled_tools=list(wish.enabled_tools) if wish.enabled_tools is not None else None,
         ignored_tools=tools.ignored(agent=agent, enabled_tools=wish.enabled_tools),
         created_at=now,
-        lease_expires_at=now + timedelta(seconds=settings.RUN_QUEUE_SECONDS),
     )
-    tasks.execute.configure(lock=str(thread.id)).defer(run_id=str(run.id), workspace_id=str(run.workspace_id))
-    return Started(run, thread, [message.id for message in messages])
+    if waits:
+        queue.wait_for_turn(run, drafts)
+    else:
+        store(thread=thread, drafts=drafts)
+    run.save()
+    if not waits:
+        queue.take_turn(run, now=now)
+    return Started(run, thread, [draft.id for draft in drafts])
+
+
+def _must_wait(thread: Thread, strategy: DoubleTexting, now: datetime) -> bool:
+    """Whether a new run of a locked thread has to wait for others. Raises ThreadRunning where it may not wait."""
+    live = [run for run in Run.objects.of_thread(thread).live() if not end_if_lost(run=run, now=now)]
+    if not live or strategy == DoubleTexting.ENQUEUE:
+        return bool(live)
+    if strategy == DoubleTexting.REJECT:
+        raise access.ThreadRunning
+    for run in reversed(live):  # oldest first: their questions stay in the order of asking
+        interrupt(run=run, now=now)
+    return False

@@ -1,4 +1,4 @@
-from threadhub.agents.models.agent import Agent, AgentTool
+from threadhub.agents.models.agent import Agent, AgentTool, DoubleTexting
 from threadhub.agents.models.tool import Tool
 
-__all__ = ["Agent", "AgentTool", "Tool"]
+__all__ = ["Agent", "AgentTool", "DoubleTexting", "Tool"]
