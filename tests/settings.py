@@ -23,6 +23,7 @@ from threadhub.settings import *  # noqa: E402, F403
 
 DATABASES["default"]["TEST"] = {"NAME": f"test_threadhub{DATABASE_SUFFIX}"}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # signing in costs nothing
+PROVIDER_RETRIES = 1
 STORAGES["default"] = {  # noqa: F405
     "BACKEND": "django.core.files.storage.FileSystemStorage",
     "OPTIONS": {"location": str(TEST_DATA_DIR / "attachments")},

@@ -172,9 +172,13 @@ REFRESH_TOKEN_SECONDS = env.int("REFRESH_TOKEN_SECONDS", default=30 * 24 * 3600)
 CHAT_TOKEN_SECONDS = env.int("CHAT_TOKEN_SECONDS", default=3600)
 CHAT_SESSION_SECONDS = env.int("CHAT_SESSION_SECONDS", default=30 * 24 * 3600)
 SIGNUP_ENABLED = env.bool("SIGNUP_ENABLED", default=False)
+# The id of the workspace that people who sign up become members of; empty: each gets a workspace of their own.
+SIGNUP_WORKSPACE = env.str("SIGNUP_WORKSPACE", default="")
 
 # Model services: addresses and keys by the vendors' own variables. An agent names the provider it uses.
 PROVIDERS = ProviderSettings.from_environ(os.environ)
+# How often a call is tried again that failed for a passing reason before it said anything.
+PROVIDER_RETRIES = env.int("PROVIDER_RETRIES", default=2)
 PROVIDER_TIMEOUT_SECONDS = env.int("PROVIDER_TIMEOUT_SECONDS", default=120)
 
 # Runs: a worker renews its lease on a run; a run without a lease is ended.

@@ -3,7 +3,6 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -11,6 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from tests.conftest import Tenant
+from tests.threads.conftest import answer, ask, conversation
 from threadhub.agents.models import DoubleTexting
 from threadhub.lib.asynchronous import in_thread
 from threadhub.lib.errors import DomainError
@@ -25,27 +25,6 @@ from threads.runs.follow import follow
 from threads.runs.start import Wish, start
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def thread(tenant: Tenant) -> Thread:
-    return threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
-
-
-def ask(tenant: Tenant, thread: Thread, prompt: str, **wish: Any) -> Run:
-    draft = Draft(role="user", content=prompt)
-    return start(actor=tenant.actor, thread=thread, drafts=[draft], now=timezone.now(), wish=Wish(**wish)).run
-
-
-def answer(tenant: Tenant, thread: Thread, prompt: str, **wish: Any) -> Run:
-    run = ask(tenant, thread, prompt, **wish)
-    asyncio.run(execute(run_id=run.pk, workspace_id=run.workspace_id))
-    run.refresh_from_db()
-    return run
-
-
-def conversation(thread: Thread) -> list[tuple[int, str, str | None]]:
-    return list(thread.messages.order_by("position").values_list("position", "role", "content"))
 
 
 def events(run: Run) -> list[tuple[int, str]]:

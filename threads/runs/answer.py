@@ -15,7 +15,7 @@ from threads import sql
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run, Thread
 from threads.runs import events, queue
-from threads.runs.end import stored, write_last_events
+from threads.runs.end import may_start_over, start_over, stored, write_last_events
 from threads.runs.recorder import RunOver
 from threads.runs.tools import ToolResult
 
@@ -75,6 +75,19 @@ def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
     run.lease_expires_at = now + timedelta(seconds=settings.RUN_LEASE_SECONDS)
     run.save(update_fields=["status", "started_at", "attempt", "lease_expires_at", "input"])
     return run
+
+
+@transaction.atomic
+def hand_back(*, run: Run, now: datetime) -> bool:
+    """Queue a run again whose worker is being stopped, if nothing of it was shown. True when it is out of our hands."""
+    try:
+        locked = _lock(run)
+    except RunOver:
+        return True
+    if not may_start_over(locked):
+        return False
+    start_over(locked, now=now)
+    return True
 
 
 @transaction.atomic

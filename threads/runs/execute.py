@@ -1,6 +1,9 @@
 """A worker's work: ask the model, call tools, ask again, until there is an answer."""
 
 import asyncio
+import itertools
+import logging
+import random
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -20,8 +23,13 @@ from threads.runs.answer import Outcome, Pending, Spent
 from threads.runs.recorder import Recorder, RunOver
 from threads.runs.tools import ToolSet
 
+logger = logging.getLogger(__name__)
+
 INTERNAL_ERROR = ("internal_error", "The answer failed for a reason of our own. It has been noted.")
 WORKER_STOPPED = ("worker_stopped", "The worker was stopped before the answer was complete.")
+TIME_LIMIT = ("time_limit", "The answer took longer than the agent may take.")
+RETRY_SECONDS = 0.25  # before the second asking; doubled each time
+LONGEST_WAIT = 30.0  # a service that wants more patience than this has failed
 STEP_LIMIT = ("step_limit", "The agent asked for tools more often than it may.")
 
 
@@ -55,9 +63,8 @@ async def execute(*, run_id: UUID, workspace_id: UUID) -> None:
         (outcome,) = await asyncio.gather(answering, return_exceptions=True)
         work.recorder.close()
         (flushed,) = await asyncio.gather(flushing, return_exceptions=True)
-        if stopped:
-            outcome = Outcome(Run.Status.FAILED, error=WORKER_STOPPED)
-        await work.conclude(outcome)
+        if not (stopped and await work.hand_back()):
+            await work.conclude(Outcome(Run.Status.FAILED, error=WORKER_STOPPED) if stopped else outcome)
         if isinstance(flushed, Exception) and not isinstance(flushed, RunOver):
             raise flushed
 
@@ -74,7 +81,18 @@ class Work:
         self.open = False
 
     async def answer(self) -> Outcome:
-        """Ask, call tools, ask again. Raises RunOver; provider errors become an outcome."""
+        """Ask, call tools, ask again, for as long as the agent may. Raises RunOver; provider errors are an outcome."""
+        try:
+            async with asyncio.timeout(self.run.agent.max_seconds):
+                return await self._answer()
+        except TimeoutError:
+            return self._failed(*TIME_LIMIT)
+
+    async def hand_back(self) -> bool:
+        """Let another worker start over, where nothing was shown yet. True when that is so."""
+        return await in_thread(answer.hand_back)(run=self.run, now=timezone.now())
+
+    async def _answer(self) -> Outcome:
         if self.run.last_seq == 0:  # else a worker before us has said it, and nothing more
             self.recorder.put(events.MESSAGE_START, message_id=str(self.run.answer_id), model=self.run.model)
         try:
@@ -115,6 +133,21 @@ class Work:
             raise failure
 
     async def _ask(self, provider: Provider, request: ModelRequest, toolset: ToolSet) -> None:
+        """One call of the model, tried again while it fails for a passing reason and has said nothing yet."""
+        for failures in itertools.count(1):
+            try:
+                return await self._hear(provider, request, toolset)
+            except ProviderError as error:
+                if not error.retryable or failures > settings.PROVIDER_RETRIES or self.step.text or self.step.calls:
+                    raise
+                wait = error.retry_after or RETRY_SECONDS * 2**failures * random.uniform(0.5, 1.5)  # noqa: S311
+                if wait > LONGEST_WAIT:
+                    raise
+                logger.info("asking again in %.1f s after %s", wait, error.code)
+            await asyncio.sleep(wait)
+        return None
+
+    async def _hear(self, provider: Provider, request: ModelRequest, toolset: ToolSet) -> None:
         async with aclosing(provider.stream(request)) as stream:
             async for event in stream:
                 match event:
