@@ -1,6 +1,6 @@
 """A chat session's life: opened, refreshed, ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -79,6 +79,16 @@ def get(*, actor: Actor, session_id: UUID, now: datetime) -> ChatSession:
         raise ChatSessionNotFound
     actor.require(Permission.CHAT_SESSION_READ)
     return session
+
+
+def enter(*, actor: Actor, session_id: UUID, now: datetime) -> Actor:
+    """The session's visitor, on whose behalf `actor` acts in it, with no more leave than either has.
+
+    Raises ChatSessionNotFound, PermissionMissing.
+    """
+    session = get(actor=actor, session_id=session_id, now=now)
+    visitor = tokens.actor_of(session)
+    return replace(visitor, permissions=visitor.permissions & actor.permissions)
 
 
 def refresh(*, session_id: UUID, refresh_token: str, now: datetime) -> Opened:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from threadhub.lib.errors import Conflict, Invalid, NotFound
 from threadhub.workspaces.actor import Actor
-from threads.models import Message, Run, Thread
+from threads.models import Attachment, Message, Run, Thread
 from threads.querysets.threads import ThreadQuerySet
 
 
@@ -24,6 +24,12 @@ class RunNotFound(NotFound):
     """Run not found."""
 
     code = "run_not_found"
+
+
+class AttachmentNotFound(NotFound):
+    """Attachment not found."""
+
+    code = "attachment_not_found"
 
 
 class ThreadArchived(Conflict):
@@ -90,3 +96,13 @@ def get_run(*, thread: Thread, run_id: UUID) -> Run:
     if run is None:
         raise RunNotFound
     return run
+
+
+def get_attachment(*, thread: Thread, attachment_id: UUID) -> Attachment:
+    """One file of a thread's messages. Raises AttachmentNotFound."""
+    attachment = Attachment.objects.filter(
+        pk=attachment_id, thread_id=thread.id, workspace_id=thread.workspace_id
+    ).first()
+    if attachment is None:
+        raise AttachmentNotFound
+    return attachment

@@ -48,3 +48,8 @@ def get_to_invoke(*, actor: Actor, agent_id: UUID) -> Agent:
 def visible_tools(*, actor: Actor) -> QuerySet[Tool]:
     """The tools that agents of the actor's workspace may have, by name."""
     return Tool.objects.filter(workspace_id=actor.workspace_id).order_by("name", "id")
+
+
+def instructions(*, actor: Actor, agent: Agent) -> str | None:
+    """The agent's instructions, for those who may change them; None for all others."""
+    return agent.instructions if actor.may(Permission.AGENT_WRITE) else None

@@ -27,6 +27,13 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
             return threads.filter(user=actor.user_id) if actor.user_id else threads.none()
         return threads.none()
 
+    def with_messages(self) -> ThreadQuerySet:
+        """Each with its messages in their order, and their files, ready to be rendered: two queries for all."""
+        from threads.models import Message
+
+        messages = Message.objects.order_by("position").prefetch_related("attachments")
+        return self.prefetch_related(models.Prefetch("messages", queryset=messages))
+
     def with_agent(self, agent_id: UUID) -> ThreadQuerySet:
         return self.filter(agent_id=agent_id)
 

@@ -11,16 +11,16 @@ from threadhub.agents.events import ToolCall
 from threadhub.agents.providers.request import ContextMessage, DocumentInput, ImageInput, ModelRequest
 from threadhub.lib import json
 from threads.models import Attachment, Message, Run
-from threads.runs.tools import ToolSet
+from threads.runs.tools import ToolSet, effective
 
 PAGE = 200  # messages read at a time, newest first, until the budget is spent
 
 
-def build(*, run: Run, tools: ToolSet) -> ModelRequest:
-    """What the provider of this run is asked next, from what the thread holds now."""
+def build(*, run: Run, tools: ToolSet, before: int | None = None) -> ModelRequest:
+    """What the provider of this run is asked next, from what the thread holds now (before a position)."""
     options = run.options
     agent = run.agent
-    messages = context.newest_that_fit(_newest_first(run), budget=agent.context_budget)
+    messages = context.newest_that_fit(_newest_first(run, before), budget=agent.context_budget)
     return ModelRequest(
         model=run.model,
         instructions=context.fill_in(agent.instructions, _variables(run)) or None,
@@ -34,8 +34,22 @@ def build(*, run: Run, tools: ToolSet) -> ModelRequest:
     )
 
 
-def _newest_first(run: Run) -> Iterator[ContextMessage]:
-    position = None
+def given(*, run: Run) -> ModelRequest:
+    """What the model of this run was last given, or will be given first: the thread as it was before the answer,
+    without what came later. Messages that were deleted since are gone from here too."""
+    return build(run=run, tools=effective(run), before=_first_after(run))
+
+
+def _first_after(run: Run) -> int | None:
+    """The position of the run's answer, or of what came after a run without one; None while it is live."""
+    messages = Message.objects.of_thread(run.thread)
+    answer = messages.filter(pk=run.answer_id).first()
+    if answer is None and run.finished_at is not None:
+        answer = messages.filter(created_at__gt=run.finished_at).first()
+    return answer.position if answer is not None else None
+
+
+def _newest_first(run: Run, position: int | None) -> Iterator[ContextMessage]:
     while True:
         rows = Message.objects.of_thread(run.thread).order_by("-position").prefetch_related("attachments")
         page = list(rows.before(position)[:PAGE] if position else rows[:PAGE])

@@ -2,7 +2,7 @@
 
     message_start  {message_id, model}            once, first
     block_start    {index, kind: "text"}
-                   {index, kind: "tool_use", id, name, tool_type, arguments}
+                   {index, kind: "tool_use", id, name, tool_type, arguments, parameters}
     text_delta     {index, text}                  any number, in an open text block
     block_stop     {index}
     tool_result    {tool_call_id, tool_type, content, is_error}    after its block

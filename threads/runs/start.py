@@ -12,6 +12,7 @@ from threadhub.agents import access as agents
 from threadhub.agents.models import DoubleTexting
 from threadhub.workspaces.actor import Actor
 from threads import access
+from threads.actions import threads
 from threads.actions.messages import Draft, store
 from threads.models import Run, Thread
 from threads.runs import queue, tools

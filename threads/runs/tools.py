@@ -38,6 +38,10 @@ class ToolSet:
             return "client"
         return self.ours[name].kind if name in self.ours else "unknown"
 
+    def parameters_of(self, name: str) -> dict[str, Any]:
+        """The JSON Schema of a tool's arguments; an empty one for a tool outside the set."""
+        return next((spec.parameters for spec in self.specs() if spec.name == name), {})
+
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:

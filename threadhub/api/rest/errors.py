@@ -15,10 +15,18 @@ def encode(problem: Problem, request_id: str) -> HttpResponse:
         "type": f"urn:threadhub:problem:{problem.code}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
-        "detail": problem.message,
+        "detail": _sentence(problem.errors) if problem.errors else problem.message,
         "code": problem.code,
         "request_id": request_id,
+        **problem.details,
     }
     if problem.errors:
         body["errors"] = problem.errors
     return HttpResponse(json.dumps(body), status=problem.status, content_type="application/problem+json")
+
+
+def _sentence(rows: list[dict[str, Any]]) -> str:
+    """The first fault with its place, for clients that show nothing but `detail`."""
+    place = ".".join(str(part) for part in rows[0]["loc"])
+    others = f" (and {len(rows) - 1} more)" if len(rows) > 1 else ""
+    return f"{place}: {rows[0]['msg']}{others}"

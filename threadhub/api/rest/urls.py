@@ -1,1 +1,84 @@
-urlpatterns: list[object] = []
+"""Addresses of the `rest` dialect, at the root. None ends in a slash."""
+
+from typing import Any
+
+from django.urls import URLPattern, include, path, register_converter
+
+from threadhub.api.rest.views.agent_threads import AgentThreads
+from threadhub.api.rest.views.agents import Agents
+from threadhub.api.rest.views.attachments import Attachments
+from threadhub.api.rest.views.chat_sessions import ChatSessionDetail, ChatSessions, ChatSessionTokens
+from threadhub.api.rest.views.invoke import InvokeAgent, InvokeThread
+from threadhub.api.rest.views.messages import Messages
+from threadhub.api.rest.views.runs import Runs
+from threadhub.api.rest.views.search import Search
+from threadhub.api.rest.views.session_threads import SessionThreads
+from threadhub.api.rest.views.threads import Threads
+from threadhub.api.rest.views.tools import Tools
+from threadhub.api.streaming import awaiting
+
+
+class Reference:
+    """Any text at all, slashes and line ends included: a client's own id."""
+
+    regex = r"[\s\S]+"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(Reference, "reference")
+
+
+def under_thread(**initial: Any) -> list[URLPattern]:
+    """What every path of a thread has below it; `visitors=True` where a chat token opens it."""
+    return [
+        path("messages", Messages.as_view({"get": "list"}, **initial)),
+        path("messages/<str:message_id>", Messages.as_view({"get": "retrieve"}, **initial)),
+        path("runs", Runs.as_view({"get": "list"}, **initial)),
+        path("runs/<str:run_id>", Runs.as_view({"get": "retrieve"}, **initial)),
+        path("runs/<str:run_id>/events", awaiting(Runs.as_view({"get": "events"}, **initial))),
+        path("runs/<str:run_id>/cancel", Runs.as_view({"post": "cancel"}, **initial)),
+        path("attachments/<str:file_id>", Attachments.as_view({"get": "retrieve"}, **initial)),
+        path("invoke", awaiting(InvokeThread.as_view({"post": "create"}, **initial))),
+    ]
+
+
+THREAD = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+AGENT = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+
+urlpatterns: list[Any] = [
+    path("threads", Threads.as_view({"get": "list"})),
+    path("threads/<str:thread_id>", Threads.as_view(THREAD)),
+    # A server's own: a visitor's words come in by invoking, and instructions are not for visitors to read.
+    path("threads/<str:thread_id>/messages", Messages.as_view({"get": "list", "post": "create"})),
+    path(
+        "threads/<str:thread_id>/messages/<str:message_id>", Messages.as_view({"get": "retrieve", "delete": "destroy"})
+    ),
+    path("threads/<str:thread_id>/runs/<str:run_id>/context", Runs.as_view({"get": "context"})),
+    path("threads/<str:thread_id>/", include(under_thread())),
+    path("agents", Agents.as_view({"get": "list", "post": "create"})),
+    path("agents/<str:agent_id>", Agents.as_view(AGENT)),
+    path("agents/<str:agent_id>/invoke", awaiting(InvokeAgent.as_view({"post": "create"}))),
+    path("agents/<str:agent_id>/threads", AgentThreads.as_view({"get": "list", "post": "create"})),
+    path("agents/<str:agent_id>/threads/by-ref/<reference:external_ref>", AgentThreads.as_view({"put": "upsert"})),
+    path("agents/<str:agent_id>/threads/<str:thread_id>", AgentThreads.as_view({"get": "retrieve"})),
+    path(
+        "agents/<str:agent_id>/threads/<str:thread_id>/invoke",
+        awaiting(InvokeThread.as_view({"post": "create"})),
+    ),
+    path("chat_sessions", ChatSessions.as_view({"post": "create"})),
+    path("chat_sessions/<str:chat_session_id>", ChatSessionDetail.as_view({"get": "retrieve", "delete": "destroy"})),
+    path("chat_sessions/<str:chat_session_id>/refresh", ChatSessionTokens.as_view({"post": "refresh"})),
+    path("chat_sessions/<str:chat_session_id>/threads", SessionThreads.as_view({"get": "list", "post": "create"})),
+    path(
+        "chat_sessions/<str:chat_session_id>/threads/<str:thread_id>",
+        SessionThreads.as_view({"get": "retrieve", "delete": "destroy"}),
+    ),
+    path("chat_sessions/<str:chat_session_id>/threads/<str:thread_id>/", include(under_thread(visitors=True))),
+    path("search", Search.as_view({"get": "list"})),
+    path("tools", Tools.as_view({"get": "list"})),
+]

@@ -1,0 +1,120 @@
+"""A run's events as frames of seed 003's stream. Its client is strict: other names, other orders, a `type` that is
+not the event's name, or data that is not JSON end it with an error.
+
+Every stored event is encoded by itself, so that a reader may come in anywhere. The `id:` line is the event's number.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from threadhub.api.streaming import Encode
+from threadhub.lib import ids, json
+from threads.models import Message, Run
+from threads.runs import events
+from threads.runs.events import StoredEvent
+
+Frame = tuple[str, dict[str, Any]]
+
+# The stream has four words for what can go wrong; the run itself keeps the exact code.
+ERROR_TYPES = {
+    "context_length_exceeded": "context_length_exceeded",
+    "internal_error": "internal_error",
+    "worker_lost": "internal_error",
+    "worker_stopped": "internal_error",
+    "not_taken": "internal_error",
+    "provider_unavailable": "llm_error",
+}
+HTTP_ERRORS = ("http_", "tool_http_")
+
+
+def encoder(run: Run) -> Encode:
+    """The function that turns stored events of this run into bytes; b"" for those that this stream has no word for."""
+    answer_id = str(run.answer_id)
+
+    def encode(event: StoredEvent) -> bytes:
+        frames = [frame for frame in _frames(event, answer_id) if frame is not None]
+        return b"".join(_bytes(event.seq if frame is frames[-1] else None, *frame) for frame in frames)
+
+    return encode
+
+
+def _bytes(seq: int | None, name: str, data: dict[str, Any]) -> bytes:
+    head = b"id: %d\n" % seq if seq is not None else b""
+    return head + b"event: %b\ndata: %b\n\n" % (name.encode(), json.dumps({"type": name, **data}))
+
+
+def _frames(event: StoredEvent, answer_id: str) -> list[Frame | None]:
+    """One frame; two where the run was gone before it began, since a stream must open before it closes."""
+    if event.type == events.MESSAGE_STOP:
+        opening = _message_start({"message_id": answer_id, "model": ""}) if event.seq == 1 else None
+        return [opening, ("message_stop", {})]
+    if event.type == events.MESSAGE_STORED:
+        is_answer = event.data["message_id"] == answer_id
+        return [("message_id", {"message_id": _message_id(answer_id)})] if is_answer else []
+    return [_ENCODERS[event.type](event.data)]
+
+
+def _message_start(data: dict[str, Any]) -> Frame:
+    message = {"id": _message_id(data["message_id"]), "role": "assistant", "model": data["model"]}
+    return "message_start", {"message": message}
+
+
+def _block_start(data: dict[str, Any]) -> Frame:
+    if data["kind"] == "text":
+        return "content_block_start", {"index": data["index"], "content_block": {"type": "text"}}
+    block = {
+        "type": "tool_use",
+        "id": data["id"],
+        "name": data["name"],
+        "tool_type": data["tool_type"],
+        "input": data["arguments"],
+        "input_schema": data.get("parameters") or {},
+    }
+    return "content_block_start", {"index": data["index"], "content_block": block}
+
+
+def _text_delta(data: dict[str, Any]) -> Frame:
+    delta = {"type": "text_delta", "text": data["text"]}
+    return "content_block_delta", {"index": data["index"], "delta": delta}
+
+
+def _block_stop(data: dict[str, Any]) -> Frame:
+    return "content_block_stop", {"index": data["index"]}
+
+
+def _tool_result(data: dict[str, Any]) -> Frame:
+    content, is_error = data["content"], data["is_error"]
+    details = content.get("error") if is_error and isinstance(content, dict) else None
+    return "tool_result", {
+        "tool_use_id": data["tool_call_id"],
+        "tool_type": data["tool_type"],
+        "content": content,
+        "is_error": is_error,
+        "error_details": details,
+        "metadata": {},
+    }
+
+
+def _usage(data: dict[str, Any]) -> Frame:
+    return "usage", {name: data[name] for name in ("input_tokens", "output_tokens", "cached_tokens")}
+
+
+def _error(data: dict[str, Any]) -> Frame:
+    code = data["code"]
+    kind = ERROR_TYPES.get(code) or ("http_error" if code.startswith(HTTP_ERRORS) else "llm_error")
+    return "error", {"error": {"type": kind, "message": data["message"]}}
+
+
+def _message_id(text: str) -> str:
+    return ids.encode(Message.PREFIX, UUID(text))
+
+
+_ENCODERS = {
+    events.MESSAGE_START: _message_start,
+    events.BLOCK_START: _block_start,
+    events.TEXT_DELTA: _text_delta,
+    events.BLOCK_STOP: _block_stop,
+    events.TOOL_RESULT: _tool_result,
+    events.USAGE: _usage,
+    events.ERROR: _error,
+}

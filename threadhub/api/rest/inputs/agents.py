@@ -1,0 +1,45 @@
+"""Bodies that make or change an agent."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from threadhub.agents.models import Agent, DoubleTexting, Tool
+from threadhub.api.rest.inputs.strict import Metadata, Real, Strict, Text, Truth, Whole
+from threadhub.lib import ids
+
+MAX_TOOLS = 100
+BIGGEST = 2**31 - 1
+
+
+class ToolId(Text):
+    """A tool's id; becomes the id in the database."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return ids.decode(Tool.PREFIX, super().to_internal_value(data))
+        except ids.InvalidId as error:
+            raise serializers.ValidationError("There is no tool with that id.") from error
+
+
+class AgentChange(Strict):
+    """What is sent is changed, the rest stays. `tools` replaces the agent's tools."""
+
+    name = Text(max_length=200)
+    description = Text(required=False, allow_blank=True, max_length=10_000)
+    provider = serializers.ChoiceField(choices=Agent.Provider.values, required=False)
+    model = Text(required=False, allow_blank=True, max_length=200)
+    instructions = Text(required=False, allow_blank=True, max_length=200_000)
+    temperature = Real(required=False, allow_null=True, min_value=0, max_value=2)
+    max_output_tokens = Whole(required=False, allow_null=True, min_value=1, max_value=BIGGEST)
+    context_budget = Whole(required=False, min_value=256, max_value=BIGGEST)
+    max_steps = Whole(required=False, min_value=1, max_value=64)
+    max_seconds = Whole(required=False, min_value=1, max_value=3600)
+    double_texting = serializers.ChoiceField(choices=DoubleTexting.values, required=False)
+    active = Truth(required=False)
+    metadata = Metadata(required=False)
+    tools = serializers.ListField(child=ToolId(), required=False, max_length=MAX_TOOLS)
+
+
+class NewAgent(AgentChange):
+    """Only the name is required; the provider is `echo` where none is named."""

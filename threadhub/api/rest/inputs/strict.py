@@ -1,0 +1,100 @@
+"""The base of all bodies: exact types, no unknown names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.request import Request
+
+from threadhub.api.rest import unknown
+from threadhub.lib import json
+
+TITLE_CHARACTERS = 1_000
+METADATA_BYTES = 16_384
+
+
+class Strict(serializers.Serializer[Any]):
+    """Refuses names it does not know, naming the nearest that it does."""
+
+    @classmethod
+    def parse(cls, request: Request, **options: Any) -> dict[str, Any]:
+        """The body's validated fields; only those that were sent, and defaults. Raises ValidationError."""
+        serializer = cls(data=request.data, **options)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+    def to_internal_value(self, data: Any) -> Any:
+        faults: dict[str, Any] = {}
+        if isinstance(data, Mapping):
+            known = [name for name, field in self.fields.items() if not field.read_only]
+            faults = {
+                str(name)[: unknown.SHOWN]: [
+                    ErrorDetail(unknown.sentence(str(name), known, "field"), code="unknown_field")
+                ]
+                for name in data
+                if name not in known
+            }
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            detail = error.detail if isinstance(error.detail, dict) else {"non_field_errors": error.detail}
+            raise serializers.ValidationError({**detail, **faults}) from error
+        if faults:
+            raise serializers.ValidationError(faults)
+        return value
+
+
+class Text(serializers.CharField):
+    """A JSON string, as it is: no number passes for text, no space is trimmed."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class Whole(serializers.IntegerField):
+    """A JSON integer."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
+class Real(serializers.FloatField):
+    """A JSON number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            self.fail("invalid")
+        return float(super().to_internal_value(data))
+
+
+class Truth(serializers.BooleanField):
+    """JSON's true or false."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class Metadata(serializers.DictField):
+    """A JSON object of the client's own, of limited size."""
+
+    default_error_messages = {"too_large": f"metadata may have at most {METADATA_BYTES} bytes as JSON."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        value = super().to_internal_value(data)
+        if len(json.dumps(value)) > METADATA_BYTES:
+            self.fail("too_large")
+        return value
+
+
+def title(**options: Any) -> Text:
+    return Text(required=False, allow_null=True, allow_blank=True, max_length=TITLE_CHARACTERS, **options)

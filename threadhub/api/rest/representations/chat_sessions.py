@@ -1,0 +1,44 @@
+from rest_framework import serializers
+
+from chat_sessions.models import ChatSession
+from threadhub.agents.models import Agent
+from threadhub.api.rest.representations.agents import SessionAgentRepresentation
+from threadhub.api.rest.representations.fields import WireId, moment
+from threadhub.api.rest.representations.threads import ThreadRepresentation
+from threads.actions.chat_sessions import OpenedWithThread
+from threads.models import Thread
+
+
+class OpenedChatSession(serializers.Serializer[OpenedWithThread]):
+    """A session with its two secrets, which no other answer shows again."""
+
+    id = WireId(ChatSession.PREFIX, source="session.id")
+    agent_id = WireId(Agent.PREFIX, source="session.agent_id")
+    external_ref = serializers.CharField(source="session.external_ref", read_only=True)
+    thread_id = WireId(Thread.PREFIX, source="session.first_thread_id", allow_null=True)
+    chat_token = serializers.CharField(read_only=True)
+    refresh_token = serializers.CharField(read_only=True)
+    allowed_vectors = serializers.ListField(source="session.allowed_vectors", read_only=True)
+    system_prompt_variables = serializers.DictField(source="session.system_prompt_variables", read_only=True)
+    created_at = moment(source="session.created_at")
+    updated_at = moment(source="session.updated_at")
+    expires_at = moment(source="session.expires_at")
+
+
+class ChatSessionRepresentation(serializers.Serializer[ChatSession]):
+    """A session as its visitor sees it; `thread` is the first one, null once it was deleted."""
+
+    id = WireId(ChatSession.PREFIX)
+    agent_id = WireId(Agent.PREFIX)
+    agent = SessionAgentRepresentation(read_only=True)
+    external_ref = serializers.CharField(read_only=True)
+    thread_id = WireId(Thread.PREFIX, source="first_thread_id", allow_null=True)
+    thread = serializers.SerializerMethodField()
+    allowed_vectors = serializers.ListField(read_only=True)
+    created_at = moment()
+    updated_at = moment()
+    expires_at = moment()
+
+    def get_thread(self, session: ChatSession) -> ThreadRepresentation | None:
+        thread = self.context.get("thread")
+        return ThreadRepresentation(thread).data if thread is not None else None  # type: ignore[return-value]

@@ -1,0 +1,90 @@
+"""How a run is answered: as the events of its stream, or as JSON once it is over."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+
+from threadhub.api import errors
+from threadhub.api.problem import Problem
+from threadhub.api.rest.events import encoder
+from threadhub.api.rest.representations.messages import MessageRepresentation
+from threadhub.api.rest.representations.runs import ANSWERED, usage
+from threadhub.api.streaming import AfterRun, RunStream, stream
+from threadhub.lib import ids, json
+from threadhub.lib.errors import Conflict
+from threads.access import RunNotFound
+from threads.models import Message, Run, Thread
+from threads.runs import transcript
+
+
+class RunCancelled(Conflict):
+    """This run was cancelled before its answer was complete."""
+
+    code = "run_cancelled"
+
+
+class RunAnswers:
+    """Answers of one request: where files are linked from, and whether tool calls are shown."""
+
+    def __init__(self, request: Any, threads_path: str, *, show_tool_calls: bool = True) -> None:
+        self.request = request
+        self.threads_path = threads_path
+        self.show_tool_calls = show_tool_calls
+
+    def as_stream(self, run: Run, after: int = 0) -> RunStream:
+        """The run's events from number `after` on."""
+        return stream(run, encode=encoder(run), after=after)
+
+    def when_over(self, run: Run) -> AfterRun:
+        """The JSON that is sent when the run is over."""
+        return AfterRun(run, self._render)
+
+    def _render(self, run: Run) -> HttpResponseBase:
+        """The answer; a problem where the run failed. Raises RunCancelled, and RunNotFound when its thread is gone."""
+        if run.live:
+            raise RunNotFound
+        if run.status == Run.Status.CANCELLED:
+            return errors.render(self.request, self._problem(run, 409, RunCancelled.code, RunCancelled().message))
+        if run.status not in ANSWERED:
+            failed = errors.failed_run(run.error_code, run.error_message)
+            return errors.render(self.request, self._problem(run, failed.status, failed.code, failed.message))
+        body = {
+            "success": True,
+            "error": None,
+            "data": self._data(run),
+            "message_id": ids.encode(Message.PREFIX, run.answer_id),
+            "thread_id": ids.encode(Thread.PREFIX, run.thread_id),
+        }
+        return HttpResponse(json.dumps(body), content_type="application/json", headers={"Cache-Control": "no-store"})
+
+    def _data(self, run: Run) -> dict[str, Any]:
+        told = transcript.of_run(run=run)
+        context = {"threads_path": self.threads_path}
+        messages = MessageRepresentation(told.messages, many=True, context=context).data
+        results = [
+            {
+                "tool_call_id": message.tool_call_id,
+                "name": message.name,
+                "content": message.tool_result,
+                "is_error": message.tool_call_id in told.failed_calls,
+            }
+            for message in told.messages
+            if message.role == Message.Role.TOOL
+        ]
+        answer = told.answer
+        return {
+            "answer": (answer.content or "") if answer else "",
+            "message": messages[-1] if answer else None,
+            "messages": messages if self.show_tool_calls else messages[-1:],
+            "tool_results": results if self.show_tool_calls else [],
+            "run_id": run.wire_id,
+            "status": run.status,
+            "finish_reason": run.finish_reason,
+            "usage": usage(run),
+            "ignored_tools": run.ignored_tools,
+        }
+
+    def _problem(self, run: Run, status: int, code: str, message: str) -> Problem:
+        thread_id = ids.encode(Thread.PREFIX, run.thread_id)
+        return Problem(status, code, message, details={"run_id": run.wire_id, "thread_id": thread_id})

@@ -1,0 +1,79 @@
+"""The messages of a thread by themselves: `…/threads/{thread_id}/messages[/{message_id}]`."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from threadhub.api.rest.inputs.messages import NewMessage, draft
+from threadhub.api.rest.position_page import PositionPage
+from threadhub.api.rest.representations.messages import MessageRepresentation
+from threadhub.api.rest.representations.threads import DONE, Done
+from threadhub.api.rest.views.base import InThread
+from threadhub.api.views import path_id
+from threadhub.workspaces.permissions import Permission
+from threads import access
+from threads.actions import messages
+from threads.models import Message
+
+PARAMETERS = [
+    OpenApiParameter("take", int, default=50, description="At most 100."),
+    OpenApiParameter("order", str, enum=["asc", "desc"], default="asc", description="By position."),
+    # One of them alone gives the page beside that position; both give a range.
+    OpenApiParameter("after", int, description="The messages right after this position."),
+    OpenApiParameter("before", int, description="The messages right before this position."),
+]
+
+
+class MessagePage(serializers.Serializer[Any]):
+    count = serializers.IntegerField(read_only=True, help_text="All messages of the thread.")
+    has_more = serializers.BooleanField(read_only=True)
+    next = serializers.URLField(read_only=True, allow_null=True)
+    previous = serializers.URLField(read_only=True, allow_null=True)
+    data = MessageRepresentation(many=True, read_only=True)
+
+
+class Messages(InThread):
+    permissions = {
+        "GET": Permission.THREAD_READ,
+        "POST": Permission.MESSAGE_APPEND,
+        "DELETE": Permission.MESSAGE_DELETE,
+    }
+    query = {"list": ("take", "order", "after", "before")}
+
+    @extend_schema(responses=MessagePage, parameters=PARAMETERS)
+    def list(self, request: Request, **path: Any) -> Response:
+        thread = self.find_thread()
+        page = PositionPage(request, Message.objects.of_thread(thread))
+        data = MessageRepresentation(page.rows, many=True, context=self._context()).data
+        links = {"has_more": page.next is not None, "next": page.next, "previous": page.previous}
+        return Response({"count": thread.message_count, **links, "data": data})
+
+    @extend_schema(request=NewMessage, responses={201: MessageRepresentation})
+    def create(self, request: Request, **path: Any) -> Response:
+        thread = self.find_thread()
+        (message,) = messages.append(actor=self.actor, thread=thread, drafts=[draft(request)])
+        headers = {"Location": f"{self.threads_path}/{thread.wire_id}/messages/{message.wire_id}"}
+        return Response(MessageRepresentation(message, context=self._context()).data, status=201, headers=headers)
+
+    @extend_schema(responses=MessageRepresentation)
+    def retrieve(self, request: Request, **path: Any) -> Response:
+        return Response(MessageRepresentation(self._find(), context=self._context()).data)
+
+    @extend_schema(responses=Done)
+    def destroy(self, request: Request, **path: Any) -> Response:
+        message = self._find()
+        messages.delete(actor=self.actor, thread=message.thread, message=message, now=self.now)
+        return Response(DONE)
+
+    def _find(self) -> Message:
+        thread = self.find_thread()
+        message_id = path_id(Message.PREFIX, self.kwargs["message_id"], access.MessageNotFound)
+        message = access.get_message(thread=thread, message_id=message_id)
+        message.thread = thread
+        return message
+
+    def _context(self) -> dict[str, Any]:
+        return {"threads_path": self.threads_path}

@@ -1,0 +1,70 @@
+"""`/search`: full text over messages."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from threadhub.agents.models import Agent
+from threadhub.api.rest.filters import an_id
+from threadhub.api.rest.pagination import address, read_skip, read_take
+from threadhub.api.rest.representations.search import HitRepresentation
+from threadhub.api.rest.views.base import RestViewSet
+from threadhub.lib.errors import Invalid
+from threadhub.workspaces.models import User
+from threadhub.workspaces.permissions import Permission
+from threads.search import CANDIDATES, search
+
+TAKE = 20
+MAX_QUERY_CHARACTERS = 1_000
+PARAMETERS = [
+    OpenApiParameter("q", str, required=True, description='All of these words; "…" for a phrase, -word for without.'),
+    OpenApiParameter("skip", int, default=0, description=f"At most {CANDIDATES}."),
+    OpenApiParameter("take", int, default=TAKE, description="At most 100."),
+    OpenApiParameter("agentId", str, description="In threads with this agent."),
+    OpenApiParameter("userId", str, description="In threads of this user."),
+]
+
+
+class HitPage(serializers.Serializer[Any]):
+    has_more = serializers.BooleanField(read_only=True)
+    next = serializers.URLField(read_only=True, allow_null=True)
+    previous = serializers.URLField(read_only=True, allow_null=True)
+    data = HitRepresentation(many=True, read_only=True)
+
+
+class Search(RestViewSet):
+    permissions = {"GET": Permission.THREAD_READ}
+    query = {"list": ("q", "skip", "take", "agentId", "userId")}
+
+    @extend_schema(responses=HitPage, parameters=PARAMETERS)
+    def list(self, request: Request) -> Response:
+        """The newest messages that match, in threads one may see; of the newest thousand, so there is no count."""
+        text, skip, take = read_text(request), read_skip(request, limit=CANDIDATES), read_take(request, default=TAKE)
+        hits = search(actor=self.actor, text=text, skip=skip, take=take + 1 if take else 0, **read_ids(request))
+        following = address(request, skip=str(skip + take)) if len(hits) > take else None
+        previous = address(request, skip=str(max(skip - take, 0))) if skip and take else None
+        data = HitRepresentation(hits[:take], many=True).data
+        return Response({"has_more": following is not None, "next": following, "previous": previous, "data": data})
+
+
+def read_text(request: Request) -> str:
+    """The parameter `q`. Raises Invalid."""
+    text = request.query_params.get("q", "")
+    if not text.strip():
+        raise Invalid.at("query", "q", msg="Say in q what to search for.", type="missing")
+    if len(text) > MAX_QUERY_CHARACTERS:
+        raise Invalid.at("query", "q", msg=f"q may have at most {MAX_QUERY_CHARACTERS} characters.", type="max_length")
+    return text
+
+
+def read_ids(request: Request) -> dict[str, Any]:
+    """The filters `agentId` and `userId`, where they are given."""
+    wanted = {"agent_id": ("agentId", Agent.PREFIX), "user_id": ("userId", User.PREFIX)}
+    return {
+        name: an_id(prefix)(request.query_params[parameter])
+        for name, (parameter, prefix) in wanted.items()
+        if parameter in request.query_params
+    }

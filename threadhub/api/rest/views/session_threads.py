@@ -1,0 +1,60 @@
+"""The threads of a chat session's visitor: `/chat_sessions/{chat_session_id}/threads` and below."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from threadhub.api.rest.inputs.threads import NothingSent
+from threadhub.api.rest.pagination import address, read_order, read_skip, read_take
+from threadhub.api.rest.representations.threads import DONE, Done, ThreadWithMessages
+from threadhub.api.rest.views.base import InThread
+from threadhub.workspaces.permissions import Permission
+from threads import access
+from threads.actions import threads
+
+
+class SessionThreads(InThread):
+    """Found by (agent, external_ref), so all threads of the same visitor, wherever they were made."""
+
+    visitors = True
+    permissions = {
+        "GET": Permission.THREAD_READ,
+        "POST": Permission.THREAD_WRITE,
+        "DELETE": Permission.THREAD_DELETE,
+    }
+    query = {"list": ("skip", "take", "order")}
+
+    @extend_schema(responses=ThreadWithMessages(many=True))
+    def list(self, request: Request, chat_session_id: str) -> Response:
+        """A bare array, newest first. Where there are more than `take`, a `Link` header leads on."""
+        skip, take = read_skip(request), read_take(request, default=100)
+        newest = "" if read_order(request) == "asc" else "-"
+        rows = access.visible(actor=self.acting).with_messages().order_by(f"{newest}created_at", f"{newest}id")
+        found = list(rows[skip : skip + take + 1]) if take else []
+        response = Response(self._with_messages(found[:take], many=True))
+        if len(found) > take:
+            response["Link"] = f'<{address(request, skip=str(skip + take))}>; rel="next"'
+        return response
+
+    @extend_schema(request=NothingSent, responses=ThreadWithMessages)
+    def create(self, request: Request, chat_session_id: str) -> Response:
+        NothingSent.parse(request)
+        visitor = self.acting
+        thread = threads.create(actor=visitor, agent_id=visitor.agent_id, now=self.now)
+        headers = {"Location": f"{self.threads_path}/{thread.wire_id}"}
+        return Response(self._with_messages(thread), headers=headers)
+
+    @extend_schema(responses=ThreadWithMessages)
+    def retrieve(self, request: Request, **path: Any) -> Response:
+        return Response(self._with_messages(self.find_thread()))
+
+    @extend_schema(responses=Done)
+    def destroy(self, request: Request, **path: Any) -> Response:
+        visitor = self.acting
+        threads.delete(actor=visitor, thread=self.find_thread(visitor))
+        return Response(DONE)
+
+    def _with_messages(self, threads: Any, many: bool = False) -> Any:
+        return ThreadWithMessages(threads, many=many, context={"threads_path": self.threads_path}).data

@@ -1,0 +1,71 @@
+"""`/threads` and `/threads/{thread_id}`."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from threadhub.api.rest.filters import ThreadFilter, truth
+from threadhub.api.rest.inputs.threads import ThreadChange
+from threadhub.api.rest.pagination import KeysetPagination
+from threadhub.api.rest.representations.threads import (
+    DONE,
+    Done,
+    ListedThread,
+    ThreadRepresentation,
+    ThreadWithMessages,
+)
+from threadhub.api.rest.views.base import InThread
+from threadhub.lib.errors import Invalid
+from threadhub.workspaces.permissions import Permission
+from threads import access
+from threads.actions import threads
+from threads.querysets.threads import ThreadQuerySet
+
+INCLUDE_MESSAGES = OpenApiParameter("include_messages", bool, default=True, description="Threads with their messages.")
+
+
+class Threads(InThread):
+    """Every thread that one may see, over all agents."""
+
+    permissions = {
+        "GET": Permission.THREAD_READ,
+        "PATCH": Permission.THREAD_WRITE,
+        "DELETE": Permission.THREAD_DELETE,
+    }
+    query = {"list": ("include_messages",)}
+    filterset_class = ThreadFilter
+    pagination_class = KeysetPagination
+
+    def get_queryset(self) -> ThreadQuerySet:
+        return access.visible(actor=self.actor)
+
+    @extend_schema(responses=ListedThread(many=True), parameters=[INCLUDE_MESSAGES])
+    def list(self, request: Request) -> Response:
+        if include_messages(request):
+            return self.page(self.get_queryset().with_messages(), ThreadWithMessages)
+        return self.page(self.get_queryset(), ThreadRepresentation)
+
+    @extend_schema(responses=ThreadWithMessages)
+    def retrieve(self, request: Request, **path: Any) -> Response:
+        return Response(ThreadWithMessages(self.find_thread(), context={"threads_path": self.threads_path}).data)
+
+    @extend_schema(request=ThreadChange, responses=ThreadRepresentation)
+    def partial_update(self, request: Request, **path: Any) -> Response:
+        fields = ThreadChange.parse(request)
+        thread = threads.change(actor=self.actor, thread=self.find_thread(), now=self.now, **fields)
+        return Response(ThreadRepresentation(thread).data)
+
+    @extend_schema(responses=Done)
+    def destroy(self, request: Request, **path: Any) -> Response:
+        threads.delete(actor=self.actor, thread=self.find_thread())
+        return Response(DONE)
+
+
+def include_messages(request: Request) -> bool:
+    """The parameter `include_messages`. Raises Invalid."""
+    try:
+        return truth(request.query_params.get("include_messages", "true"))
+    except ValueError as error:
+        raise Invalid.at("query", "include_messages", msg=str(error), type="bool_parsing") from error
