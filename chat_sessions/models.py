@@ -8,7 +8,6 @@ from threadhub.agents.models import Agent
 from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
 
-
 # Of a thread's and a session's external_ref alike: it stands in indexes, whose rows have room for so much UTF-8.
 EXTERNAL_REF_CHARACTERS = 512
 
