@@ -182,6 +182,8 @@ PROVIDER_RETRIES = env.int("PROVIDER_RETRIES", default=2)
 PROVIDER_TIMEOUT_SECONDS = env.int("PROVIDER_TIMEOUT_SECONDS", default=120)
 
 # Runs: a worker renews its lease on a run; a run without a lease is ended.
+# Events of a finished run stand as rows this long; later replays are made from the messages.
+RUN_EVENTS_KEPT_SECONDS = env.int("RUN_EVENTS_KEPT_SECONDS", default=24 * 3600)
 RUN_LEASE_SECONDS = env.int("RUN_LEASE_SECONDS", default=30)
 # A queued run that no worker took by then is expired.
 RUN_QUEUE_SECONDS = env.int("RUN_QUEUE_SECONDS", default=600)

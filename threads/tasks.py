@@ -25,6 +25,15 @@ async def end_lost_runs(timestamp: int) -> None:
     await in_thread(end_all_lost)(now=timezone.now())
 
 
+@app.periodic(cron="*/10 * * * *")
+@app.task(name="threads.compact_run_events", queue="upkeep", queueing_lock="threads.compact_run_events")
+async def compact_run_events(timestamp: int) -> None:
+    """Keep of runs long finished only what a replay needs beside the messages."""
+    from threads.runs.replay import compact_finished
+
+    await in_thread(compact_finished)(now=timezone.now())
+
+
 @app.periodic(cron="*/5 * * * *")
 @app.task(name="threads.remove_temporary", queue="upkeep", queueing_lock="threads.remove_temporary")
 async def remove_temporary(timestamp: int) -> None:

@@ -62,6 +62,8 @@ class Run(models.Model):
     output_tokens = models.IntegerField(null=True)
     cached_tokens = models.IntegerField(null=True)
     last_seq = models.IntegerField(default=0, editable=False)
+    # What is left of the events of a run long finished (threads/runs/replay.py); null while the rows are there.
+    replay = models.JSONField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
@@ -72,6 +74,11 @@ class Run(models.Model):
     class Meta:
         ordering = ["thread", "-number"]
         indexes = [
+            models.Index(
+                "finished_at",
+                condition=models.Q(replay__isnull=True, finished_at__isnull=False),
+                name="run_not_compacted",
+            ),
             models.Index("lease_expires_at", condition=models.Q(status__in=("queued", "running")), name="run_lease"),
         ]
         constraints = [

@@ -21,7 +21,7 @@ from procrastinate.contrib.django.utils import connector_params
 from threadhub import embedded
 from threadhub.lib.asynchronous import in_thread
 from threads.models import Run, RunEvent
-from threads.runs import events
+from threads.runs import events, replay
 from threads.runs.end import end_if_lost
 from threads.runs.events import StoredEvent
 
@@ -174,9 +174,10 @@ def _connection_parameters() -> dict[str, Any]:
 
 
 def _events_after(run_id: UUID, workspace_id: UUID, seq: int) -> list[StoredEvent]:
-    """By the primary key (run_id, seq, workspace_id)."""
+    """By the primary key (run_id, seq, workspace_id), or from what is left of a run long finished."""
     rows = RunEvent.objects.filter(run_id=run_id, workspace_id=workspace_id, seq__gt=seq).order_by("seq")
-    return [StoredEvent(*row) for row in rows.values_list("seq", "type", "data")]
+    found = [StoredEvent(*row) for row in rows.values_list("seq", "type", "data")]
+    return found or replay.events_after(run_id=run_id, workspace_id=workspace_id, seq=seq)
 
 
 def _closing_of_gone(run_id: UUID, last_seq: int) -> list[StoredEvent]:
