@@ -13,7 +13,7 @@ from threadhub.lib.errors import Forbidden, Unauthenticated
 from threadhub.workspaces import keys, sign_in
 from threadhub.workspaces.actor import Actor
 
-COOKIE = "threadhub_access"
+COOKIE = "qlt_threadhub"  # the `ai` dialect's clients know theirs by `qlt_`
 
 
 class CrossOrigin(Forbidden):

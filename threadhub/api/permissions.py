@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -21,11 +22,13 @@ class DeclaredPermission(BasePermission):
     ANYONE: ClassVar[str] = "anyone"
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """True, or one of Unauthenticated and PermissionMissing."""
+        """True, or one of MethodNotAllowed, Unauthenticated and PermissionMissing."""
         method = "GET" if request.method == "HEAD" else request.method or ""
         declared: dict[str, Any] = getattr(view, "permissions", {})
         if method == "OPTIONS":
             return True
+        if method.lower() not in getattr(view, "action_map", {method.lower(): None}):
+            raise MethodNotAllowed(method)
         if method not in declared:
             raise PermissionMissing
         if declared[method] == self.ANYONE:

@@ -49,10 +49,13 @@ class SignedIn:
 
 
 def with_password(*, username: str, password: str, workspace_id: UUID | None, now: datetime) -> SignedIn:
-    """Check the password and issue both tokens. Raises WrongPassword."""
+    """Check the password and issue both tokens. Raises WrongPassword, or NoWorkspace for a wanted one that is not
+    the user's."""
     user = check_password(username=username, password=password)
     if not isinstance(user, User):
         raise WrongPassword
+    if workspace_id is not None and memberships.first_workspace(user=user, wanted=workspace_id) is None:
+        raise memberships.NoWorkspace("You are not a member of this workspace.")
     return issue(user=user, workspace_id=workspace_id, now=now)
 
 
@@ -105,6 +108,11 @@ def refresh(*, refresh_token: str, now: datetime) -> SignedIn:
 def revoke(*, sign_in_id: UUID, now: datetime) -> None:
     """Void every refresh token of one sign-in, and with them its access tokens."""
     RefreshToken.objects.filter(sign_in_id=sign_in_id, revoked_at__isnull=True).update(revoked_at=now)
+
+
+def revoke_all(*, user: User, but: UUID | None, now: datetime) -> None:
+    """Void all sign-ins of a user, except one where it is named."""
+    RefreshToken.objects.filter(user=user, revoked_at__isnull=True).exclude(sign_in_id=but).update(revoked_at=now)
 
 
 @dataclass(frozen=True, slots=True)

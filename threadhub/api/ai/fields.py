@@ -3,12 +3,15 @@
 from typing import Any
 from uuid import UUID
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from threadhub.lib import ids, json
 
 
-class WireIdField(serializers.CharField):
+@extend_schema_field(OpenApiTypes.STR)
+class WireIdField(serializers.Field[Any, Any, Any, Any]):
     """The id of another noun, from its column: `WireIdField(Agent.PREFIX, source="agent_id")`."""
 
     def __init__(self, prefix: str, **options: Any) -> None:

@@ -31,7 +31,7 @@ SORT_FIELDS = {
 DEFAULT_SORT = "-updated"
 
 
-class ThreadFilters(FilterSet):
+class ThreadFilters(FilterSet):  # type: ignore[misc]  # django-filter has no types
     """`integration`, `user`, `workspace` and `sort`, inside what the actor may see. An unknown id matches nothing."""
 
     integration = CharFilter(method="by_integration", label="The id of an integration.")

@@ -17,7 +17,9 @@ class Pages(BasePagination):
 
     limit = LIMIT
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(
+        self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: Any = None
+    ) -> list[Any]:
         """The rows of the page asked for; none past the end."""
         limit = min(positive(request.query_params.get("limit"), self.limit), MAX_LIMIT)
         offset = (positive(request.query_params.get("page"), 1) - 1) * limit
@@ -29,7 +31,7 @@ class Pages(BasePagination):
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         return schema
 
-    def get_schema_operation_parameters(self, view: Any) -> Sequence[dict[str, Any]]:
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         """`limit` and `page`, as OpenAPI knows them."""
         return [
             _parameter("limit", "At most this many.", default=self.limit, maximum=MAX_LIMIT),

@@ -12,6 +12,10 @@ from threadhub.workspaces.actor import Actor
 
 VERSION_HEADER, VERSION = "X-API-Version", "v1"
 YES = ("true", "1")
+TOKEN_WORDINGS = {
+    "invalid_chat_token": "authorization token is not valid.",
+    "invalid_api_key": "Invalid or expired API token",
+}
 
 
 class AiViewSet(ApiViewSet):
@@ -38,7 +42,7 @@ class AiViewSet(ApiViewSet):
         if isinstance(exc, AgentDisabled):
             exc = AgentNotFound()  # "not found, or not active" is one answer in this dialect
         if isinstance(exc, DomainError):
-            exc.message = self.wordings.get(exc.code, exc.message)
+            exc.message = {**TOKEN_WORDINGS, **self.wordings}.get(exc.code, exc.message)
         return super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

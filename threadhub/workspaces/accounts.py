@@ -1,0 +1,120 @@
+"""Accounts of people: made by signing up, changed by themselves."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db import IntegrityError, transaction
+
+from threadhub.lib import ids
+from threadhub.lib.errors import Forbidden, Invalid
+from threadhub.workspaces import memberships, sign_in
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.models import User, Workspace
+from threadhub.workspaces.permissions import Permission, Role
+from threadhub.workspaces.sign_in import SignedIn
+
+COLUMNS = frozenset({"first_name", "last_name", "email"})
+# Kept under one key of `User.metadata`, beside what the product itself keeps there.
+PROFILE_KEY = "profile"
+PROFILE = frozenset({"phone", "birth_date", "profile_image"})
+CREDENTIALS = frozenset({"password", "email"})  # who has these has the account
+
+
+class SignUpDisabled(Forbidden):
+    """Signing up is switched off here. Ask an administrator for an account."""
+
+    code = "sign_up_disabled"
+
+
+class KeyMayNotChange(Forbidden):
+    """Password and e-mail address can only be changed after signing in with the password."""
+
+    code = "key_may_not_change_account"
+
+
+@transaction.atomic
+def sign_up(*, username: str, password: str, now: datetime, **fields: Any) -> SignedIn:
+    """A new user, signed in. `fields` are of COLUMNS and PROFILE.
+
+    Joins SIGNUP_WORKSPACE as a member; where none is set, the user owns a new workspace of that name alone.
+    Raises SignUpDisabled, Invalid.
+    """
+    if not settings.SIGNUP_ENABLED:
+        raise SignUpDisabled
+    user = User(username=username)
+    _assign(user, fields)
+    _set_password(user, password)
+    _save(user)
+    if settings.SIGNUP_WORKSPACE:
+        workspace, role = _sign_up_workspace(), Role.MEMBER
+    else:
+        workspace, role = Workspace.objects.create(name=username), Role.OWNER
+    memberships.join(workspace=workspace, user=user, role=role)
+    return sign_in.issue(user=user, workspace_id=workspace.pk, now=now)
+
+
+@transaction.atomic
+def change(*, actor: Actor, now: datetime, keep_sign_in: UUID | None = None, **fields: Any) -> User:
+    """Change the actor's own user: `password`, and fields of COLUMNS and PROFILE, and `metadata` as a whole.
+
+    A new password ends all sign-ins but `keep_sign_in`. Raises KeyMayNotChange, PermissionMissing, Invalid.
+    """
+    if actor.kind != "user":
+        actor.require(Permission.THREAD_WRITE)  # a key that may only read changes nothing
+        if CREDENTIALS & fields.keys():
+            raise KeyMayNotChange
+    user = User.objects.select_for_update().get(pk=actor.user_id)
+    password = fields.pop("password", None)
+    _assign(user, fields)
+    if password is not None:
+        _set_password(user, password)
+        sign_in.revoke_all(user=user, but=keep_sign_in, now=now)
+    _save(user)
+    return user
+
+
+def _assign(user: User, fields: dict[str, Any]) -> None:
+    for name, value in fields.items():
+        if name in COLUMNS:
+            setattr(user, name, value)
+        elif name in PROFILE:
+            user.metadata = {**user.metadata, PROFILE_KEY: {**user.metadata.get(PROFILE_KEY, {}), name: value}}
+        elif name == "metadata":
+            user.metadata = {**value, PROFILE_KEY: user.metadata.get(PROFILE_KEY, {})}
+        else:
+            raise TypeError(f"no such field of an account: {name}")
+
+
+def _set_password(user: User, password: str) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid.at("body", "password", msg=" ".join(error.messages), type="weak_password") from error
+    user.set_password(password)
+
+
+def _save(user: User) -> None:
+    try:
+        user.full_clean()
+        with transaction.atomic():
+            user.save()
+    except ValidationError as error:
+        rows = [
+            {"loc": ["body", field], "msg": message, "type": "value_error"}
+            for field, messages in error.message_dict.items()
+            for message in messages
+        ]
+        raise Invalid("The account is not valid.", rows) from error
+    except IntegrityError as error:  # somebody else took the username since full_clean looked
+        raise Invalid.at("body", "username", msg="A user with that username already exists.") from error
+
+
+def _sign_up_workspace() -> Workspace:
+    try:
+        return Workspace.objects.get(pk=ids.decode(Workspace.PREFIX, settings.SIGNUP_WORKSPACE))
+    except (ids.InvalidId, Workspace.DoesNotExist) as error:
+        raise ImproperlyConfigured("SIGNUP_WORKSPACE is not the id of a workspace.") from error

@@ -1,0 +1,62 @@
+"""A person's own API keys: they act as that person. Managed after signing in, never by a key."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from threadhub.lib.errors import Forbidden, NotFound
+from threadhub.workspaces import keys
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.models import ApiKey, User
+from threadhub.workspaces.workspaces import get
+
+
+class KeyMayNotManage(Forbidden):
+    """API token management is not allowed via token authentication"""
+
+    code = "key_may_not_manage_keys"
+
+
+class KeyNotFound(NotFound):
+    """Token not found"""
+
+    code = "api_key_not_found"
+
+
+def visible(*, actor: Actor, now: datetime) -> "QuerySet[ApiKey]":
+    """The actor's personal keys that still work, in all of their workspaces, newest first. Raises KeyMayNotManage."""
+    return keys.active(user=_person(actor), now=now).order_by("-created_at", "-id")
+
+
+@transaction.atomic
+def create(
+    *, actor: Actor, name: str, expires_at: datetime, now: datetime, workspace_id: UUID | None = None
+) -> tuple[ApiKey, str]:
+    """A new key and its secret, for the actor's workspace or another one of theirs.
+
+    Raises KeyMayNotManage, WorkspaceNotFound, TooManyKeys.
+    """
+    user = _person(actor)
+    workspace = get(actor=actor, workspace_id=workspace_id or actor.workspace_id)
+    return keys.create_personal(workspace=workspace, user=user, name=name, expires_at=expires_at, now=now)
+
+
+def revoke(*, actor: Actor, key_id: UUID, now: datetime) -> None:
+    """The key stops working with the next request. Raises KeyMayNotManage, KeyNotFound."""
+    key = visible(actor=actor, now=now).filter(pk=key_id).first()
+    if key is None:
+        raise KeyNotFound
+    keys.revoke(key=key, now=now)
+
+
+def require_person(*, actor: Actor) -> None:
+    """Raise KeyMayNotManage for anybody but a signed-in person."""
+    if actor.kind != "user":
+        raise KeyMayNotManage
+
+
+def _person(actor: Actor) -> User:
+    require_person(actor=actor)
+    return User.objects.get(pk=actor.user_id)

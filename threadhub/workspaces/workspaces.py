@@ -1,0 +1,34 @@
+"""The gate for workspaces: those that the actor belongs to."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from threadhub.lib.errors import NotFound
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.models import Membership, Workspace
+
+
+class WorkspaceNotFound(NotFound):
+    """Workspace not found"""
+
+    code = "workspace_not_found"
+
+
+def memberships_of(*, actor: Actor) -> "QuerySet[Membership]":
+    """The actor's places, oldest first: all of a signed-in person's, and of a key's user the one it is made for."""
+    places = Membership.objects.filter(user_id=actor.user_id).select_related("workspace").order_by("created_at", "id")
+    return places if actor.kind == "user" else places.filter(workspace_id=actor.workspace_id)
+
+
+def current(*, actor: Actor) -> Membership | None:
+    """The actor's place in the workspace it acts in; None for a user who left, with a key that stayed."""
+    return memberships_of(actor=actor).filter(workspace_id=actor.workspace_id).first()
+
+
+def get(*, actor: Actor, workspace_id: UUID) -> Workspace:
+    """A workspace of the actor's. Raises WorkspaceNotFound."""
+    membership = memberships_of(actor=actor).filter(workspace_id=workspace_id).first()
+    if membership is None:
+        raise WorkspaceNotFound
+    return membership.workspace
