@@ -26,8 +26,10 @@ from tests import processes
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120
 STOP_SECONDS = 30
-# What decides about the provider or the database must come from the test run, not from who runs it.
-FOREIGN_VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "DATABASE_URL")
+# The hub starts as on a machine where nothing was ever set: neither who runs the tests nor the settings of the test
+# run may reach it. An empty value also keeps that of a `.env` file out.
+KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+OWN_VARIABLES = {"THREADHUB_PROVIDER": "echo", "DATABASE_URL": ""}
 
 
 class HubFailed(Exception):
@@ -92,12 +94,9 @@ WIRE_FIELDS = [each.name for each in fields(Hub) if each.init and each.name != "
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without anything that would choose another provider or database."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name not in FOREIGN_VARIABLES and not name.startswith("THREADHUB_")
-    }
+    """What a person's shell has, and the choice of `echo`."""
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    return {**kept, **OWN_VARIABLES}
 
 
 def free_port() -> int:
