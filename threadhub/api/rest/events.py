@@ -15,16 +15,18 @@ from threads.runs.events import StoredEvent
 
 Frame = tuple[str, dict[str, Any]]
 
-# The stream has four words for what can go wrong; the run itself keeps the exact code.
+# The stream has four words for what can go wrong; the run itself keeps the exact code. The others are `llm_error`.
 ERROR_TYPES = {
     "context_length_exceeded": "context_length_exceeded",
+    "provider_timeout": "http_error",
+    "provider_bad_response": "http_error",
     "internal_error": "internal_error",
     "worker_lost": "internal_error",
     "worker_stopped": "internal_error",
     "not_taken": "internal_error",
-    "provider_unavailable": "llm_error",
+    "time_limit": "internal_error",
+    "step_limit": "internal_error",
 }
-HTTP_ERRORS = ("http_", "tool_http_")
 
 
 def encoder(run: Run) -> Encode:
@@ -32,22 +34,21 @@ def encoder(run: Run) -> Encode:
     answer_id = str(run.answer_id)
 
     def encode(event: StoredEvent) -> bytes:
-        frames = [frame for frame in _frames(event, answer_id) if frame is not None]
-        return b"".join(_bytes(event.seq if frame is frames[-1] else None, *frame) for frame in frames)
+        return b"".join(_bytes(event.seq, *frame) for frame in _frames(event, answer_id))
 
     return encode
 
 
-def _bytes(seq: int | None, name: str, data: dict[str, Any]) -> bytes:
-    head = b"id: %d\n" % seq if seq is not None else b""
-    return head + b"event: %b\ndata: %b\n\n" % (name.encode(), json.dumps({"type": name, **data}))
+def _bytes(seq: int, name: str, data: dict[str, Any]) -> bytes:
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (seq, name.encode(), json.dumps({"type": name, **data}))
 
 
-def _frames(event: StoredEvent, answer_id: str) -> list[Frame | None]:
-    """One frame; two where the run was gone before it began, since a stream must open before it closes."""
+def _frames(event: StoredEvent, answer_id: str) -> list[Frame]:
+    """One frame; none for a stored message that is not the answer; two where the run was gone before it began, since
+    a stream must open before it closes."""
     if event.type == events.MESSAGE_STOP:
-        opening = _message_start({"message_id": answer_id, "model": ""}) if event.seq == 1 else None
-        return [opening, ("message_stop", {})]
+        opening = [_message_start({"message_id": answer_id, "model": ""})] if event.seq == 1 else []
+        return [*opening, ("message_stop", {})]
     if event.type == events.MESSAGE_STORED:
         is_answer = event.data["message_id"] == answer_id
         return [("message_id", {"message_id": _message_id(answer_id)})] if is_answer else []
@@ -100,9 +101,7 @@ def _usage(data: dict[str, Any]) -> Frame:
 
 
 def _error(data: dict[str, Any]) -> Frame:
-    code = data["code"]
-    kind = ERROR_TYPES.get(code) or ("http_error" if code.startswith(HTTP_ERRORS) else "llm_error")
-    return "error", {"error": {"type": kind, "message": data["message"]}}
+    return "error", {"error": {"type": ERROR_TYPES.get(data["code"], "llm_error"), "message": data["message"]}}
 
 
 def _message_id(text: str) -> str:
