@@ -67,7 +67,7 @@ def change(*, actor: Actor, now: datetime, keep_sign_in: UUID | None = None, **f
         actor.require(Permission.THREAD_WRITE)  # a key that may only read changes nothing
         if CREDENTIALS & fields.keys():
             raise KeyMayNotChange
-    user = User.objects.select_for_update().get(pk=actor.user_id)
+    user: User = User.objects.select_for_update().get(pk=actor.user_id)
     password = fields.pop("password", None)
     _assign(user, fields)
     if password is not None:

@@ -59,4 +59,5 @@ def require_person(*, actor: Actor) -> None:
 
 def _person(actor: Actor) -> User:
     require_person(actor=actor)
-    return User.objects.get(pk=actor.user_id)
+    user: User = User.objects.get(pk=actor.user_id)
+    return user

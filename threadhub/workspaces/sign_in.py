@@ -112,7 +112,8 @@ def revoke(*, sign_in_id: UUID, now: datetime) -> None:
 
 def revoke_all(*, user: User, but: UUID | None, now: datetime) -> None:
     """Void all sign-ins of a user, except one where it is named."""
-    RefreshToken.objects.filter(user=user, revoked_at__isnull=True).exclude(sign_in_id=but).update(revoked_at=now)
+    tokens = RefreshToken.objects.filter(user=user, revoked_at__isnull=True)
+    (tokens.exclude(sign_in_id=but) if but else tokens).update(revoked_at=now)
 
 
 @dataclass(frozen=True, slots=True)

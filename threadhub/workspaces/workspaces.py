@@ -17,7 +17,8 @@ class WorkspaceNotFound(NotFound):
 
 def memberships_of(*, actor: Actor) -> "QuerySet[Membership]":
     """The actor's places, oldest first: all of a signed-in person's, and of a key's user the one it is made for."""
-    places = Membership.objects.filter(user_id=actor.user_id).select_related("workspace").order_by("created_at", "id")
+    places = Membership.objects.select_related("workspace").order_by("created_at", "id")
+    places = places.filter(user_id=actor.user_id) if actor.user_id else places.none()
     return places if actor.kind == "user" else places.filter(workspace_id=actor.workspace_id)
 
 
