@@ -92,13 +92,13 @@ def test_chat_answers_alone_and_in_a_thread(hub: Hub, way: str) -> None:
 def test_streams_are_read_by_the_clients_own_parser(hub: Hub, way: str) -> None:
     got = run(hub, "stream", way)
     assert text_of(got["alone"]) == "You said: one two three"
-    assert len(got["alone"]) > 3
     assert spoken_in(got["thread"]) == [("user", "Ünïcode ✓ 🙂"), ("assistant", text_of(got["inThread"]))]
 
 
 def test_a_stream_can_be_read_by_a_callback_that_stops(hub: Hub) -> None:
     got = run(hub, "manualStream")
     assert text_of(got["all"]) == "You said: one two three"
+    assert len(got["all"]) > 3
     assert [chunk["content"] for chunk in got["two"]] == [chunk["content"] for chunk in got["all"][:2]]
 
 

@@ -26,7 +26,7 @@ export async function stream(sdk, hub) {
 
 export async function manualStream(sdk, hub) {
   const run = async (take) => {
-    const body = await sdk.ai.chat.stream(hub.agent_id, ask('one two three'));
+    const body = await sdk.ai.chat.stream(hub.agent_id, ask('/slow 0.1\none two three'));
     const seen = [];
     await sdk.ai.chat.parseSSEStream(body).processManually((chunk) => {
       seen.push(chunk);
