@@ -16,6 +16,14 @@ async def execute(run_id: str, workspace_id: str) -> None:
     await execute(run_id=UUID(run_id), workspace_id=UUID(workspace_id))
 
 
+@app.task(name="threads.summarize", queue="runs")
+async def summarize(thread_id: str, workspace_id: str) -> None:
+    """Summarize the older messages of a thread; deferred with a lock per thread."""
+    from threads.summaries import summarize
+
+    await summarize(thread_id=UUID(thread_id), workspace_id=UUID(workspace_id))
+
+
 @app.periodic(cron="* * * * * */10")
 @app.task(name="threads.end_lost_runs", queue="upkeep", pass_context=False, queueing_lock="threads.end_lost_runs")
 async def end_lost_runs(timestamp: int) -> None:

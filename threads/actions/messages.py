@@ -12,7 +12,7 @@ from django.db.models import F
 from threadhub.lib import ids
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
-from threads import access, attachments, sql
+from threads import access, attachments, sql, summaries
 from threads.attachments import Upload
 from threads.models import Message, Thread
 
@@ -70,7 +70,7 @@ def delete(*, actor: Actor, thread: Thread, message: Message, now: datetime) -> 
     removed = Message.objects.of_thread(thread).filter(pk=message.pk).order_by()._raw_delete(using="default")
     if not removed:
         raise access.MessageNotFound
-    locked.summaries.filter(from_position__lte=message.position, to_position__gte=message.position).delete()
+    summaries.void(thread=locked, position=message.position)
     Thread.objects.filter(pk=thread.pk, workspace_id=thread.workspace_id).update(
         message_count=F("message_count") - 1, updated_at=now
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from django.db import models
@@ -15,6 +16,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def after(self, position: int) -> MessageQuerySet:
         return self.filter(position__gt=position)
+
+    def outside(self, ranges: Sequence[tuple[int, int]]) -> MessageQuerySet:
+        """Without the positions of these ranges, both ends included."""
+        messages = self
+        for first, last in ranges:
+            messages = messages.exclude(position__gte=first, position__lte=last)
+        return messages
 
     def before(self, position: int) -> MessageQuerySet:
         return self.filter(position__lt=position)

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from threadhub.agents.events import ToolCall, Usage
 from threadhub.lib import ids
-from threads import sql
+from threads import sql, tasks
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run, Thread
 from threads.runs import events, queue
@@ -51,6 +51,7 @@ class Outcome:
     finish_reason: str = ""
     error: tuple[str, str] | None = None
     drafts: Sequence[Draft] = field(default_factory=tuple)
+    outgrown: bool = False  # the thread fills the agent's budget: its older messages should be summarized
 
 
 @transaction.atomic
@@ -138,6 +139,9 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
     locked.save()
     sql.notify("run_events", str(run.id))
     queue.call_next(thread=locked.thread, now=now)
+    if outcome.outgrown:
+        summarizing = tasks.summarize.configure(lock=f"summarize:{locked.thread_id}")
+        summarizing.defer(thread_id=str(locked.thread_id), workspace_id=str(locked.workspace_id))
 
 
 def calling_draft(run: Run, text: str, calls: Sequence[ToolCall], id: UUID | None = None) -> Draft:

@@ -1,6 +1,6 @@
 """The exact input of the model for a run: the agent's instructions and the newest of the thread that fits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -10,9 +10,11 @@ from threadhub.agents import context
 from threadhub.agents.events import ToolCall
 from threadhub.agents.providers.request import ContextMessage, DocumentInput, ImageInput, ModelRequest
 from threadhub.lib import json
-from threads.models import Attachment, Message, Run
+from threads import summaries
+from threads.models import Attachment, Message, Run, Summary
 from threads.runs.tools import ToolSet, effective
 
+SUMMARY_SHARE = 4  # summaries take a quarter of the budget at most
 PAGE = 200  # messages read at a time, newest first, until the budget is spent
 
 
@@ -20,10 +22,14 @@ def build(*, run: Run, tools: ToolSet, before: int | None = None) -> ModelReques
     """What the provider of this run is asked next, from what the thread holds now (before a position)."""
     options = run.options
     agent = run.agent
-    messages = context.newest_that_fit(_newest_first(run, before), budget=agent.context_budget)
+    earlier = summaries.of_thread(run.thread, before=before)
+    told = summaries.as_instructions(earlier, budget=agent.context_budget // SUMMARY_SHARE)
+    budget = agent.context_budget - context.tokens(ContextMessage("system", told))
+    messages = context.newest_that_fit(_newest_first(run, before, earlier), budget=budget)
+    instructions = [context.fill_in(agent.instructions, _variables(run)), told]
     return ModelRequest(
         model=run.model,
-        instructions=context.fill_in(agent.instructions, _variables(run)) or None,
+        instructions="\n\n".join(filter(None, instructions)) or None,
         messages=tuple(messages),
         tools=tools.specs(),
         temperature=options.get("temperature", agent.temperature),
@@ -49,9 +55,11 @@ def _first_after(run: Run) -> int | None:
     return answer.position if answer is not None else None
 
 
-def _newest_first(run: Run, position: int | None) -> Iterator[ContextMessage]:
+def _newest_first(run: Run, position: int | None, earlier: Sequence[Summary]) -> Iterator[ContextMessage]:
+    """The thread's messages that no summary stands for."""
     while True:
-        rows = Message.objects.of_thread(run.thread).order_by("-position").prefetch_related("attachments")
+        rows = Message.objects.of_thread(run.thread).outside(summaries.ranges(earlier))
+        rows = rows.order_by("-position").prefetch_related("attachments")
         page = list(rows.before(position)[:PAGE] if position else rows[:PAGE])
         for message in page:
             yield as_context(message)

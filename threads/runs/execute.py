@@ -16,6 +16,7 @@ from threadhub.agents.events import Finished, TextDelta, ToolCall, Usage
 from threadhub.agents.provider_errors import ProviderError
 from threadhub.agents.providers import ModelRequest, Provider
 from threadhub.lib.asynchronous import in_thread
+from threads import summaries
 from threads.actions.messages import Draft
 from threads.models import Message, Run
 from threads.runs import answer, context, events, tools
@@ -79,6 +80,7 @@ class Work:
         self.step = Step()
         self.block = -1
         self.open = False
+        self.outgrown = False
 
     async def answer(self) -> Outcome:
         """Ask, call tools, ask again, for as long as the agent may. Raises RunOver; provider errors are an outcome."""
@@ -100,6 +102,7 @@ class Work:
             toolset = await in_thread(tools.effective)(self.run)
             for _ in range(self.run.agent.max_steps):
                 request = await in_thread(context.build)(run=self.run, tools=toolset)
+                self.outgrown = summaries.is_due(request, budget=self.run.agent.context_budget)
                 self.step = Step()
                 await self._ask(provider, request, toolset)
                 if not self.step.calls:
@@ -216,7 +219,7 @@ class Work:
 
     def _answered(self) -> Outcome:
         draft = Draft(role=Message.Role.ASSISTANT, content=self.step.content, run_id=self.run.id, id=self.run.answer_id)
-        return Outcome(Run.Status.SUCCEEDED, self.step.finish_reason, drafts=[draft])
+        return Outcome(Run.Status.SUCCEEDED, self.step.finish_reason, drafts=[draft], outgrown=self.outgrown)
 
     def _handed_over(self) -> Outcome:
         """The model asked for a tool that the client runs: the run rests until the client brings the result."""

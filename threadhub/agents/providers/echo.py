@@ -48,9 +48,12 @@ class EchoProvider:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
         """Answer the last user message of the context."""
         question, since = _last_question(request.messages)
-        script = parse(question.content)
+        script = parse(question.content if request.purpose == "answer" else "")
         step = script.step(sum(1 for message in since if message.tool_calls))
-        text = _text(request, step) or _reply(question, since, script.text, step)
+        if request.purpose == "summary":
+            text = _summary(request)
+        else:
+            text = _text(request, step) or _reply(question, since, script.text, step)
         words, finish = _cut(text, request, step)
         async for event in _spoken(step, words, request.timeout_seconds):
             yield event
@@ -96,6 +99,12 @@ def _text(request: ModelRequest, step: Step) -> str:
     if step.context:
         return json.dumps(context_report(request))
     return "\n".join(step.say)
+
+
+def _summary(request: ModelRequest) -> str:
+    """A summary that a test can foresee: how much there was, and how it began. No directives in it are followed."""
+    text = request.messages[-1].content if request.messages else ""
+    return f"{len(text.splitlines())} lines, beginning with: {text[:80]}"
 
 
 def _reply(question: ContextMessage, since: tuple[ContextMessage, ...], text: str, step: Step) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from threadhub.agents.events import ToolCall
 
+Purpose: TypeAlias = Literal["answer", "summary"]
 ContextRole: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
@@ -54,7 +55,8 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One call of a model. `None` leaves a parameter to the provider's own default.
+    """One call of a model, for an answer or for the hub's own ends (`purpose`). `None` leaves a parameter to the
+    provider's own default.
 
     `timeout_seconds` is the longest silence borne: until the connection stands, and between two pieces of the
     answer. How long a whole answer may take is the run's to limit.
@@ -69,3 +71,4 @@ class ModelRequest:
     max_output_tokens: int | None = None
     stop: tuple[str, ...] = ()
     timeout_seconds: float = 120.0
+    purpose: Purpose = "answer"

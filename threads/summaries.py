@@ -1,0 +1,190 @@
+"""Summaries: texts by the agent's own provider that stand for older messages when a thread outgrows the budget.
+
+Made after an answer, never before one, so no asking waits for them. A range is summarized once: the thread's row is
+locked while a summary is stored, and one whose messages were changed or summarized meanwhile is thrown away.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from threadhub.agents import context, providers
+from threadhub.agents.events import TextDelta
+from threadhub.agents.models import Agent
+from threadhub.agents.provider_errors import ProviderError
+from threadhub.agents.providers import ContextMessage, ModelRequest
+from threadhub.lib.asynchronous import in_thread
+from threads.models import Message, Summary, Thread
+
+FULL = 0.75  # of the budget: from here on the older messages are summarized …
+KEPT = 0.5  # … and this much stays as it is
+CHUNKS_AT_ONCE = 4  # summaries made per job; a long thread that was imported is caught up with run by run
+MAX_TOKENS = 1_000
+PAGE = 500
+INSTRUCTIONS = (
+    "Summarize the conversation below for the assistant who will continue it. Keep names, numbers, decisions,"
+    " wishes and open questions. At most 200 words. Write only the summary, in the language of the conversation."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Messages to be summarized: their range, and their text with one line a message."""
+
+    thread: Thread
+    agent: Agent
+    from_position: int
+    to_position: int
+    count: int
+    text: str
+
+
+def of_thread(thread: Thread, *, before: int | None = None) -> list[Summary]:
+    """The summaries of a thread in order, those that end before a position where one is given."""
+    found = Summary.objects.filter(thread_id=thread.id, workspace_id=thread.workspace_id).order_by("from_position")
+    return list(found if before is None else found.filter(to_position__lt=before))
+
+
+def ranges(summaries: Sequence[Summary]) -> list[tuple[int, int]]:
+    """What the summaries stand for, adjacent ranges as one."""
+    merged: list[tuple[int, int]] = []
+    for summary in summaries:
+        if merged and merged[-1][1] + 1 >= summary.from_position:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], summary.to_position))
+        else:
+            merged.append((summary.from_position, summary.to_position))
+    return merged
+
+
+def as_instructions(summaries: Sequence[Summary], *, budget: int) -> str:
+    """The newest summaries that fit, for the end of the model's instructions; empty where there are none."""
+    told: list[str] = []
+    for summary in reversed(summaries):
+        text = f"Messages {summary.from_position} to {summary.to_position}: {summary.text}"
+        budget -= context.tokens(ContextMessage("system", text))
+        if budget < 0:
+            break
+        told.insert(0, text)
+    return "\n".join(["Earlier in this conversation, in short:", *told]) if told else ""
+
+
+def is_due(request: ModelRequest, *, budget: int) -> bool:
+    """Whether what a model was given fills so much of the budget that older messages should be summarized."""
+    return sum(map(context.tokens, request.messages)) > FULL * budget
+
+
+async def summarize(*, thread_id: UUID, workspace_id: UUID) -> int:
+    """Summarize a thread's older messages until the rest is well within the budget; returns how many were made.
+
+    A provider that fails ends it: the next answer of the thread tries again.
+    """
+    for made in range(CHUNKS_AT_ONCE):
+        chunk = await in_thread(next_chunk)(thread_id=thread_id, workspace_id=workspace_id)
+        if chunk is None:
+            return made
+        try:
+            text = await _ask(chunk)
+        except ProviderError:
+            return made
+        if not await in_thread(keep)(chunk=chunk, text=text):
+            return made
+    return CHUNKS_AT_ONCE
+
+
+def next_chunk(*, thread_id: UUID, workspace_id: UUID) -> Chunk | None:
+    """The newest messages that no longer fit beside those that stay; None while there is room enough."""
+    thread = Thread.objects.select_related("agent").filter(pk=thread_id, workspace_id=workspace_id).first()
+    if thread is None:
+        return None
+    budget = thread.agent.context_budget
+    spent = 0
+    older: list[tuple[int, str]] = []
+    for position, line in _lines_newest_first(thread):
+        spent += context.tokens(ContextMessage("user", line))
+        if older and (spent > budget or older[-1][0] != position + 1):
+            break  # enough for one summary, or a gap that another summary fills
+        if spent > KEPT * budget:
+            older.append((position, line))
+    if spent <= FULL * budget or not older:
+        return None
+    older.reverse()
+    text = "\n".join(line for _, line in older)
+    return Chunk(thread, thread.agent, older[0][0], older[-1][0], len(older), text)
+
+
+@transaction.atomic
+def keep(*, chunk: Chunk, text: str) -> bool:
+    """Store a summary, unless its messages were changed or summarized since they were read. True when it is kept."""
+    if not text.strip() or not Thread.objects.select_for_update().filter(pk=chunk.thread.pk).exists():
+        return False
+    covered = Message.objects.of_thread(chunk.thread).filter(
+        position__gte=chunk.from_position, position__lte=chunk.to_position
+    )
+    if "\n".join(line_of(message) for message in covered) != chunk.text:
+        return False
+    overlapping = Summary.objects.filter(
+        thread=chunk.thread,
+        workspace_id=chunk.thread.workspace_id,
+        from_position__lte=chunk.to_position,
+        to_position__gte=chunk.from_position,
+    )
+    if overlapping.exists():
+        return False
+    Summary.objects.create(
+        workspace_id=chunk.thread.workspace_id,
+        thread=chunk.thread,
+        from_position=chunk.from_position,
+        to_position=chunk.to_position,
+        text=text.strip(),
+    )
+    return True
+
+
+def void(*, thread: Thread, position: int) -> None:
+    """Remove the summaries that stand for a message which was changed or removed. With the thread locked."""
+    Summary.objects.filter(
+        thread=thread, workspace_id=thread.workspace_id, from_position__lte=position, to_position__gte=position
+    ).delete()
+
+
+def line_of(message: Message) -> str:
+    """A message as a line of the text that is summarized."""
+    calls = " ".join(f"[calls {call['name']} {call['arguments']}]" for call in message.tool_calls or [])
+    result = str(message.tool_result) if message.tool_result is not None else ""
+    said = " ".join(filter(None, [message.content, calls, result])).replace("\n", " ")
+    return f"{message.role}: {said}"
+
+
+def _lines_newest_first(thread: Thread) -> Iterator[tuple[int, str]]:
+    """Position and line of the messages that no summary stands for yet."""
+    unsummarized = Message.objects.of_thread(thread).outside(ranges(of_thread(thread))).order_by("-position")
+    position: int | None = None
+    while True:
+        page = list((unsummarized if position is None else unsummarized.before(position))[:PAGE])
+        for message in page:
+            yield message.position, line_of(message)
+        if len(page) < PAGE:
+            return
+        position = page[-1].position
+
+
+async def _ask(chunk: Chunk) -> str:
+    provider = providers.get(chunk.agent.provider, settings=settings.PROVIDERS)
+    request = ModelRequest(
+        model=chunk.agent.model,
+        instructions=INSTRUCTIONS,
+        messages=(ContextMessage("user", chunk.text[: chunk.agent.context_budget * context.CHARACTERS_PER_TOKEN]),),
+        max_output_tokens=MAX_TOKENS,
+        timeout_seconds=settings.PROVIDER_TIMEOUT_SECONDS,
+        purpose="summary",
+    )
+    text: list[str] = []
+    async with aclosing(provider.stream(request)) as stream:
+        async for event in stream:
+            if isinstance(event, TextDelta):
+                text.append(event.text)
+    return "".join(text)
