@@ -34,6 +34,8 @@ def main() -> None:
     try:
         settings.INSTALLED_APPS  # noqa: B018  read now: Django would go on without settings and say something else
         execute_from_command_line(argv)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell says it
     except Exception as error:
         sentence = faults.sentence(error)
         if sentence is None or "--traceback" in argv:

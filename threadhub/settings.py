@@ -3,15 +3,15 @@
 import os
 from pathlib import Path
 
-import environ
 import structlog
 
 from threadhub import database_url, embedded
 from threadhub.agents.providers.settings import ProviderSettings
+from threadhub.environment import Environment
 from threadhub.lib import secrets
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 env.read_env(BASE_DIR / ".env")
 
 # The directory of everything this installation makes by itself: embedded database, attachments, first-start secrets.

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import psycopg
 import psycopg_pool
@@ -24,6 +25,12 @@ DATABASE_LOST = (ConnectorException, psycopg.OperationalError, psycopg_pool.Pool
 RETRY_SECONDS = 1.0
 
 
+def direct_parameters() -> dict[str, Any]:
+    """Arguments of `psycopg.connect` for a connection beside Django's pool; the embedded database then runs."""
+    embedded.ensure_running_for(settings.DATABASES["default"])
+    return {name: value for name, value in connector_params().items() if name not in NOT_FOR_PSYCOPG}
+
+
 async def run_worker(*, concurrency: int) -> None:
     """Work until cancelled; then running jobs have SHUTDOWN_SECONDS to end. Outlives a restart of the database."""
     task = asyncio.current_task()
@@ -33,7 +40,7 @@ async def run_worker(*, concurrency: int) -> None:
             await _work(concurrency=concurrency)
             reason = "it stopped by itself"
         except DATABASE_LOST as error:
-            reason = str(error) or type(error).__name__
+            reason = str(error.__cause__ or error)
         if task.cancelling():
             raise asyncio.CancelledError
         logger.warning("the worker starts again: %s", reason)
@@ -41,8 +48,7 @@ async def run_worker(*, concurrency: int) -> None:
 
 
 async def _work(*, concurrency: int) -> None:
-    await in_thread(embedded.ensure_running_for)(settings.DATABASES["default"])
-    parameters = {name: value for name, value in connector_params().items() if name not in NOT_FOR_PSYCOPG}
+    parameters = await in_thread(direct_parameters)()
     connector = PsycopgConnector(kwargs=parameters, min_size=1, max_size=4)
     with app.replace_connector(connector) as working:
         async with working.open_async():

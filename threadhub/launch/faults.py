@@ -1,35 +1,45 @@
 """What goes wrong before or around a command, as one sentence for the person at the terminal."""
 
+import os
 import re
 
+import psycopg
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, ProgrammingError
 from django.db.utils import NotSupportedError
 
+from threadhub.agents.provider_errors import ProviderError
 from threadhub.lib.errors import DomainError
 
-# psycopg: `connection failed: connection to server at "10.0.0.1", port 5432 failed: FATAL:  the reason`
-_CONNECTION = re.compile(r"connection (?:failed|is bad|timeout expired)|couldn't get a connection|could not translate")
+# psycopg's text: `connection failed: connection to server at "10.0.0.1", port 5432 failed: FATAL:  the reason`
 _PLACE = re.compile(r'connection to server (?:at|on socket) (".*?")(?:, port \d+)? failed: ')
 
 
 def sentence(error: Exception) -> str | None:
     """The sentence, or None for a failure that needs its traceback."""
     match error:
-        case DomainError():
+        case DomainError() | ProviderError():
             return error.message
         case ImproperlyConfigured():
             return str(error)
         case NotSupportedError() if "is required (found" in str(error):
             return f"{error}."
-        case OperationalError() if _CONNECTION.search(str(error)):
-            return f"The database cannot be reached ({reason(error)}). Check DATABASE_URL."
+        case OperationalError() | psycopg.OperationalError() if not _said_by_server(error):
+            which = "of DATABASE_URL" if os.environ.get("DATABASE_URL") else f"in {settings.DATA_DIR}"
+            return f"The database {which} cannot be reached ({reason(error)})."
         case ProgrammingError() if getattr(error.__cause__, "sqlstate", "") == "42P01":
             return "The database lacks tables: run `manage.py migrate` first, or `manage.py up`, which does it."
         case OSError() if error.filename:
             return f"{error.filename} cannot be used: {error.strerror}."
         case _:
             return None
+
+
+def _said_by_server(error: Exception) -> bool:
+    """Whether the server refused a statement; without its SQLSTATE the connection itself failed."""
+    source = error if isinstance(error, psycopg.Error) else error.__cause__
+    return getattr(source, "sqlstate", None) is not None
 
 
 def reason(error: Exception) -> str:

@@ -5,12 +5,14 @@ import time
 from collections.abc import Iterator
 from io import StringIO
 
+import psycopg
 from django.core.management import call_command
 from django.db import Error, connection
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from threadhub.lib.errors import Failed
+from threadhub.worker import direct_parameters
 
 OLDEST_MAJOR = 15
 LOCK = 7_491_286_051  # any number, the same everywhere
@@ -31,9 +33,8 @@ class NotMigrated(Failed):
 
 def check_version() -> int:
     """Connect, and return PostgreSQL's version as it says it, 150004 for 15.4. Raises DatabaseTooOld."""
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW server_version_num")
-        version = int(cursor.fetchone()[0])
+    with psycopg.connect(**direct_parameters()) as direct:  # a pool would hide the reason and take its time
+        version = direct.info.server_version
     refuse_old(version)
     return version
 

@@ -8,11 +8,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType, TracebackType
-from typing import Self
+from typing import NoReturn, Self
+
+from threadhub.lib.errors import Failed
 
 GRACE_SECONDS = 15.0  # from the first SIGTERM on, for all children together
 POLL_SECONDS = 0.05
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class ChildEnded(Failed):
+    """A process that should go on has ended."""
+
+    code = "child_ended"
 
 
 class Stopped(BaseException):
@@ -55,15 +63,17 @@ class Supervisor:
         )
         self._children.append(Child(name, process))
 
-    def dead(self) -> Child | None:
-        """The first child that has ended, if any."""
-        return next((child for child in self._children if child.process.poll() is not None), None)
+    def check(self) -> None:
+        """Raises ChildEnded, with a sentence, when a child has ended by itself."""
+        for child in self._children:
+            if child.process.poll() is not None:
+                raise ChildEnded(f"{child.exit_sentence} The rest is ended too.")
 
-    def wait(self) -> Child:
-        """Until a child ends, which none should do by itself."""
-        while (child := self.dead()) is None:
+    def wait(self) -> NoReturn:
+        """Until a child ends, which none should do by itself: raises ChildEnded."""
+        while True:
+            self.check()
             time.sleep(POLL_SECONDS)
-        return child
 
     def end(self) -> None:
         """SIGTERM to every child, SIGKILL to what is left of its group after the grace time."""

@@ -4,17 +4,19 @@ import os
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.utils.text import slugify
 
 from threadhub import provision
 from threadhub.agents.providers import detect
 from threadhub.launch import first_start
 from threadhub.launch.welcome import Welcome
+from threadhub.lib.errors import Invalid
+from threadhub.management.command import HubCommand
 from threadhub.workspaces.models import Workspace
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     help = "Make a workspace with an agent, an API key and a user, and print them. The secrets are shown only now."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,7 +28,7 @@ class Command(BaseCommand):
         name = name.strip()
         limit = Workspace._meta.get_field("name").max_length or 0
         if not name.isprintable() or not 0 < len(name) <= limit:
-            raise CommandError(f"A workspace's name has 1 to {limit} printable characters.")
+            raise Invalid(f"A workspace's name has 1 to {limit} printable characters.")
         made = provision.workspace(name=name, username=slugify(name)[:100] or "user", provider=detect(os.environ))
         first = first_start.recall(settings.DATA_DIR)
         welcome = Welcome(

@@ -1,12 +1,13 @@
 """`manage.py up`: everything for a first look, from an empty directory to a hub that answers."""
 
+import contextlib
 import os
 import sys
 from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.db import connection
 
 from threadhub.agents.providers import detect
@@ -16,9 +17,10 @@ from threadhub.launch.first_start import FirstStart
 from threadhub.launch.readiness import until_ready
 from threadhub.launch.supervisor import Stopped, Supervisor, stopped_by_signals
 from threadhub.launch.welcome import Welcome
+from threadhub.management.command import HubCommand
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     help = "Start the database, the web server and a worker; make a demo workspace on the first start. Ctrl-C ends it."
     requires_system_checks: list[str] = []
 
@@ -38,14 +40,14 @@ class Command(BaseCommand):
                 out.flush()
                 with Supervisor() as supervisor:
                     _start(supervisor, address, workers)
-                    until_ready(address, check=lambda: _complain(supervisor))
+                    until_ready(address, check=supervisor.check)
                     connection.close()
                     welcome = Welcome(url=address.url, **asdict(first))
                     self._greet(welcome, json)
                     supervisor.wait()
-                    _complain(supervisor)
         except Stopped:
-            out.write("Stopped.", style_func=str)
+            with contextlib.suppress(OSError):  # after SIGHUP the terminal is gone
+                out.write("Stopped.", style_func=str)
 
     def _greet(self, welcome: Welcome, json: bool) -> None:
         self.stdout.write(welcome.as_json() if json else f"{welcome.as_text()}\n\nCtrl-C ends all of it.")
@@ -54,8 +56,8 @@ class Command(BaseCommand):
 
 def _prepare() -> tuple[FirstStart, str]:
     """A database with every table and the demo workspace; and which provider answers, as a sentence."""
-    installation.check_version()
     detected = detect(os.environ)
+    installation.check_version()
     with installation.alone():
         installation.migrate()
         first = first_start.ensure(settings.DATA_DIR, detected)
@@ -69,9 +71,3 @@ def _start(supervisor: Supervisor, address: Address, workers: int) -> None:
     supervisor.start("web server", [sys.executable, "-m", "threadhub.launch.web", *where], environment=environment)
     manage = str(settings.BASE_DIR / "manage.py")
     supervisor.start("worker", [sys.executable, manage, "work", "--lifeline"], environment=environment)
-
-
-def _complain(supervisor: Supervisor) -> None:
-    """Raises CommandError when a child has ended by itself."""
-    if child := supervisor.dead():
-        raise CommandError(f"{child.exit_sentence} The rest is ended too.")

@@ -7,15 +7,16 @@ from argparse import SUPPRESS
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from threadhub.launch import lifeline
+from threadhub.launch import installation, lifeline
+from threadhub.management.command import HubCommand
 from threadhub.worker import run_worker
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     help = "Execute runs and upkeep until SIGTERM or Ctrl-C; runs then have ten seconds to end."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -29,6 +30,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, concurrency: int, with_lifeline: bool, **options: Any) -> None:
         if concurrency < 1:
             raise CommandError("--concurrency must be at least 1.")
+        installation.check_version()  # a wrong DATABASE_URL is said at once; later faults are waited out
         asyncio.run(_until_stopped(concurrency=concurrency, with_lifeline=with_lifeline))
 
 

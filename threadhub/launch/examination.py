@@ -1,0 +1,140 @@
+"""What `manage.py doctor` looks at: each check is one sentence, and whether it is well."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psycopg
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import connection
+from django.db.models import Count
+from django.utils import timezone
+
+from threadhub.agents.models import Agent
+from threadhub.agents.providers.registry import missing
+from threadhub.launch import faults, installation
+from threadhub.lib import ids
+from threadhub.lib.errors import DomainError
+from threadhub.tasks import DEAD_AFTER_SECONDS
+from threads.models import Run
+
+MAX_SKEW_SECONDS = 1.0  # leases are tens of seconds; access tokens are checked to the second
+STUCK_AFTER = timedelta(seconds=60)  # past its lease: every worker ends lost runs each ten seconds
+SECRET_KEY_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def examine() -> Iterator[Finding]:
+    """Every finding, one after the other. Without a usable database its contents are not looked at."""
+    yield from _settings()
+    yield storage()
+    reachable = database()
+    yield reachable
+    if not reachable.ok:
+        return
+    yield clock()
+    complete = migrations()
+    yield complete
+    if complete.ok:
+        yield worker()
+        yield runs()
+        yield from providers()
+
+
+def database() -> Finding:
+    try:
+        version = installation.check_version()
+    except (DomainError, psycopg.Error) as error:
+        return Finding("database", False, faults.sentence(error) or str(error))
+    where = "DATABASE_URL" if os.environ.get("DATABASE_URL") else f"embedded in {settings.DATA_DIR}"
+    return Finding("database", True, f"PostgreSQL {version // 10_000}.{version % 10_000} answers ({where}).")
+
+
+def migrations() -> Finding:
+    pending = installation.pending_migrations()
+    if not pending:
+        return Finding("migrations", True, "All are applied.")
+    return Finding("migrations", False, f"{len(pending)} are missing, first {pending[0]}: run `manage.py migrate`.")
+
+
+def worker() -> Finding:
+    """Alive means: its heartbeat is recent. Only `up` makes sure that it also takes jobs."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => %s)",
+            [DEAD_AFTER_SECONDS],
+        )
+        (alive,) = cursor.fetchone()
+    if alive:
+        return Finding("worker", True, f"{alive} alive.")
+    return Finding("worker", False, f"No sign of life in {DEAD_AFTER_SECONDS:.0f} seconds: run `manage.py work`.")
+
+
+def runs() -> Finding:
+    stuck = Run.objects.lost(timezone.now() - STUCK_AFTER).count()
+    if stuck:
+        return Finding("runs", False, f"{stuck} are past their lease and nobody ends them: is a worker running?")
+    return Finding("runs", True, "None is stuck.")
+
+
+def providers() -> Iterator[Finding]:
+    """One finding for each provider that active agents use."""
+    used = Agent.objects.filter(active=True).values_list("provider").annotate(agents=Count("pk")).order_by("provider")
+    for name, agents in used:
+        lacking = missing(name, settings.PROVIDERS)
+        whose = f"used by {agents} agent{'s' if agents != 1 else ''}"
+        yield Finding(f"provider {name}", lacking is None, f"{lacking or 'It can be used.'} ({whose})")
+
+
+def clock() -> Finding:
+    """The database's clock against this process's, at the middle of the question."""
+    with connection.cursor() as cursor:
+        before = time.time()
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
+        (there,) = cursor.fetchone()
+        skew = float(there) - (before + time.time()) / 2
+    agrees = abs(skew) <= MAX_SKEW_SECONDS
+    return Finding("clock", agrees, f"The database's is {skew:+.3f} s from this machine's.")
+
+
+def storage() -> Finding:
+    """Writes, reads and removes a small file where attachments are kept."""
+    content = b"threadhub doctor"
+    try:
+        name = default_storage.save(f"doctor-{ids.new()}", ContentFile(content))
+        with default_storage.open(name) as file:
+            same = file.read() == content
+        default_storage.delete(name)
+    except Exception as error:  # noqa: BLE001  any storage, so any error: it is what was looked for
+        return Finding("storage", False, f"Attachments cannot be stored: {error}.")
+    return Finding("storage", same, "Attachments can be stored." if same else "Attachments come back changed.")
+
+
+def _settings() -> Iterator[Finding]:
+    checks: dict[str, tuple[Callable[[], bool], str, str]] = {
+        "DEBUG": (lambda: not settings.DEBUG, "Off.", "On: errors show settings and source code to everybody."),
+        "SECRET_KEY": (
+            lambda: len(settings.SECRET_KEY) >= SECRET_KEY_LENGTH,
+            "Set." if os.environ.get("SECRET_KEY") else "Made for this data directory; set it for several machines.",
+            f"Shorter than {SECRET_KEY_LENGTH} characters, so that tokens could be forged.",
+        ),
+        "ALLOWED_HOSTS": (
+            lambda: "*" not in settings.ALLOWED_HOSTS,
+            f"{', '.join(settings.ALLOWED_HOSTS)}.",
+            "`*` lets a request choose the address in links and page cursors.",
+        ),
+    }
+    for name, (well, good, bad) in checks.items():
+        yield Finding(name, well(), good if well() else bad)
