@@ -16,6 +16,7 @@ class Permission(StrEnum):
     CHAT_SESSION_READ = "chat_session.read"
     CHAT_SESSION_WRITE = "chat_session.write"
     WORKSPACE_READ = "workspace.read"
+    WORKSPACE_WRITE = "workspace.write"  # its name, members and keys
 
 
 P = Permission

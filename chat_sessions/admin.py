@@ -1,0 +1,98 @@
+"""Chat sessions in the staff console: read, and ended."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.decorators import display as unfold_display
+
+from chat_sessions import sessions
+from chat_sessions.models import ChatSession
+from threadhub.console import display
+from threadhub.console.base import ConsoleAdmin, column, created, shown_id
+from threadhub.console.deeds import Deed
+from threadhub.console.filters import AgentFilter, CreatedFilter, ExternalRefFilter, WorkspaceFilter, decoded
+from threadhub.workspaces.models import Workspace
+from threadhub.workspaces.permissions import Permission
+
+
+@admin.register(ChatSession)
+class ChatSessionAdmin(ConsoleAdmin):
+    reading = Permission.CHAT_SESSION_READ
+    list_display = ("shown_id", "agent", "reference", "state_label", "opened", "expires", "workspace")
+    list_filter = (AgentFilter, WorkspaceFilter, CreatedFilter, ExternalRefFilter)
+    list_select_related = ("agent", "workspace")
+    search_help_text = "Id of a session or thread, or an external reference"
+    fields = (
+        ("shown_id", "state_label"),
+        ("agent_link", "workspace"),
+        ("reference", "first_thread"),
+        ("opened", "expires", "ended"),
+        "variables",
+        "vectors",
+    )
+    readonly_fields = (
+        "shown_id", "state_label", "agent_link", "workspace", "reference", "first_thread", "opened", "expires", "ended",
+        "variables", "vectors",
+    )  # fmt: skip
+    shown_id = staticmethod(shown_id)
+    opened = staticmethod(created)
+    deeds = (
+        Deed(
+            name="end",
+            title="End session",
+            icon="logout",
+            permission=Permission.CHAT_SESSION_WRITE,
+            question=lambda session: "End this chat session?",
+            consequence="Its visitor's tokens stop working at once. The threads stay.",
+            done=lambda session: "The chat session has ended.",
+            do=lambda actor, thing, now: sessions.end(actor=actor, session=thing, now=now),
+            applies=lambda session: session.ended_at is None,
+        ),
+    )
+
+    def ordered_by_time(self, request: HttpRequest) -> bool:
+        return bool(request.GET.get("workspace"))
+
+    def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        thread_id = decoded("thread", term)
+        if thread_id is not None:
+            return queryset.filter(threads__pk=thread_id)
+        return queryset.filter(workspace__in=Workspace.objects.order_by().values("pk"), external_ref=term)
+
+    @unfold_display(description="State", label={"open": "success", "expired": "warning", "ended": "danger"})
+    def state_label(self, session: ChatSession) -> str:
+        if session.ended_at is not None:
+            return "ended"
+        return "open" if session.expires_at > timezone.now() else "expired"
+
+    @column("Agent")
+    def agent_link(self, session: ChatSession) -> str:
+        return display.link(session.agent)
+
+    @column("External ref")
+    def reference(self, session: ChatSession) -> str:
+        return display.shortened(session.external_ref, 60)
+
+    @column("First thread")
+    def first_thread(self, session: ChatSession) -> str:
+        thread = session.threads.order_by("created_at", "pk").first()
+        return display.link(thread, display.shortened(thread.title) or thread.wire_id) if thread else "–"
+
+    @column("Expires")
+    def expires(self, session: ChatSession) -> str:
+        return display.moment(session.expires_at)
+
+    @column("Ended")
+    def ended(self, session: ChatSession) -> str:
+        return display.moment(session.ended_at)
+
+    @column("Variables of the instructions")
+    def variables(self, session: ChatSession) -> str:
+        return display.json_block(session.system_prompt_variables)
+
+    @column("Allowed vectors")
+    def vectors(self, session: ChatSession) -> str:
+        return display.json_block(session.allowed_vectors)

@@ -1,0 +1,269 @@
+"""The base of every page of the console: rights by role, lists by key, ids as clients spell them, deeds with a
+confirmation, and changes through the domain's functions."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import models, transaction
+from django.forms import ModelChoiceField
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+from unfold.enums import ActionVariant
+from unfold.paginator import InfinitePaginator
+
+from threadhub.console import display, rights
+from threadhub.console.deeds import Deed
+from threadhub.console.filters import ConsoleFilter, decoded
+from threadhub.console.lists import KeysetChangeList
+from threadhub.lib.errors import DomainError
+from threadhub.workspaces.models import Workspace
+from threadhub.workspaces.permissions import Permission
+
+
+class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
+    """One noun of the console.
+
+    `reading` and `writing` are what staff must hold in the workspace of the object; None leaves it to superusers.
+    Without `writing_pages` the object is read-only: what may be done to it is in `deeds`.
+    """
+
+    reading: ClassVar[Permission | None] = None
+    writing: ClassVar[Permission | None] = None
+    may_be_added = False
+    may_be_changed = False
+    deeds: ClassVar[Sequence[Deed]] = ()
+    searched: ClassVar[Sequence[str]] = ()  # columns that the search box looks into, besides ids
+
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = False
+    paginator = InfinitePaginator
+    list_filter_submit = True
+    list_fullwidth = True
+    sortable_by = ()
+    actions = None
+    empty_value_display = "–"
+    save_on_top = False
+
+    # --- who may
+
+    def workspace_of(self, thing: Any) -> UUID | None:
+        workspace_id: UUID | None = getattr(thing, "workspace_id", None)
+        return workspace_id
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return rights.of(request).may(self.reading, obj and self.workspace_of(obj))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.may_be_added and rights.of(request).may(self.writing)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may_be_changed and rights.of(request).may(self.writing, obj and self.workspace_of(obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        queryset = super().get_queryset(request)
+        allowed = rights.of(request).workspaces(self.reading)
+        return queryset if allowed is None else self.within(queryset, allowed)
+
+    def within(self, queryset: models.QuerySet[Any], workspaces: list[UUID]) -> models.QuerySet[Any]:
+        return queryset.filter(workspace_id__in=workspaces)
+
+    # --- lists
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
+
+    def ordered_by_time(self, request: HttpRequest) -> bool:
+        """Whether the list goes by (created_at, id), which an index serves within one workspace; else by id."""
+        return False
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {}
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only what the list's own filters are called; Django would hand any column and lookup to the database."""
+        return any(
+            lookup in each.names
+            for each in self.list_filter
+            if isinstance(each, type) and issubclass(each, ConsoleFilter)
+        )
+
+    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+        return ("pk", *self.searched)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if "\x00" in term:
+            return queryset.none(), False
+        pk = decoded(getattr(self.model, "PREFIX", ""), term)
+        return (queryset.filter(pk=pk) if pk else self.find(request, queryset, term)), False
+
+    def find(self, request: HttpRequest, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        """What the search box finds for words; columns of `searched` that hold the term."""
+        matching = models.Q(pk__in=[])
+        for column in self.searched:
+            matching |= models.Q((f"{column}__icontains", term))
+        return queryset.filter(matching)
+
+    # --- pages of one object
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        if object_id is not None:
+            object_id = self.key_of(object_id)
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except DomainError as error:
+            messages.error(request, error.message)
+            return redirect(request.get_full_path())
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        answer: HttpResponseBase = super().history_view(request, self.key_of(object_id), extra_context)
+        return answer
+
+    def key_of(self, object_id: str) -> str:
+        """The primary key behind the id of an address: a wire id, or the key itself."""
+        pk = decoded(getattr(self.model, "PREFIX", ""), object_id)
+        return str(pk) if pk else object_id
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        thing = kwargs.get("obj")
+        if thing is not None:
+            context["actions_detail"] = self.deeds_of(request, thing)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        return tuple(self.readonly_fields)
+
+    def formfield_for_foreignkey(
+        self, db_field: "models.ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> "ModelChoiceField[Any] | None":
+        if db_field.related_model is Workspace:
+            allowed = rights.of(request).workspaces(self.writing)
+            workspaces = Workspace.objects.all()
+            kwargs["queryset"] = workspaces if allowed is None else workspaces.filter(pk__in=allowed)
+        field: "ModelChoiceField[Any] | None" = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        return field
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        raise PermissionDenied  # what may be removed is removed by a deed
+
+    # --- deeds
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_deed"
+        deed = path("<path:object_id>/do/<str:deed>/", self.admin_site.admin_view(self.deed_view), name=name)
+        return [deed, *super().get_urls()]
+
+    def deeds_of(self, request: HttpRequest, thing: Any) -> list[dict[str, Any]]:
+        """The deeds that this member of staff can do now, as the page's header shows them."""
+        held = rights.of(request)
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_deed"
+        return [
+            {
+                "title": deed.title,
+                "icon": deed.icon,
+                "variant": ActionVariant.DANGER,
+                "attrs": {},
+                "path": reverse(name, args=(thing.wire_id, deed.name)),
+            }
+            for deed in self.deeds
+            if deed.applies(thing) and held.may(deed.permission, self.workspace_of(thing))
+        ]
+
+    def deed_view(self, request: HttpRequest, object_id: str, deed: str) -> HttpResponseBase:
+        """Ask (GET), then do (POST)."""
+        wanted = next((each for each in self.deeds if each.name == deed), None)
+        thing = self.thing(request, object_id)
+        if wanted is None or thing is None:
+            raise Http404
+        if not rights.of(request).may(wanted.permission, self.workspace_of(thing)):
+            raise PermissionDenied
+        if request.method == "POST":
+            return self._do(request, wanted, thing)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": wanted.title,
+            "thing": thing,
+            "deed": wanted,
+            "question": wanted.question(thing),
+            "back": self.address_of(thing),
+        }
+        return TemplateResponse(request, "console/confirm.html", context)
+
+    def _do(self, request: HttpRequest, deed: Deed, thing: Any) -> HttpResponseBase:
+        workspace_id = self.workspace_of(thing)
+        if workspace_id is None:
+            raise PermissionDenied
+        try:
+            with transaction.atomic():
+                actor = rights.of(request).actor(workspace_id)
+                self.log_change(request, thing, [{"changed": {"name": deed.title, "object": str(thing)[:100]}}])
+                sentence = deed.act(actor=actor, thing=thing, now=timezone.now())
+        except DomainError as error:
+            messages.error(request, error.message)
+            return redirect(self.address_of(thing))
+        messages.success(request, sentence)
+        if deed.removes:
+            return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        return redirect(self.address_of(thing))
+
+    def thing(self, request: HttpRequest, object_id: str) -> Any:
+        """The object of an address, for a view of ours; None where there is none that they may see."""
+        try:
+            found = self.get_object(request, unquote(self.key_of(object_id)))
+        except (ValidationError, ValueError):
+            return None
+        return found if found is not None and self.has_view_permission(request, found) else None
+
+    def address_of(self, thing: Any) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=(thing.wire_id,))
+
+
+def column(title: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Name a method that is a column or a read-only field."""
+
+    def named(method: Callable[..., Any]) -> Callable[..., Any]:
+        method.short_description = title  # type: ignore[attr-defined]
+        for option, value in options.items():
+            setattr(method, option, value)
+        return method
+
+    return named
+
+
+@column("ID")
+def shown_id(thing: Any) -> str:
+    return display.wire_id(thing.wire_id)
+
+
+@column("Created")
+def created(thing: Any) -> str:
+    return display.moment(thing.created_at)

@@ -1,0 +1,50 @@
+"""How values show in the console: ids, times, JSON. Everything is escaped here."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+JSON_SHOWN = 20_000  # characters
+
+
+def moment(value: datetime | None) -> SafeString | str:
+    """A time, in UTC until console.js spells it in the reader's zone; `–` for none."""
+    if value is None:
+        return "–"
+    value = value.astimezone(UTC)
+    return format_html('<time class="th-time" datetime="{}">{:%Y-%m-%d %H:%M} UTC</time>', value.isoformat(), value)
+
+
+def wire_id(value: Any) -> SafeString | str:
+    """The id of a thing, as its clients spell it."""
+    return format_html('<code class="th-id">{}</code>', value) if value else "–"
+
+
+def link(thing: Any, text: str | None = None) -> SafeString | str:
+    """A link to the thing's page."""
+    if thing is None:
+        return "–"
+    meta = thing._meta
+    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(thing.wire_id,))
+    return format_html('<a class="th-link" href="{}">{}</a>', url, text or str(thing))
+
+
+def pretty(value: Any) -> str:
+    """JSON for reading, cut when it is very long. Not escaped: for templates that do."""
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return text if len(text) <= JSON_SHOWN else f"{text[:JSON_SHOWN]}\n… ({len(text) - JSON_SHOWN:,} more characters)"
+
+
+def json_block(value: Any) -> SafeString | str:
+    """JSON as a block of a page; `–` for nothing."""
+    return format_html('<pre class="th-json">{}</pre>', pretty(value)) if value not in (None, {}, [], "") else "–"
+
+
+def shortened(text: str | None, length: int = 80) -> str:
+    """One line of a text."""
+    line = " ".join((text or "")[: length * 4].split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"

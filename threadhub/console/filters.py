@@ -1,0 +1,179 @@
+"""Filters of the console's lists. A value that no option has, or that cannot be read, finds nothing; it never fails."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.admin import ListFilter
+from django.contrib.admin.options import ModelAdmin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.forms import DropdownForm, RangeDateForm, SearchForm
+
+from threadhub.agents.models import Agent
+from threadhub.console import rights
+from threadhub.lib import ids
+from threadhub.workspaces.models import User, Workspace
+
+OFFERED = 200  # options of a drop-down at most; the newest
+
+
+class ConsoleFilter(ListFilter):
+    """A filter whose parameters are known beforehand (`names`), so that a list can refuse every other one."""
+
+    names: ClassVar[Sequence[str]]
+    template = "unfold/filters/filters_field.html"
+
+    def __init__(
+        self, request: HttpRequest, params: dict[str, Any], model: type[Model], model_admin: "ModelAdmin[Any]"
+    ) -> None:
+        super().__init__(request, params, model, model_admin)
+        self.request = request
+        for name in self.names:
+            values = params.pop(name, None)
+            value = values[-1] if isinstance(values, list) else values
+            if value and "\x00" not in value:
+                self.used_parameters[name] = value
+            elif value:
+                self.used_parameters[name] = ""  # PostgreSQL has no such text: nothing can match
+
+    def has_output(self) -> bool:
+        return True
+
+    def expected_parameters(self) -> list[str | None]:
+        return list(self.names)
+
+    def given(self, name: str | None = None) -> str | None:
+        return self.used_parameters.get(name or self.names[0])
+
+
+class OptionFilter(ConsoleFilter):
+    """One of some options."""
+
+    def options(self) -> list[tuple[str, str]]:
+        raise NotImplementedError
+
+    def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """What has this value; for options of a column of the same name."""
+        known = value in [option for option, _ in self.options()]
+        return queryset.filter(**{self.names[0]: value}) if known else queryset.none()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.given()
+        return queryset if value is None else self.chosen(value, queryset)
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+        name = self.names[0]
+        options = [("", "All"), *self.options()]
+        yield {"form": DropdownForm(label=self.title, name=name, choices=options, data={name: self.given()})}
+
+
+class WorkspaceFilter(OptionFilter):
+    title = "Workspace"
+    names = ("workspace",)
+    parameter_name = "workspace"
+
+    def options(self) -> list[tuple[str, str]]:
+        workspaces = Workspace.objects.order_by("-pk")
+        allowed = rights.of(self.request).workspaces(None)
+        if allowed is not None:
+            workspaces = workspaces.filter(pk__in=list(rights.of(self.request).by_workspace))
+        return sorted(((each.wire_id, each.name) for each in workspaces[:OFFERED]), key=lambda option: option[1])
+
+    def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        pk = decoded(Workspace.PREFIX, value)
+        return queryset.filter(workspace_id=pk) if pk else queryset.none()
+
+
+class AgentFilter(OptionFilter):
+    title = "Agent"
+    names = ("agent",)
+
+    def options(self) -> list[tuple[str, str]]:
+        agents = Agent.objects.select_related("workspace").order_by("-pk")
+        held = rights.of(self.request)
+        if not held.everything:
+            agents = agents.filter(workspace_id__in=list(held.by_workspace))
+        several = held.everything or len(held.by_workspace) > 1
+        return [
+            (each.wire_id, f"{each.name} · {each.workspace.name}" if several else each.name)
+            for each in agents[:OFFERED]
+        ]
+
+    def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        pk = decoded(Agent.PREFIX, value)
+        workspace_id = pk and Agent.objects.filter(pk=pk).values_list("workspace_id", flat=True).first()
+        # The workspace beside the agent: the indexes begin with it.
+        return queryset.filter(workspace_id=workspace_id, agent_id=pk) if workspace_id else queryset.none()
+
+
+class TextFilter(ConsoleFilter):
+    """A text that must match exactly."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.given()
+        if value is None:
+            return queryset
+        return self.matching(value, queryset) if value else queryset.none()
+
+    def matching(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{self.names[0]: value})
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+        name = self.names[0]
+        yield {"form": SearchForm(label=self.title, name=name, data={name: self.given()})}
+
+
+class ExternalRefFilter(TextFilter):
+    title = "External reference"
+    names = ("external_ref",)
+
+    def matching(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        # One index scan per workspace, instead of one over all threads.
+        return queryset.filter(workspace__in=Workspace.objects.order_by().values("pk"), external_ref=value)
+
+
+class UserFilter(TextFilter):
+    title = "Username"
+    names = ("user",)
+
+    def matching(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        user_id = User.objects.filter(username=value).values_list("pk", flat=True).first()
+        workspaces = Workspace.objects.order_by().values("pk")
+        return queryset.filter(workspace__in=workspaces, user_id=user_id) if user_id else queryset.none()
+
+
+class CreatedFilter(ConsoleFilter):
+    """Made from one day to another, both included, in UTC."""
+
+    title = "Created"
+    names = ("created_from", "created_to")
+    template = "unfold/filters/filters_date_range.html"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        first, last = (self.given(name) for name in self.names)
+        try:
+            if first is not None:
+                queryset = queryset.filter(created_at__gte=_midnight(first))
+            if last is not None:
+                queryset = queryset.filter(created_at__lt=_midnight(last) + timedelta(days=1))
+        except (ValueError, OverflowError):
+            return queryset.none()
+        return queryset
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+        form = RangeDateForm(name="created", data={name: self.given(name) for name in self.names})
+        yield {"request": self.request, "parameter_name": "created", "form": form}
+
+
+def decoded(prefix: str, value: str) -> UUID | None:
+    """The id behind a wire id; None for anything else."""
+    try:
+        return ids.decode(prefix, value)
+    except ids.InvalidId:
+        return None
+
+
+def _midnight(day: str) -> datetime:
+    return datetime.combine(date.fromisoformat(day), time.min, UTC)

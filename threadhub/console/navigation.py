@@ -1,0 +1,51 @@
+"""The menu at the side: what staff do all day first. An entry shows to who may see its list."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+
+# title of the group: (title, model, icon of Material Symbols)
+MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "Conversations": (
+        ("Threads", "threads.Thread", "forum"),
+        ("Runs", "threads.Run", "bolt"),
+        ("Chat sessions", "chat_sessions.ChatSession", "support_agent"),
+    ),
+    "Agents": (
+        ("Agents", "agents.Agent", "smart_toy"),
+        ("Tools", "agents.Tool", "construction"),
+    ),
+    "Access": (
+        ("Workspaces", "workspaces.Workspace", "domain"),
+        ("Memberships", "workspaces.Membership", "badge"),
+        ("API keys", "workspaces.ApiKey", "key"),
+    ),
+    "System": (
+        ("Users", "workspaces.User", "group"),
+        ("Jobs", "procrastinate.ProcrastinateJob", "schedule"),
+    ),
+}
+
+
+def groups(request: HttpRequest) -> list[dict[str, Any]]:
+    """The menu in unfold's form."""
+    overview = {"title": "Overview", "icon": "space_dashboard", "link": reverse("admin:index")}
+    return [
+        {"title": None, "items": [overview]},
+        *({"title": title, "items": [_item(*entry) for entry in entries]} for title, entries in MENU.items()),
+    ]
+
+
+def _item(title: str, model: str, icon: str) -> dict[str, Any]:
+    label = model.lower().replace(".", "_")
+    allowed: Callable[[HttpRequest], bool] = partial(_may_see, model)
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{label}_changelist"), "permission": allowed}
+
+
+def _may_see(model: str, request: HttpRequest) -> bool:
+    return admin.site.get_model_admin(apps.get_model(model)).has_view_permission(request)

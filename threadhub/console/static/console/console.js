@@ -1,0 +1,42 @@
+// The console's own script: times in the reader's zone, copying, keys. It writes text only, never markup.
+(() => {
+  "use strict";
+
+  const spell = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+  function localise(root) {
+    for (const time of root.querySelectorAll("time.th-time:not([data-th-done])")) {
+      const moment = new Date(time.dateTime);
+      if (Number.isNaN(moment.getTime())) continue;
+      time.title = time.textContent;
+      time.textContent = spell.format(moment);
+      time.dataset.thDone = "";
+    }
+  }
+
+  function selectAll(event) {
+    if (event.target.matches("[data-th-copy]")) event.target.select();
+  }
+
+  function typing(target) {
+    return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+  }
+
+  // j and k go from message to message of a transcript.
+  function step(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    const way = { j: 1, k: -1 }[event.key];
+    const messages = way ? [...document.querySelectorAll(".th-message")] : [];
+    if (!messages.length) return;
+    const top = 90;
+    const at = messages.findIndex((message) => message.getBoundingClientRect().top > top - 8);
+    const now = at === -1 ? messages.length : at;
+    const aligned = at !== -1 && Math.abs(messages[at].getBoundingClientRect().top - top) < 8;
+    const next = messages[way > 0 ? now + (aligned ? 1 : 0) : now - 1];
+    if (next) window.scrollBy({ top: next.getBoundingClientRect().top - top });
+  }
+
+  document.addEventListener("focusin", selectAll);
+  document.addEventListener("keydown", step);
+  document.addEventListener("DOMContentLoaded", () => localise(document));
+})();

@@ -1,0 +1,204 @@
+"""A thread as a conversation to read: a window of its messages, with tool results beside their calls, the runs that
+answered, and the summaries where they stand. Five queries, at any length of the thread."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils.safestring import SafeString
+
+from threadhub.console import display, markup
+from threads.models import Attachment, Message, Run, Summary, Thread
+
+SIZE = 50
+RUNS = 200  # runs shown in one window at most
+MARKDOWN_IN_ALL = 200_000  # characters of markdown read per page; what comes after is shown as it stands
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+
+
+@dataclass(slots=True)
+class Call:
+    """A tool call with its result, where that stands in the same window. Texts, not escaped."""
+
+    name: str
+    arguments: str
+    result: str | None = None
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class Bubble:
+    """A message. `side`: `visitor`, `agent`, `system` or `tool`."""
+
+    message: Message
+    side: str
+    speaker: str
+    html: SafeString
+    calls: list[Call] = field(default_factory=list)
+    result: str | None = None
+    files: list[dict[str, Any]] = field(default_factory=list)
+
+    kind = "message"
+
+
+@dataclass(slots=True)
+class RunNote:
+    """A run, below what it answered."""
+
+    run: Run
+    took: str
+
+    kind = "run"
+
+
+@dataclass(slots=True)
+class SummaryNote:
+    """A summary, below the last message it stands for."""
+
+    summary: Summary
+    html: SafeString
+
+    kind = "summary"
+
+
+Entry = Bubble | RunNote | SummaryNote
+
+
+@dataclass(slots=True)
+class Transcript:
+    """`older` and `newer`: the positions to ask the neighbouring windows for; None at the ends."""
+
+    entries: list[Entry]
+    older: int | None
+    newer: int | None
+    live: bool
+
+
+def window(*, thread: Thread, before: int | None = None, after: int | None = None, size: int = SIZE) -> Transcript:
+    """The newest messages of a thread, or those next to a position, oldest first."""
+    messages, older, newer = _messages(thread, before, after, size)
+    runs = _runs(thread, messages, newest=newer is None, oldest=older is None)
+    summaries = _summaries(thread, messages)
+    entries = list(_entries(_bubbles(thread, messages), runs, summaries))
+    return Transcript(entries, older, newer, any(run.live for run in runs))
+
+
+def _messages(
+    thread: Thread, before: int | None, after: int | None, size: int
+) -> tuple[list[Message], int | None, int | None]:
+    rows = Message.objects.of_thread(thread).prefetch_related("attachments")
+    if after is not None:
+        messages = list(rows.after(after)[: size + 1])
+        more, messages = len(messages) > size, messages[:size]
+        older = messages[0].position if messages and after >= 1 else None
+        return messages, older, messages[-1].position if more else None
+    rows = rows.order_by("-position")
+    messages = list((rows if before is None else rows.before(before))[: size + 1])
+    more, messages = len(messages) > size, messages[size - 1 :: -1] if len(messages) > size else messages[::-1]
+    newer = messages[-1].position if before is not None and messages else None
+    return messages, messages[0].position if more else None, newer
+
+
+def _runs(thread: Thread, messages: Sequence[Message], *, newest: bool, oldest: bool) -> list[Run]:
+    """The runs asked within the window's time, oldest first; the newest window has those still to answer too."""
+    runs = Run.objects.of_thread(thread)
+    if messages and not oldest:
+        runs = runs.filter(created_at__gte=messages[0].created_at)
+    if messages and not newest:
+        runs = runs.filter(created_at__lte=messages[-1].created_at)
+    return list(runs[:RUNS])[::-1]
+
+
+def _summaries(thread: Thread, messages: Sequence[Message]) -> list[Summary]:
+    if not messages:
+        return []
+    within = (messages[0].position, messages[-1].position)
+    return list(Summary.objects.filter(
+        thread_id=thread.pk, workspace_id=thread.workspace_id, to_position__range=within
+    ).order_by("to_position", "from_position"))  # fmt: skip
+
+
+def _bubbles(thread: Thread, messages: Sequence[Message]) -> list[Bubble]:
+    """One bubble per message, but for tool results, which go to their calls where those are in sight."""
+    calls: dict[str, Call] = {}
+    bubbles: list[Bubble] = []
+    budget = MARKDOWN_IN_ALL
+    for message in messages:
+        if message.role == Message.Role.TOOL and message.tool_call_id in calls:
+            _answer(calls[message.tool_call_id or ""], message)
+            continue
+        text = message.content or ""
+        bubble = _bubble(thread, message, plain=len(text) > budget)
+        budget -= len(text)
+        for call in message.tool_calls or []:
+            made = Call(str(call.get("name", "")), display.pretty(call.get("arguments")))
+            calls[str(call.get("id", ""))] = made
+            bubble.calls.append(made)
+        bubbles.append(bubble)
+    return bubbles
+
+
+def _bubble(thread: Thread, message: Message, *, plain: bool) -> Bubble:
+    sides = {Message.Role.USER: "visitor", Message.Role.ASSISTANT: "agent", Message.Role.TOOL: "tool"}
+    side = sides.get(Message.Role(message.role), "system")
+    asker = thread.user.get_username() if thread.user is not None else "Visitor"
+    speakers = {"visitor": asker, "agent": thread.agent.name, "tool": f"Result of {message.name or 'a tool'}"}
+    is_result = side == "tool"
+    return Bubble(
+        message=message,
+        side=side,
+        speaker=speakers.get(side, "System"),
+        html=markup.render("" if is_result else message.content or "", plain=plain),
+        result=_result(message) if is_result else None,
+        files=[_file(thread, attachment) for attachment in message.attachments.all()],
+    )
+
+
+def _answer(call: Call, message: Message) -> None:
+    call.result = _result(message)
+    call.failed = isinstance(message.tool_result, dict) and "error" in message.tool_result
+
+
+def _result(message: Message) -> str:
+    return display.pretty(message.content or "" if message.tool_result is None else message.tool_result)
+
+
+def _file(thread: Thread, attachment: Attachment) -> dict[str, Any]:
+    return {
+        "name": attachment.filename,
+        "type": attachment.content_type,
+        "size": attachment.size,
+        "id": attachment.wire_id,
+        "is_picture": attachment.content_type in PICTURES,
+    }
+
+
+def _entries(bubbles: Sequence[Bubble], runs: Sequence[Run], summaries: Sequence[Summary]) -> Iterator[Entry]:
+    """Everything in reading order: a run after the last message it stored, or where it was asked if it stored none."""
+    last_of: dict[UUID, int] = {}
+    for at, bubble in enumerate(bubbles):
+        if bubble.message.run_id:
+            last_of[bubble.message.run_id] = at
+    placed: dict[int, list[Entry]] = {}
+    for summary in summaries:
+        at = max((at for at, each in enumerate(bubbles) if each.message.position <= summary.to_position), default=-1)
+        placed.setdefault(at, []).append(SummaryNote(summary, markup.render(summary.text)))
+    for run in runs:
+        asked = max((at for at, each in enumerate(bubbles) if each.message.created_at <= run.created_at), default=-1)
+        placed.setdefault(last_of.get(run.id, asked), []).append(RunNote(run, _took(run)))
+    yield from placed.get(-1, [])
+    for at, bubble in enumerate(bubbles):
+        yield bubble
+        yield from placed.get(at, [])
+
+
+def _took(run: Run) -> str:
+    """How long the answer took: `1.2 s`."""
+    if run.finished_at is None:
+        return ""
+    seconds = (run.finished_at - (run.started_at or run.created_at)) / timedelta(seconds=1)
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
+
+

@@ -1,0 +1,331 @@
+"""Who may come in, in the staff console: workspaces, memberships, API keys and users."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from unfold.decorators import display as unfold_display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
+
+from threadhub.console import display, once, rights
+from threadhub.console.base import ConsoleAdmin, column, created, shown_id
+from threadhub.console.deeds import Deed
+from threadhub.console.filters import OptionFilter, WorkspaceFilter
+from threadhub.workspaces import keys
+from threadhub.workspaces.models import ApiKey, Membership, User, Workspace
+from threadhub.workspaces.permissions import Permission, Role, Scope
+
+admin.site.unregister(Group)  # roles in workspaces say who may do what; groups would be a second answer
+
+
+@admin.register(Workspace)
+class WorkspaceAdmin(ConsoleAdmin):
+    reading = Permission.WORKSPACE_READ
+    writing = Permission.WORKSPACE_WRITE
+    may_be_changed = True
+    list_display = ("name", "shown_id", "made")
+    searched = ("name",)
+    search_help_text = "Name or id"
+    fields = ("name", ("shown_id", "made"))
+    readonly_fields = ("shown_id", "made")
+    shown_id = staticmethod(shown_id)
+    made = staticmethod(created)
+
+    def workspace_of(self, thing: Any) -> UUID | None:
+        return thing.pk  # type: ignore[no-any-return]
+
+    def within(self, queryset: QuerySet[Any], workspaces: list[UUID]) -> QuerySet[Any]:
+        return queryset.filter(pk__in=workspaces)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return rights.of(request).everything
+
+
+class ByUsername(forms.ModelForm):  # type: ignore[type-arg]
+    """A form that names a user by username: a list to choose from would name every user of every workspace."""
+
+    username = forms.CharField(label="Username", widget=UnfoldAdminTextInputWidget)
+
+    def clean_username(self) -> str:
+        username: str = self.cleaned_data["username"]
+        user = User.objects.filter(username=username, is_active=True).first()
+        if user is None:
+            raise forms.ValidationError("There is no active user of that name.")
+        self.instance.user = user
+        return username
+
+
+class MembershipForm(ByUsername):
+    class Meta:
+        model = Membership
+        fields = ("workspace", "role")
+
+
+class RoleFilter(OptionFilter):
+    title = "Role"
+    names = ("role",)
+
+    def options(self) -> list[tuple[str, str]]:
+        return [(role.value, role.value) for role in Role]
+
+
+@admin.register(Membership)
+class MembershipAdmin(ConsoleAdmin):
+    reading = Permission.WORKSPACE_WRITE
+    writing = Permission.WORKSPACE_WRITE
+    may_be_added = True
+    may_be_changed = True
+    form = MembershipForm
+    list_display = ("member", "workspace", "role", "since")
+    list_filter = (WorkspaceFilter, RoleFilter)
+    list_select_related = ("user", "workspace")
+    searched = ("user__username", "user__email")
+    search_help_text = "Username or e-mail"
+    fields = ("member", "workspace", "role", "since")
+    add_fieldsets = ((None, {"fields": ("workspace", "username", "role")}),)
+    readonly_fields = ("member", "since")
+    since = staticmethod(created)
+    deeds = (
+        Deed(
+            name="remove",
+            title="Remove member",
+            icon="person_remove",
+            permission=Permission.WORKSPACE_WRITE,
+            question=lambda membership: f"Take {membership.user} out of {membership.workspace}?",
+            consequence="They cannot sign in to it any more, and their personal keys stop working there. Threads stay.",
+            done=lambda membership: f"{membership.user} is no longer a member of {membership.workspace}.",
+            do=lambda actor, thing, now: thing.delete(),
+            removes=True,
+        ),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        return (*self.readonly_fields, "workspace") if obj else self.readonly_fields
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if change:
+            kwargs["form"] = forms.ModelForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    @column("User")
+    def member(self, membership: Membership) -> str:
+        return membership.user.get_username()
+
+
+class KeyForm(ByUsername):
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope.value, scope.value) for scope in Scope],
+        initial=[Scope.READ.value, Scope.WRITE.value, Scope.INVOKE.value],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("workspace", "name", "scopes", "expires_at")
+        help_texts = {"expires_at": "Empty: until it is revoked."}
+
+    def clean_expires_at(self) -> Any:
+        expires_at = self.cleaned_data["expires_at"]
+        if expires_at is not None and expires_at <= timezone.now():
+            raise forms.ValidationError("This is in the past.")
+        return expires_at
+
+
+class KeyStateFilter(OptionFilter):
+    title = "State"
+    names = ("state",)
+
+    def options(self) -> list[tuple[str, str]]:
+        return [("working", "Working"), ("expired", "Expired"), ("revoked", "Revoked")]
+
+    def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        expired = models.Q(expires_at__lte=timezone.now())
+        match value:
+            case "working":
+                return queryset.filter(revoked_at=None).exclude(expired)
+            case "expired":
+                return queryset.filter(expired, revoked_at=None)
+            case "revoked":
+                return queryset.filter(revoked_at__isnull=False)
+        return queryset.none()
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ConsoleAdmin):
+    """Made here are workspace keys only: a personal key acts as its user, so only they can make one."""
+
+    reading = Permission.WORKSPACE_WRITE
+    writing = Permission.WORKSPACE_WRITE
+    may_be_added = True
+    form = KeyForm
+    list_display = ("name", "begins", "state_label", "kind", "holder", "workspace", "used", "expires")
+    list_filter = (WorkspaceFilter, KeyStateFilter)
+    list_select_related = ("user", "workspace")
+    searched = ("name", "user__username")
+    search_help_text = "Name, username or id"
+    fields = (
+        ("name", "begins"), ("workspace", "holder"), ("kind", "state_label"), "scopes_list", ("made", "expires"),
+        ("used", "usage_count"), "shown_id",
+    )  # fmt: skip
+    add_fieldsets = ((None, {"fields": ("workspace", "name", "username", "scopes", "expires_at")}),)
+    readonly_fields = (
+        "name", "begins", "workspace", "holder", "kind", "state_label", "scopes_list", "made", "expires", "used",
+        "usage_count", "shown_id",
+    )  # fmt: skip
+    shown_id = staticmethod(shown_id)
+    made = staticmethod(created)
+    deeds = (
+        Deed(
+            name="revoke",
+            title="Revoke key",
+            icon="key_off",
+            permission=Permission.WORKSPACE_WRITE,
+            question=lambda key: f"Revoke the key “{key.name}” ({key.prefix}…)?",
+            consequence="Whatever uses it is refused from the next request on. A revoked key never works again.",
+            done=lambda key: f"The key “{key.name}” is revoked.",
+            do=lambda actor, thing, now: keys.revoke(key=thing, now=now),
+            applies=lambda key: key.revoked_at is None,
+        ),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        return self.readonly_fields if obj else ()
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"username": request.user.get_username(), **super().get_changeform_initial_data(request)}
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        key, secret = keys.create(
+            workspace=obj.workspace,
+            user=obj.user,
+            name=obj.name,
+            scopes=[Scope(scope) for scope in form.cleaned_data["scopes"]],
+            expires_at=obj.expires_at,
+        )
+        obj.pk = key.pk
+        once.put(request, key.wire_id, secret)
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        return redirect("admin:workspaces_apikey_secret", obj.wire_id)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.secret_view)
+        return [path("<str:object_id>/secret/", view, name="workspaces_apikey_secret"), *super().get_urls()]
+
+    def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The secret of a key just made: shown to who made it, once."""
+        secret = once.take(request, object_id)
+        if secret is None:
+            messages.warning(request, "The secret was shown once and is not kept. Make a new key if it is lost.")
+            return redirect("admin:workspaces_apikey_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Your new key",
+            "secret": secret,
+            "key_url": reverse("admin:workspaces_apikey_change", args=(object_id,)),
+        }
+        page = TemplateResponse(request, "console/secret.html", context)
+        page.headers["Cache-Control"] = "no-store"
+        return page
+
+    @column("Begins")
+    def begins(self, key: ApiKey) -> str:
+        return f"{key.prefix}…"
+
+    @column("Acts as")
+    def holder(self, key: ApiKey) -> str:
+        return key.user.get_username()
+
+    @column("Scopes")
+    def scopes_list(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes) or "–"
+
+    @unfold_display(description="State", label={"working": "success", "expired": "warning", "revoked": "danger"})
+    def state_label(self, key: ApiKey) -> str:
+        if key.revoked_at is not None:
+            return "revoked"
+        return "expired" if key.expires_at and key.expires_at <= timezone.now() else "working"
+
+    @column("Last used")
+    def used(self, key: ApiKey) -> str:
+        return display.moment(key.last_used_at)
+
+    @column("Expires")
+    def expires(self, key: ApiKey) -> str:
+        return display.moment(key.expires_at)
+
+
+class KindFilter(OptionFilter):
+    title = "Kind"
+    names = ("kind",)
+
+    def options(self) -> list[tuple[str, str]]:
+        return [("staff", "Staff"), ("superuser", "Superusers"), ("inactive", "Deactivated")]
+
+    def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        ways = {"staff": {"is_staff": True}, "superuser": {"is_superuser": True}, "inactive": {"is_active": False}}
+        return queryset.filter(**ways[value]) if value in ways else queryset.none()
+
+
+@admin.register(User)
+class UserAdmin(ConsoleAdmin, DjangoUserAdmin):  # type: ignore[misc, type-arg]
+    """People. For superusers: a user may belong to several workspaces."""
+
+    may_be_added = True
+    may_be_changed = True
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "email", "full_name", "staff", "works", "last_seen")
+    list_filter = (KindFilter,)
+    filter_horizontal = ()
+    searched = ("username", "email", "first_name", "last_name")
+    search_help_text = "Username, e-mail, name or id"
+    readonly_fields = ("shown_id", "last_seen", "since")
+    shown_id = staticmethod(shown_id)
+    fieldsets = (
+        (None, {"fields": ("username", "password", ("first_name", "last_name"), "email")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("More", {"fields": ("metadata", ("shown_id", "since", "last_seen"))}),
+    )
+    add_fieldsets = ((None, {"fields": ("username", "password1", "password2")}),)
+
+    def within(self, queryset: QuerySet[Any], workspaces: list[UUID]) -> QuerySet[Any]:
+        return queryset.none()
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        answer: HttpResponse = super().user_change_password(request, self.key_of(id), form_url)
+        return answer
+
+    @column("Name")
+    def full_name(self, user: User) -> str:
+        return display.shortened(user.get_full_name(), 60) or "–"
+
+    @unfold_display(description="Staff", boolean=True)
+    def staff(self, user: User) -> bool:
+        return user.is_staff
+
+    @unfold_display(description="Active", boolean=True)
+    def works(self, user: User) -> bool:
+        return user.is_active
+
+    @column("Last sign-in")
+    def last_seen(self, user: User) -> str:
+        return display.moment(user.last_login)
+
+    @column("Joined")
+    def since(self, user: User) -> str:
+        return display.moment(user.date_joined)

@@ -1,0 +1,275 @@
+"""Threads and runs in the staff console: read as conversations, changed only by domain actions."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.http import content_disposition_header
+from unfold.decorators import display as unfold_display
+
+from threadhub.console import display, rights, thread_search, transcript
+from threadhub.console.base import ConsoleAdmin, column, shown_id
+from threadhub.console.deeds import Deed
+from threadhub.console.filters import (
+    AgentFilter,
+    CreatedFilter,
+    ExternalRefFilter,
+    OptionFilter,
+    UserFilter,
+    WorkspaceFilter,
+    decoded,
+)
+from threadhub.workspaces.permissions import Permission
+from threads.actions import threads
+from threads.models import Attachment, Run, Thread
+from threads.runs import end
+
+# A file of a message opens in a page that can do nothing.
+FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+RUN_LABELS = {
+    Run.Status.QUEUED: "info",
+    Run.Status.RUNNING: "info",
+    Run.Status.REQUIRES_ACTION: "warning",
+    Run.Status.SUCCEEDED: "success",
+    Run.Status.FAILED: "danger",
+    Run.Status.CANCELLED: "warning",
+    Run.Status.EXPIRED: "danger",
+}
+
+
+class StateFilter(OptionFilter):
+    title = "State"
+    names = ("state",)
+
+    def options(self) -> list[tuple[str, str]]:
+        hidden = Thread.State.TEMPORARY
+        return [(value, str(label)) for value, label in Thread.State.choices if value != hidden]
+
+
+class RunStateFilter(OptionFilter):
+    title = "Status"
+    names = ("state",)
+
+    def options(self) -> list[tuple[str, str]]:
+        return [("live", "Queued or running"), *((value, str(label)) for value, label in Run.Status.choices)]
+
+    def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if value == "live":
+            return queryset.filter(status__in=Run.LIVE)
+        known = value in Run.Status.values
+        return queryset.filter(status=value) if known else queryset.none()
+
+
+@admin.register(Thread)
+class ThreadAdmin(ConsoleAdmin):
+    reading = Permission.THREAD_READ_ALL
+    list_display = ("titled", "agent_name", "who", "reference", "state_label", "message_count", "active", "workspace")
+    list_filter = (AgentFilter, WorkspaceFilter, StateFilter, CreatedFilter, UserFilter, ExternalRefFilter)
+    list_select_related = ("agent", "workspace", "user")
+    search_help_text = "Title, reference, words of messages, or an id"
+    deeds = (
+        Deed(
+            name="delete",
+            title="Delete thread",
+            icon="delete",
+            permission=Permission.THREAD_DELETE,
+            question=lambda thread: f"Delete “{display.shortened(thread.title) or 'Untitled'}” for good?",
+            consequence="Its messages, runs, summaries and files go with it. Nobody can bring them back.",
+            done=lambda thread: f"Deleted the thread “{display.shortened(thread.title) or thread.wire_id}”.",
+            do=lambda actor, thing, now: threads.delete(actor=actor, thread=thing),
+            removes=True,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        related = ("agent", "workspace", "user", "chat_session")
+        return super().get_queryset(request).exclude(state=Thread.State.TEMPORARY).select_related(*related)
+
+    def ordered_by_time(self, request: HttpRequest) -> bool:
+        """Within one workspace by time, on its index; over several by id, on the primary key."""
+        return bool(request.GET.get("workspace") or request.GET.get("agent")) and not request.GET.get("q")
+
+    def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        workspaces = rights.of(request).workspaces(self.reading)
+        return thread_search.find(threads=queryset, workspaces=workspaces, term=term)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The thread as a conversation. There is nothing to fill in and nothing to save."""
+        if object_id is None or request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        thread = self.thing(request, object_id)
+        if thread is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        shown = transcript.window(
+            thread=thread, before=_position(request.GET.get("before")), after=_position(request.GET.get("after"))
+        )
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": display.shortened(thread.title, 120) or "Untitled thread",
+            "thread": thread,
+            "original": thread,
+            "transcript": shown,
+            "metadata": display.pretty(thread.metadata) if thread.metadata else "",
+            "actions_detail": self.deeds_of(request, thread),
+            "history_url": reverse("admin:threads_thread_history", args=(thread.wire_id,)),
+            "is_fullwidth": "1",
+        }
+        return TemplateResponse(request, "console/thread.html", context)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.file_view)
+        return [path("<str:object_id>/files/<str:file_id>", view, name="threads_thread_file"), *super().get_urls()]
+
+    def file_view(self, request: HttpRequest, object_id: str, file_id: str) -> HttpResponse:
+        """A file of a message: pictures in the page, everything else as a download."""
+        thread = self.thing(request, object_id)
+        pk = decoded(Attachment.PREFIX, file_id)
+        if thread is None or pk is None:
+            raise Http404
+        rows = Attachment.objects.filter(thread_id=thread.pk, workspace_id=thread.workspace_id, pk=pk)
+        attachment = rows.first()
+        if attachment is None or not attachment.file.storage.exists(attachment.file.name):
+            raise Http404
+        with attachment.file.open("rb") as file:
+            answer = HttpResponse(file.read(), content_type=attachment.content_type)
+        shown = attachment.content_type in transcript.PICTURES
+        answer.headers["Content-Disposition"] = content_disposition_header(not shown, attachment.filename) or ""
+        answer.headers["Content-Security-Policy"] = FILE_POLICY
+        return answer
+
+    @column("Title")
+    def titled(self, thread: Thread) -> str:
+        title = display.shortened(thread.title)
+        return title or format_html('<span class="th-muted">{}</span>', "Untitled")
+
+    @column("Agent")
+    def agent_name(self, thread: Thread) -> str:
+        return display.shortened(thread.agent.name, 40)
+
+    @column("User")
+    def who(self, thread: Thread) -> str:
+        if thread.user is not None:
+            return display.shortened(thread.user.get_username(), 40)
+        return format_html('<span class="th-muted">{}</span>', "Visitor")
+
+    @column("External ref")
+    def reference(self, thread: Thread) -> str:
+        return "–" if thread.external_ref is None else display.shortened(thread.external_ref, 40)
+
+    @unfold_display(description="State", label={"active": "success", "archived": "info", "trashed": "danger"})
+    def state_label(self, thread: Thread) -> str:
+        return thread.state
+
+    @column("Last activity")
+    def active(self, thread: Thread) -> str:
+        return display.moment(thread.last_activity_at or thread.created_at)
+
+
+@admin.register(Run)
+class RunAdmin(ConsoleAdmin):
+    reading = Permission.THREAD_READ_ALL
+    list_display = ("asked", "status_label", "thread_title", "agent", "model_used", "tokens", "error")
+    list_filter = (RunStateFilter, AgentFilter, WorkspaceFilter, CreatedFilter)
+    list_select_related = ("agent", "thread")
+    search_help_text = "Id of a run or of its thread"
+    fields = (
+        ("shown_id", "status_label"),
+        ("thread_link", "agent_link"),
+        ("model_used", "tokens"),
+        ("asked", "started", "finished"),
+        "error",
+        "tools",
+        "options_block",
+    )
+    readonly_fields = (
+        "shown_id", "status_label", "thread_link", "agent_link", "model_used", "tokens", "asked", "started", "finished",
+        "error", "tools", "options_block",
+    )  # fmt: skip
+    shown_id = staticmethod(shown_id)
+    deeds = (
+        Deed(
+            name="cancel",
+            title="Cancel run",
+            icon="cancel",
+            permission=Permission.AGENT_INVOKE,
+            question=lambda run: "Cancel this run?",
+            consequence="The agent stops. What it has said so far stays in the thread, marked as cut short.",
+            done=lambda run: "The run is cancelled.",
+            do=lambda actor, thing, now: end.cancel(actor=actor, run=thing, now=now),
+            applies=lambda run: run.live,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        shown = super().get_queryset(request).exclude(thread__state=Thread.State.TEMPORARY)
+        return shown.select_related("agent", "thread")
+
+    def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        pk: UUID | None = decoded(Thread.PREFIX, term)
+        return queryset.filter(thread_id=pk) if pk else queryset.none()
+
+    @unfold_display(description="Status", label=RUN_LABELS)
+    def status_label(self, run: Run) -> tuple[str, str]:
+        return run.status, run.get_status_display()
+
+    @column("Thread")
+    def thread_title(self, run: Run) -> str:
+        return display.shortened(run.thread.title, 50) or "Untitled"
+
+    @column("Thread")
+    def thread_link(self, run: Run) -> str:
+        return display.link(run.thread, display.shortened(run.thread.title) or "Untitled")
+
+    @column("Agent")
+    def agent_link(self, run: Run) -> str:
+        return display.link(run.agent)
+
+    @column("Model")
+    def model_used(self, run: Run) -> str:
+        return " · ".join(part for part in (run.provider, run.model) if part) or "–"
+
+    @column("Tokens in, out")
+    def tokens(self, run: Run) -> str:
+        return "–" if run.input_tokens is None else f"{run.input_tokens:,} → {run.output_tokens or 0:,}"
+
+    @column("Asked")
+    def asked(self, run: Run) -> str:
+        return display.moment(run.created_at)
+
+    @column("Started")
+    def started(self, run: Run) -> str:
+        return display.moment(run.started_at)
+
+    @column("Finished")
+    def finished(self, run: Run) -> str:
+        return display.moment(run.finished_at)
+
+    @column("Error")
+    def error(self, run: Run) -> str:
+        return ": ".join(part for part in (run.error_code, display.shortened(run.error_message, 200)) if part) or "–"
+
+    @column("Tools asked for")
+    def tools(self, run: Run) -> str:
+        return "All of the agent" if run.enabled_tools is None else display.json_block(run.enabled_tools)
+
+    @column("Options")
+    def options_block(self, run: Run) -> str:
+        return display.json_block(run.options)
+
+
+def _position(text: str | None) -> int | None:
+    """A position from a link; None for anything else."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 9 else None
