@@ -7,6 +7,7 @@ import structlog
 
 from threadhub import database_url, embedded
 from threadhub.agents.providers.settings import ProviderSettings
+from threadhub.console import look as console
 from threadhub.environment import Environment
 from threadhub.lib import secrets
 
@@ -23,8 +24,9 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "threadhub.console.apps.ConsoleSiteConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -53,6 +55,7 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "threadhub.api.middleware.ApiErrors",
+    "threadhub.console.middleware.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -216,4 +219,4 @@ structlog.configure(
 )
 os.environ.setdefault("PYDANTIC_AI_NO_TELEMETRY", "1")
 
-UNFOLD = {"SITE_TITLE": "threadhub", "SITE_HEADER": "threadhub", "SITE_URL": None}
+UNFOLD = console.UNFOLD
