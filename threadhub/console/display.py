@@ -16,7 +16,8 @@ def moment(value: datetime | None) -> SafeString | str:
     if value is None:
         return "–"
     value = value.astimezone(UTC)
-    return format_html('<time class="th-time" datetime="{}">{:%Y-%m-%d %H:%M} UTC</time>', value.isoformat(), value)
+    spelled = f"{value:%Y-%m-%d %H:%M} UTC"
+    return format_html('<time class="th-time" datetime="{}">{}</time>', value.isoformat(), spelled)
 
 
 def wire_id(value: Any) -> SafeString | str:
