@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import close_old_connections
@@ -25,7 +26,8 @@ def in_thread(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
             close_old_connections()
 
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        context = copy_context()  # what the logs know of the request goes along
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(_executor, lambda: call(*args, **kwargs))
+        return await loop.run_in_executor(_executor, lambda: context.run(call, *args, **kwargs))
 
     return wrapper
