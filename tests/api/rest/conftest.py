@@ -120,9 +120,11 @@ def path_of(url: str) -> str:
 async def streamed(token: str, path: str, body: dict[str, Any] | None = None, **headers: str) -> bytes:
     """The whole body of a stream: by POST where there is a body, else by GET."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream", **headers}
-    client = AsyncClient(headers=headers)
-    sent = client.get(path) if body is None else client.post(path, body, content_type="application/json")
-    response = await sent
+    client = AsyncClient()
+    if body is None:
+        response = await client.get(path, headers=headers)
+    else:
+        response = await client.post(path, body, content_type="application/json", headers=headers)
     assert response.status_code == 200, response.content
     assert response["Content-Type"].startswith("text/event-stream")
     return b"".join([part async for part in response.streaming_content])

@@ -60,8 +60,8 @@ class NewMessage(Strict):
             if attrs.get(field) is not None and attrs["role"] != role:
                 raise serializers.ValidationError({field: [f"Only a message of role {role} has {field}."]})
         kind = attrs.get("message_type") or "text"
-        substance = ("content", "tool_calls", "tool_result", "documents")
-        if kind in ("text", "document") and all(attrs.get(name) in (None, []) for name in substance):
+        said = any(attrs.get(name) is not None for name in ("content", "tool_result"))
+        if kind in ("text", "document") and not (said or attrs.get("tool_calls") or attrs.get("documents")):
             raise serializers.ValidationError({"content": ["A message must have something in it."]}, code="required")
         return attrs
 

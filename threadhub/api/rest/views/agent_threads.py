@@ -47,7 +47,7 @@ class AgentThreads(InThread):
 
     @extend_schema(responses=ThreadWithMessages)
     def retrieve(self, request: Request, **path: Any) -> Response:
-        return Response(ThreadWithMessages(self.find_thread()).data)
+        return Response(ThreadWithMessages(self.find_thread(with_messages=True)).data)
 
     @extend_schema(request=ThreadUpsert, responses={200: ThreadRepresentation, 201: ThreadRepresentation})
     def upsert(self, request: Request, agent_id: str, external_ref: str) -> Response:

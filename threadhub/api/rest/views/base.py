@@ -71,13 +71,13 @@ class InThread(RestViewSet):
         session_id = path_id(ChatSession.PREFIX, text, sessions.ChatSessionNotFound)
         return sessions.enter(actor=self.actor, session_id=session_id, now=self.now)
 
-    def find_thread(self, actor: Actor | None = None) -> Thread:
+    def find_thread(self, actor: Actor | None = None, *, with_messages: bool = False) -> Thread:
         """The thread that the path names. Raises ThreadNotFound, ChatSessionNotFound."""
         actor = actor or self.acting
         thread_id = path_id(Thread.PREFIX, self.kwargs["thread_id"], access.ThreadNotFound)
         agent = self.kwargs.get("agent_id")
         agent_id = path_id(Agent.PREFIX, agent, access.ThreadNotFound) if agent is not None else None
-        return access.get(actor=actor, thread_id=thread_id, agent_id=agent_id)
+        return access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_messages=with_messages)
 
     @property
     def threads_path(self) -> str:

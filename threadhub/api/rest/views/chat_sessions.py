@@ -1,6 +1,5 @@
 """`/chat_sessions` and `/chat_sessions/{chat_session_id}`."""
 
-
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response

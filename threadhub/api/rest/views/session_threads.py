@@ -48,7 +48,7 @@ class SessionThreads(InThread):
 
     @extend_schema(responses=ThreadWithMessages)
     def retrieve(self, request: Request, **path: Any) -> Response:
-        return Response(self._with_messages(self.find_thread()))
+        return Response(self._with_messages(self.find_thread(with_messages=True)))
 
     @extend_schema(responses=Done)
     def destroy(self, request: Request, **path: Any) -> Response:

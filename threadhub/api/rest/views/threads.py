@@ -49,7 +49,9 @@ class Threads(InThread):
 
     @extend_schema(responses=ThreadWithMessages)
     def retrieve(self, request: Request, **path: Any) -> Response:
-        return Response(ThreadWithMessages(self.find_thread(), context={"threads_path": self.threads_path}).data)
+        return Response(
+            ThreadWithMessages(self.find_thread(with_messages=True), context={"threads_path": self.threads_path}).data
+        )
 
     @extend_schema(request=ThreadChange, responses=ThreadRepresentation)
     def partial_update(self, request: Request, **path: Any) -> Response:
