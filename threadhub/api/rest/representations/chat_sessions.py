@@ -1,3 +1,6 @@
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from chat_sessions.models import ChatSession
@@ -32,13 +35,18 @@ class ChatSessionRepresentation(serializers.Serializer[ChatSession]):
     agent_id = WireId(Agent.PREFIX)
     agent = SessionAgentRepresentation(read_only=True)
     external_ref = serializers.CharField(read_only=True)
-    thread_id = WireId(Thread.PREFIX, source="first_thread_id", allow_null=True)
+    thread_id = serializers.SerializerMethodField()
     thread = serializers.SerializerMethodField()
     allowed_vectors = serializers.ListField(read_only=True)
     created_at = moment()
     updated_at = moment()
     expires_at = moment()
 
-    def get_thread(self, session: ChatSession) -> ThreadRepresentation | None:
-        thread = self.context.get("thread")
-        return ThreadRepresentation(thread).data if thread is not None else None  # type: ignore[return-value]
+    def get_thread_id(self, session: ChatSession) -> str | None:
+        thread = self.context["thread"]
+        return thread.wire_id if thread is not None else None
+
+    @extend_schema_field(ThreadRepresentation(allow_null=True))
+    def get_thread(self, session: ChatSession) -> Any:
+        thread = self.context["thread"]
+        return ThreadRepresentation(thread).data if thread is not None else None
