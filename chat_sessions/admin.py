@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.decorators import display as unfold_display
 
 from chat_sessions import sessions
 from chat_sessions.models import ChatSession
@@ -62,11 +61,13 @@ class ChatSessionAdmin(ConsoleAdmin):
             return queryset.filter(threads__pk=thread_id)
         return queryset.filter(workspace__in=Workspace.objects.order_by().values("pk"), external_ref=term)
 
-    @unfold_display(description="State", label={"open": "success", "expired": "warning", "ended": "danger"})
+    @column("State")
     def state_label(self, session: ChatSession) -> str:
         if session.ended_at is not None:
-            return "ended"
-        return "open" if session.expires_at > timezone.now() else "expired"
+            return display.badge("ended", "Ended")
+        return (
+            display.badge("open", "Open") if session.expires_at > timezone.now() else display.badge("past", "Expired")
+        )
 
     @column("Agent")
     def agent_link(self, session: ChatSession) -> str:

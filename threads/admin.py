@@ -11,7 +11,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.http import content_disposition_header
-from unfold.decorators import display as unfold_display
 
 from threadhub.console import display, rights, thread_search, transcript
 from threadhub.console.base import ConsoleAdmin, column, shown_id
@@ -32,15 +31,6 @@ from threads.runs import end
 
 # A file of a message opens in a page that can do nothing.
 FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-RUN_LABELS = {
-    Run.Status.QUEUED: "info",
-    Run.Status.RUNNING: "info",
-    Run.Status.REQUIRES_ACTION: "warning",
-    Run.Status.SUCCEEDED: "success",
-    Run.Status.FAILED: "danger",
-    Run.Status.CANCELLED: "warning",
-    Run.Status.EXPIRED: "danger",
-}
 
 
 class StateFilter(OptionFilter):
@@ -69,7 +59,7 @@ class RunStateFilter(OptionFilter):
 @admin.register(Thread)
 class ThreadAdmin(ConsoleAdmin):
     reading = Permission.THREAD_READ_ALL
-    list_display = ("titled", "agent_name", "who", "reference", "state_label", "message_count", "active", "workspace")
+    list_display = ("titled", "agent_name", "who", "reference", "state_label", "messages", "active", "workspace")
     list_filter = (AgentFilter, WorkspaceFilter, StateFilter, CreatedFilter, UserFilter, ExternalRefFilter)
     list_select_related = ("agent", "workspace", "user")
     search_help_text = "Title, reference, words of messages, or an id"
@@ -122,6 +112,7 @@ class ThreadAdmin(ConsoleAdmin):
             "thread": thread,
             "original": thread,
             "transcript": shown,
+            "opens_at_end": bool(shown.older) and not request.GET,
             "metadata": display.pretty(thread.metadata) if thread.metadata else "",
             "actions_detail": self.deeds_of(request, thread),
             "history_url": reverse("admin:threads_thread_history", args=(thread.wire_id,)),
@@ -141,10 +132,13 @@ class ThreadAdmin(ConsoleAdmin):
             raise Http404
         rows = Attachment.objects.filter(thread_id=thread.pk, workspace_id=thread.workspace_id, pk=pk)
         attachment = rows.first()
-        if attachment is None or not attachment.file.storage.exists(attachment.file.name):
+        if attachment is None:
             raise Http404
-        with attachment.file.open("rb") as file:
-            answer = HttpResponse(file.read(), content_type=attachment.content_type)
+        try:
+            with attachment.file.open("rb") as file:
+                answer = HttpResponse(file.read(), content_type=attachment.content_type)
+        except FileNotFoundError as error:
+            raise Http404 from error
         shown = attachment.content_type in transcript.PICTURES
         answer.headers["Content-Disposition"] = content_disposition_header(not shown, attachment.filename) or ""
         answer.headers["Content-Security-Policy"] = FILE_POLICY
@@ -169,9 +163,13 @@ class ThreadAdmin(ConsoleAdmin):
     def reference(self, thread: Thread) -> str:
         return "–" if thread.external_ref is None else display.shortened(thread.external_ref, 40)
 
-    @unfold_display(description="State", label={"active": "success", "archived": "info", "trashed": "danger"})
+    @column("State")
     def state_label(self, thread: Thread) -> str:
-        return thread.state
+        return display.badge(thread.state, thread.get_state_display())
+
+    @column("Messages")
+    def messages(self, thread: Thread) -> str:
+        return f"{thread.message_count:,}"
 
     @column("Last activity")
     def active(self, thread: Thread) -> str:
@@ -221,9 +219,9 @@ class RunAdmin(ConsoleAdmin):
         pk: UUID | None = decoded(Thread.PREFIX, term)
         return queryset.filter(thread_id=pk) if pk else queryset.none()
 
-    @unfold_display(description="Status", label=RUN_LABELS)
-    def status_label(self, run: Run) -> tuple[str, str]:
-        return run.status, run.get_status_display()
+    @column("Status")
+    def status_label(self, run: Run) -> str:
+        return display.badge(run.status, run.get_status_display())
 
     @column("Thread")
     def thread_title(self, run: Run) -> str:

@@ -8,8 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
-from unfold.decorators import display as unfold_display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from threadhub.agents import configure
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
@@ -53,6 +52,11 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             "workspace", "name", "description", "provider", "model", "instructions", "temperature", "max_output_tokens",
             "context_budget", "max_steps", "active", "metadata",
         )  # fmt: skip
+        widgets = {
+            "description": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+            "instructions": UnfoldAdminTextareaWidget(attrs={"rows": 12}),
+            "metadata": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        }
         help_texts = {
             "model": "Empty: the provider's default.",
             "temperature": "0 to 2. Empty: the provider's default.",
@@ -115,7 +119,7 @@ class AgentAdmin(ConsoleAdmin):
         self.message_user(request, f"The agent “{obj.name}” is made. Choose its tools and limits here.")
         return redirect(self.address_of(obj))
 
-    @unfold_display(description="Active", boolean=True)
+    @column("Active", boolean=True)
     def is_active(self, agent: Agent) -> bool:
         return agent.active
 
@@ -128,6 +132,7 @@ class ToolForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Tool
         fields = ("workspace", "name", "description")
+        widgets = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
         help_texts = {
             "description": "What the model is told the tool is for. Empty: the tool's own words.",
         }

@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from procrastinate.contrib.django.models import ProcrastinateJob
-from unfold.decorators import display as unfold_display
 
 from threadhub.console import display
 from threadhub.console.base import ConsoleAdmin, column
@@ -35,18 +34,17 @@ class JobAdmin(ConsoleAdmin):
     )  # fmt: skip
 
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        return queryset.filter(pk=int(term)) if term.isascii() and term.isdigit() and len(term) < 19 else queryset.none()
+        return (
+            queryset.filter(pk=int(term)) if term.isascii() and term.isdigit() and len(term) < 19 else queryset.none()
+        )
 
     @column("Task")
     def task(self, job: ProcrastinateJob) -> str:
         return str(job.task_name).rpartition(".")[2]
 
-    @unfold_display(
-        description="Status",
-        label={"todo": "info", "doing": "info", "succeeded": "success", "failed": "danger", "aborted": "warning"},
-    )
+    @column("Status")
     def state_label(self, job: ProcrastinateJob) -> str:
-        return str(job.status)
+        return display.badge(str(job.status))
 
     @column("Scheduled")
     def scheduled(self, job: ProcrastinateJob) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models, transaction
 from django.forms import ModelChoiceField
@@ -156,6 +157,8 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         thing = kwargs.get("obj")
         if thing is not None:
             context["actions_detail"] = self.deeds_of(request, thing)
+        context["show_save_and_add_another"] = False
+        context["show_save_and_continue"] = thing is not None
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
@@ -168,7 +171,14 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             allowed = rights.of(request).workspaces(self.writing)
             workspaces = Workspace.objects.all()
             kwargs["queryset"] = workspaces if allowed is None else workspaces.filter(pk__in=allowed)
-        field: "ModelChoiceField[Any] | None" = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        field: ModelChoiceField[Any] | None = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        return field
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Fields without the buttons that open other objects in windows."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
         return field
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""The figures of the console's front page: few, and each bounded, so that the page opens as fast over a million threads."""
+"""The figures of the console's front page: few, each bounded, so that it opens as fast over a million threads."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

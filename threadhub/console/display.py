@@ -12,7 +12,7 @@ JSON_SHOWN = 20_000  # characters
 
 
 def moment(value: datetime | None) -> SafeString | str:
-    """A time, in UTC until console.js spells it in the reader's zone; `–` for none."""
+    """A time, in UTC until console.js spells it in the reader's zone; a dash for none."""
     if value is None:
         return "–"
     value = value.astimezone(UTC)
@@ -23,6 +23,11 @@ def moment(value: datetime | None) -> SafeString | str:
 def wire_id(value: Any) -> SafeString | str:
     """The id of a thing, as its clients spell it."""
     return format_html('<code class="th-id">{}</code>', value) if value else "–"
+
+
+def badge(value: str, text: str | None = None) -> SafeString:
+    """A state as a coloured word; console.css has a colour for each that it knows."""
+    return format_html('<span class="th-badge th-badge-{}">{}</span>', value, text or value)
 
 
 def link(thing: Any, text: str | None = None) -> SafeString | str:
@@ -41,7 +46,7 @@ def pretty(value: Any) -> str:
 
 
 def json_block(value: Any) -> SafeString | str:
-    """JSON as a block of a page; `–` for nothing."""
+    """JSON as a block of a page; a dash for nothing."""
     return format_html('<pre class="th-json">{}</pre>', pretty(value)) if value not in (None, {}, [], "") else "–"
 
 

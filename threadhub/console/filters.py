@@ -45,7 +45,8 @@ class ConsoleFilter(ListFilter):
         return list(self.names)
 
     def given(self, name: str | None = None) -> str | None:
-        return self.used_parameters.get(name or self.names[0])
+        value = self.used_parameters.get(name or self.names[0])
+        return value if isinstance(value, str) else None
 
 
 class OptionFilter(ConsoleFilter):

@@ -200,5 +200,3 @@ def _took(run: Run) -> str:
         return ""
     seconds = (run.finished_at - (run.started_at or run.created_at)) / timedelta(seconds=1)
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
-
-

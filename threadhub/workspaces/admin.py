@@ -15,7 +15,6 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from unfold.decorators import display as unfold_display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
@@ -134,7 +133,7 @@ class KeyForm(ByUsername):
     class Meta:
         model = ApiKey
         fields = ("workspace", "name", "scopes", "expires_at")
-        help_texts = {"expires_at": "Empty: until it is revoked."}
+        help_texts = {"expires_at": "In UTC. Empty: until it is revoked."}
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
@@ -253,11 +252,12 @@ class ApiKeyAdmin(ConsoleAdmin):
     def scopes_list(self, key: ApiKey) -> str:
         return ", ".join(key.scopes) or "–"
 
-    @unfold_display(description="State", label={"working": "success", "expired": "warning", "revoked": "danger"})
+    @column("State")
     def state_label(self, key: ApiKey) -> str:
         if key.revoked_at is not None:
-            return "revoked"
-        return "expired" if key.expires_at and key.expires_at <= timezone.now() else "working"
+            return display.badge("revoked", "Revoked")
+        expired = key.expires_at is not None and key.expires_at <= timezone.now()
+        return display.badge("past", "Expired") if expired else display.badge("working", "Working")
 
     @column("Last used")
     def used(self, key: ApiKey) -> str:
@@ -314,11 +314,11 @@ class UserAdmin(ConsoleAdmin, DjangoUserAdmin):  # type: ignore[misc, type-arg]
     def full_name(self, user: User) -> str:
         return display.shortened(user.get_full_name(), 60) or "–"
 
-    @unfold_display(description="Staff", boolean=True)
+    @column("Staff", boolean=True)
     def staff(self, user: User) -> bool:
         return user.is_staff
 
-    @unfold_display(description="Active", boolean=True)
+    @column("Active", boolean=True)
     def works(self, user: User) -> bool:
         return user.is_active
 

@@ -38,5 +38,17 @@
 
   document.addEventListener("focusin", selectAll);
   document.addEventListener("keydown", step);
-  document.addEventListener("DOMContentLoaded", () => localise(document));
+  // A long thread opens where it is now; on a phone the facts make room for the conversation.
+  function arrange() {
+    if (window.matchMedia("(max-width: 640px)").matches) {
+      for (const facts of document.querySelectorAll("[data-th-folded-on-phones]")) facts.open = false;
+    }
+    const end = document.getElementById("end");
+    if (end && !location.hash && document.querySelector("[data-th-opens-at-end]")) end.scrollIntoView({ block: "end" });
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    localise(document);
+    arrange();
+  });
 })();
