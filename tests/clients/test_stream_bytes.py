@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -109,6 +110,16 @@ def test_a_rest_stream_shows_a_tool_call_and_its_result(hub: Hub, invoke_path: s
     assert answer.names[-3:] == ENDING
     as_json = hub.post(invoke_path, json={"prompt": '/tool current_time {"zone": "Europe/Madrid"}'}).json()
     assert "current_time" in json.dumps(as_json["data"])
+
+
+def test_many_streams_at_once_are_each_in_order(hub: Hub) -> None:
+    def ask(_: int) -> str:
+        thread_id = hub.post(f"/agents/{hub.agent_id}/threads", json={}).json()["id"]
+        return invoke(hub, f"/threads/{thread_id}/invoke", "/tool current_time {}").text
+
+    # A run's batches that are stored side by side, and so in any order, show in about one stream of twenty.
+    with ThreadPoolExecutor(8) as pool:
+        assert all(text.startswith("current_time: ") for text in pool.map(ask, range(60)))
 
 
 def test_a_tool_that_is_not_enabled_is_refused_in_the_stream(hub: Hub, invoke_path: str) -> None:

@@ -30,6 +30,7 @@ class Recorder:
         self.workspace_id = workspace_id
         self._pending: list[tuple[str, dict[str, Any]]] = []
         self._dirty = asyncio.Event()
+        self._storing = asyncio.Lock()
         self._closed = False
 
     def put(self, type: str, **data: Any) -> None:
@@ -48,13 +49,18 @@ class Recorder:
         return pending
 
     async def flush(self) -> None:
-        """Store what is pending and renew the lease. Raises RunOver."""
-        stored = await in_thread(sql.append_events)(
-            run_id=self.run_id,
-            workspace_id=self.workspace_id,
-            events=self.take_pending(),
-            lease_seconds=settings.RUN_LEASE_SECONDS,
-        )
+        """Store what is pending, and what another flush is still storing; renew the lease. Raises RunOver.
+
+        One at a time: two batches under way at once, `keep_flushing`'s and a step's own, could be numbered the other
+        way round.
+        """
+        async with self._storing:
+            stored = await in_thread(sql.append_events)(
+                run_id=self.run_id,
+                workspace_id=self.workspace_id,
+                events=self.take_pending(),
+                lease_seconds=settings.RUN_LEASE_SECONDS,
+            )
         if not stored:
             raise RunOver
 
