@@ -1,10 +1,8 @@
 """How the tests of the `ai` dialect ask."""
 
+import asyncio
 import json
 from typing import Any
-
-import pytest
-from django.test import AsyncClient
 
 from tests.conftest import Api, Tenant
 
@@ -37,14 +35,22 @@ def spoken(api: Api, thread_id: str) -> list[tuple[str, str]]:
     return [(message["role"], message["content"]) for message in messages_of(api, thread_id)]
 
 
-async def streamed(token: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+def streamed(api: Api, path: str, body: dict[str, Any] | None = None) -> bytes:
     """The whole body of a stream: by POST where there is a body, else by GET."""
-    client = AsyncClient(headers={"Authorization": f"Bearer {token}", "Accept": "text/event-stream"})
-    sent = client.get(path) if body is None else client.post(path, body, content_type="application/json")
-    response = await sent
+    headers = {"Accept": "text/event-stream"}
+    response = api.get(path, headers=headers) if body is None else api.post(path, body, headers=headers)
     assert response.status_code == 200, response.content
     assert response["Content-Type"].startswith("text/event-stream")
-    return b"".join([part async for part in response.streaming_content])
+    return read(response)
+
+
+def read(response: Any) -> bytes:
+    """The bytes of a streaming response."""
+
+    async def parts() -> list[bytes]:
+        return [part async for part in response.streaming_content]
+
+    return b"".join(asyncio.run(parts()))
 
 
 def chunks_of(stream: bytes) -> list[dict[str, Any]]:
@@ -52,8 +58,3 @@ def chunks_of(stream: bytes) -> list[dict[str, Any]]:
     *frames, done, nothing = stream.decode().split("\n\n")
     assert (done, nothing) == ("data: [DONE]", "")
     return [json.loads(frame.removeprefix("data: ")) for frame in frames if not frame.startswith(":")]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
