@@ -17,9 +17,11 @@ WAYS = (
 CANNOT_REFRESH = "could not able to refresh token"
 
 
-def run(hub: Hub, scenario: str, way: str = "api key") -> Any:
-    """What one scenario of `js/scenarios/` returned."""
-    return node.run_with_packages("driver.mjs", {"scenario": scenario, "way": way, "hub": hub.credentials()})
+def run(hub: Hub, scenario: str, way: str = "api key", **given: Any) -> Any:
+    """What one scenario of `js/scenarios/` returned; `given` is beside the hub's fields."""
+    return node.run_with_packages(
+        "driver.mjs", {"scenario": scenario, "way": way, "hub": {**hub.credentials(), **given}}
+    )
 
 
 def said(failure: dict[str, Any], way: str = "") -> str:

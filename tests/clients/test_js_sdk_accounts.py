@@ -50,6 +50,12 @@ def test_a_refresh_token_works_once(hub: Hub) -> None:
     assert said(got["usedTwice"])
 
 
+def test_an_expired_access_token_is_renewed_on_the_way(hub: Hub) -> None:
+    got = run(hub, "expiredAccessToken", "nobody")
+    assert got["me"]["username"] == hub.username
+    assert got["requests"] == [["GET", "/api/me"], ["POST", "/api/token/refresh"], ["GET", "/api/me"]]
+
+
 def test_logout_ends_the_sign_in(hub: Hub) -> None:
     got = run(hub, "logout", "nobody")
     assert got["status"] == 200

@@ -121,6 +121,15 @@ async def test_a_refresh_token_works_once(fresh: QelosSDK, hub: Hub) -> None:
     await failure(fresh.authentication.refresh_token(first["refreshToken"]))
 
 
+async def test_an_expired_access_token_is_renewed_on_the_way(hub: Hub) -> None:
+    refresh_token = python_sdk.sign_in(hub)["refreshToken"]
+    tokens = {"access_token": "expired", "refresh_token": refresh_token}
+    sdk = QelosSDK(QelosSDKOptions(app_url=hub.url, force_refresh=True, **tokens))
+    assert (await sdk.authentication.get_logged_in_user())["username"] == hub.username
+    assert sdk.authentication.access_token != "expired"
+    await python_sdk.close(sdk)
+
+
 async def test_logout_ends_the_sign_in(fresh: QelosSDK, hub: Hub) -> None:
     payload = (await fresh.authentication.oauth_signin(credentials(hub)))["payload"]
     assert (await fresh.authentication.logout()).status_code == 200

@@ -1,5 +1,5 @@
 // sdk.authentication and the workspaces of the user.
-import { client, credentials, failure } from '../ways.mjs';
+import { client, credentials, failure, signIn } from '../ways.mjs';
 
 const inADay = () => new Date(Date.now() + 86_400_000).toISOString();
 
@@ -83,6 +83,21 @@ export async function tokensByToken(sdk) {
 
 export async function badToken(sdk) {
   return await failure(() => sdk.authentication.apiTokenSignin(`ql_${'0'.repeat(64)}`));
+}
+
+export async function signUp(sdk, { people: [first, second] }) {
+  const signedUp = await sdk.authentication.signup(first);
+  const withTokens = await sdk.authentication.oAuthSignup(second);
+  const me = await sdk.authentication.getLoggedInUser();
+  return { signedUp, withTokens, me, taken: await failure(() => sdk.authentication.signup(first)) };
+}
+
+// An access token that is no good any more, with a refresh token and forceRefresh: the client helps itself.
+export async function expiredAccessToken(_, hub) {
+  const { refreshToken } = await signIn(hub);
+  const sdk = client(hub, { accessToken: 'expired', refreshToken, forceRefresh: true });
+  const me = await sdk.authentication.getLoggedInUser();
+  return { me, requests: sdk.requests };
 }
 
 export async function workspaces(sdk) {
