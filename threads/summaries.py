@@ -43,10 +43,10 @@ class Chunk:
     text: str
 
 
-def of_thread(thread: Thread, *, before: int | None = None) -> list[Summary]:
-    """The summaries of a thread in order, those that end before a position where one is given."""
-    found = Summary.objects.filter(thread_id=thread.id, workspace_id=thread.workspace_id).order_by("from_position")
-    return list(found if before is None else found.filter(to_position__lt=before))
+def of_thread(thread: Thread) -> list[Summary]:
+    """The summaries of a thread in order."""
+    found = Summary.objects.filter(thread_id=thread.id, workspace_id=thread.workspace_id)
+    return list(found.order_by("from_position"))
 
 
 def ranges(summaries: Sequence[Summary]) -> list[tuple[int, int]]:

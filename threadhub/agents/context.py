@@ -1,9 +1,11 @@
 """What of a thread a model is given: the newest messages that fit a budget of tokens."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from threadhub.agents.providers.request import ContextMessage
+from threadhub.agents.providers.request import ContextMessage, ModelRequest
+from threadhub.lib import json
 
 CHARACTERS_PER_TOKEN = 4  # the usual rough figure; budgets are for the order of size, a provider counts exactly
 MESSAGE_OVERHEAD = 4  # tokens a chat format spends on each message's frame
@@ -16,25 +18,47 @@ def tokens(message: ContextMessage) -> int:
     return MESSAGE_OVERHEAD + -(-characters // CHARACTERS_PER_TOKEN) + INPUT_TOKENS * len(message.inputs)
 
 
-def newest_that_fit(newest_first: Iterable[ContextMessage], *, budget: int) -> list[ContextMessage]:
+Placed = tuple[int, ContextMessage]  # a message and its position
+
+
+def newest_that_fit(newest_first: Iterable[Placed], *, budget: int) -> list[Placed]:
     """The newest messages whose tokens stay within `budget`, oldest first. The newest one is always there."""
-    chosen: list[ContextMessage] = []
+    chosen: list[Placed] = []
     left = budget
-    for message in newest_first:
+    for position, message in newest_first:
         left -= tokens(message)
         if chosen and left < 0:
             break
-        chosen.append(message)
+        chosen.append((position, message))
     chosen.reverse()
-    return paired(chosen)
+    return chosen
 
 
-def paired(messages: list[ContextMessage]) -> list[ContextMessage]:
+def fingerprint(request: ModelRequest) -> str:
+    """SHA-256 (hex) over everything in a request that the model gets to see; files by their own digest."""
+    seen = {
+        "model": request.model,
+        "instructions": request.instructions,
+        "messages": [_seen(message) for message in request.messages],
+        "tools": [[tool.name, tool.description, tool.parameters] for tool in request.tools],
+        "settings": [request.temperature, request.top_p, request.max_output_tokens, list(request.stop)],
+    }
+    return hashlib.sha256(json.dumps_sorted(seen)).hexdigest()
+
+
+def _seen(message: ContextMessage) -> list[Any]:
+    calls = [[call.id, call.name, call.arguments] for call in message.tool_calls]
+    files = [[item.media_type, hashlib.sha256(item.data).hexdigest()] for item in message.inputs]
+    return [message.role, message.content, calls, message.tool_call_id, message.tool_name, files]
+
+
+def paired(messages: Iterable[ContextMessage]) -> list[ContextMessage]:
     """Without half tool exchanges: services refuse a result whose call they do not see, and a call without result.
 
     A call that never got its result (its run was cut short) is left out, and so is a result whose call is beyond the
     budget. Text beside them stays.
     """
+    messages = list(messages)
     answered = {message.tool_call_id for message in messages if message.role == "tool"}
     seen: set[str] = set()
     result: list[ContextMessage] = []

@@ -62,6 +62,8 @@ class Run(models.Model):
     output_tokens = models.IntegerField(null=True)
     cached_tokens = models.IntegerField(null=True)
     last_seq = models.IntegerField(default=0, editable=False)
+    # What the model was given when it was last asked: {"hash", "first", "last", "summaries", "instructions"}.
+    context = models.JSONField(null=True, editable=False)
     # What is left of the events of a run long finished (threads/runs/replay.py); null while the rows are there.
     replay = models.JSONField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -78,6 +78,11 @@ def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
     return run
 
 
+def note_context(*, run: Run, context: dict[str, Any]) -> None:
+    """Keep what the model is about to be given."""
+    Run.objects.filter(pk=run.pk, workspace_id=run.workspace_id).update(context=context)
+
+
 @transaction.atomic
 def hand_back(*, run: Run, now: datetime) -> bool:
     """Queue a run again whose worker is being stopped, if nothing of it was shown. True when it is out of our hands."""

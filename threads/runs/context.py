@@ -1,6 +1,7 @@
 """The exact input of the model for a run: the agent's instructions and the newest of the thread that fits."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -18,19 +19,69 @@ SUMMARY_SHARE = 4  # summaries take a quarter of the budget at most
 PAGE = 200  # messages read at a time, newest first, until the budget is spent
 
 
-def build(*, run: Run, tools: ToolSet, before: int | None = None) -> ModelRequest:
-    """What the provider of this run is asked next, from what the thread holds now (before a position)."""
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a model is given, and from where in the thread it came."""
+
+    request: ModelRequest
+    first: int | None  # positions of the oldest and the newest message in it
+    last: int | None
+    summary_ids: list[str]
+
+    def record(self) -> dict[str, Any]:
+        """What the run keeps, so that it can be told later what the model was given, and proved by the hash."""
+        return {
+            "hash": context.fingerprint(self.request),
+            "first": self.first,
+            "last": self.last,
+            "summaries": self.summary_ids,
+            "instructions": self.request.instructions,
+        }
+
+
+def build(*, run: Run, tools: ToolSet) -> Built:
+    """What the provider of this run is asked next, from what the thread holds now."""
+    budget = run.agent.context_budget
+    earlier = summaries.of_thread(run.thread)
+    told = summaries.as_instructions(earlier, budget=budget // SUMMARY_SHARE)
+    left = budget - context.tokens(ContextMessage("system", told))
+    placed = context.newest_that_fit(_newest_first(run, earlier), budget=left)
+    instructions = "\n\n".join(filter(None, [context.fill_in(run.agent.instructions, _variables(run)), told]))
+    return Built(
+        _request(run, tools, instructions or None, placed),
+        first=placed[0][0] if placed else None,
+        last=placed[-1][0] if placed else None,
+        summary_ids=[str(summary.id) for summary in earlier],
+    )
+
+
+def given(*, run: Run) -> ModelRequest:
+    """What the model of this run was given when it was last asked, or would be given now where it was not asked yet.
+
+    Told from the messages as they stand: what was deleted or changed since shows in a hash that differs from the
+    one that the run keeps. So does a change of the agent once the run's own copy of the instructions was dropped.
+    """
+    tools = effective(run)
+    kept = run.context
+    if kept is None or kept["first"] is None:
+        return build(run=run, tools=tools).request
+    earlier = [summary for summary in summaries.of_thread(run.thread) if str(summary.id) in kept["summaries"]]
+    messages = Message.objects.of_thread(run.thread).outside(summaries.ranges(earlier))
+    rows = messages.filter(position__gte=kept["first"], position__lte=kept["last"]).prefetch_related("attachments")
+    if "instructions" in kept:
+        instructions = kept["instructions"]
+    else:
+        instructions = context.fill_in(run.agent.instructions, _variables(run)) or None
+    return _request(run, tools, instructions, [(row.position, as_context(row)) for row in rows])
+
+
+def _request(run: Run, tools: ToolSet, instructions: str | None, placed: Sequence[context.Placed]) -> ModelRequest:
     options = run.options
     agent = run.agent
-    earlier = summaries.of_thread(run.thread, before=before)
-    told = summaries.as_instructions(earlier, budget=agent.context_budget // SUMMARY_SHARE)
-    budget = agent.context_budget - context.tokens(ContextMessage("system", told))
-    messages = context.newest_that_fit(_newest_first(run, before, earlier), budget=budget)
-    instructions = [context.fill_in(agent.instructions, _variables(run)), told]
     return ModelRequest(
         model=run.model,
-        instructions="\n\n".join(filter(None, instructions)) or None,
-        messages=tuple(messages),
+        instructions=instructions,
+        messages=tuple(context.paired(message for _, message in placed)),
         tools=tools.specs(),
         temperature=options.get("temperature", agent.temperature),
         top_p=options.get("top_p"),
@@ -40,29 +91,15 @@ def build(*, run: Run, tools: ToolSet, before: int | None = None) -> ModelReques
     )
 
 
-def given(*, run: Run) -> ModelRequest:
-    """What the model of this run was last given, or will be given first: the thread as it was before the answer,
-    without what came later. Messages that were deleted since are gone from here too."""
-    return build(run=run, tools=effective(run), before=_first_after(run))
-
-
-def _first_after(run: Run) -> int | None:
-    """The position of the run's answer, or of what came after a run without one; None while it is live."""
-    messages = Message.objects.of_thread(run.thread)
-    answer = messages.filter(pk=run.answer_id).first()
-    if answer is None and run.finished_at is not None:
-        answer = messages.filter(created_at__gt=run.finished_at).first()
-    return answer.position if answer is not None else None
-
-
-def _newest_first(run: Run, position: int | None, earlier: Sequence[Summary]) -> Iterator[ContextMessage]:
+def _newest_first(run: Run, earlier: Sequence[Summary]) -> Iterator[context.Placed]:
     """The thread's messages that no summary stands for."""
+    unsummarized = Message.objects.of_thread(run.thread).outside(summaries.ranges(earlier))
+    rows = unsummarized.order_by("-position").prefetch_related("attachments")
+    position: int | None = None
     while True:
-        rows = Message.objects.of_thread(run.thread).outside(summaries.ranges(earlier))
-        rows = rows.order_by("-position").prefetch_related("attachments")
-        page = list(rows.before(position)[:PAGE] if position else rows[:PAGE])
+        page = list(rows[:PAGE] if position is None else rows.before(position)[:PAGE])
         for message in page:
-            yield as_context(message)
+            yield message.position, as_context(message)
         if len(page) < PAGE:
             return
         position = page[-1].position

@@ -101,10 +101,11 @@ class Work:
             provider = providers.get(self.run.provider, settings=settings.PROVIDERS)
             toolset = await in_thread(tools.effective)(self.run)
             for _ in range(self.run.agent.max_steps):
-                request = await in_thread(context.build)(run=self.run, tools=toolset)
-                self.outgrown = summaries.is_due(request, budget=self.run.agent.context_budget)
+                built = await in_thread(context.build)(run=self.run, tools=toolset)
+                await in_thread(answer.note_context)(run=self.run, context=built.record())
+                self.outgrown = summaries.is_due(built.request, budget=self.run.agent.context_budget)
                 self.step = Step()
-                await self._ask(provider, request, toolset)
+                await self._ask(provider, built.request, toolset)
                 if not self.step.calls:
                     return self._answered()
                 if any(toolset.is_clients(call) for call in self.step.calls):

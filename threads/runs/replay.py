@@ -39,7 +39,9 @@ def compact(*, run: Run) -> None:
     locked.replay = _without_text(
         [StoredEvent(*row) for row in rows.order_by("seq").values_list("seq", "type", "data")]
     )
-    locked.save(update_fields=["replay"])
+    if locked.context is not None:
+        locked.context.pop("instructions", None)  # the agent's own may have to do from now on: a copy per run is too dear
+    locked.save(update_fields=["replay", "context"])
     rows.delete()
 
 

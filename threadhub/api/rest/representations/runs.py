@@ -3,6 +3,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from threadhub.agents.context import fingerprint
 from threadhub.agents.models import Agent
 from threadhub.agents.providers.request import ContextMessage, DocumentInput, ModelRequest
 from threadhub.api.rest.representations.fields import WireId, moment
@@ -14,18 +15,18 @@ from threads.models import Message, Run, Thread
 ANSWERED = (Run.Status.SUCCEEDED, Run.Status.REQUIRES_ACTION)
 
 
-class RunErrorRepresentation(serializers.Serializer[Run]):
+class RunErrorRepresentation(serializers.Serializer[Any]):
     code = serializers.CharField(read_only=True)
     message = serializers.CharField(read_only=True)
 
 
-class UsageRepresentation(serializers.Serializer[Run]):
+class UsageRepresentation(serializers.Serializer[Any]):
     input_tokens = serializers.IntegerField(read_only=True)
     output_tokens = serializers.IntegerField(read_only=True)
     cached_tokens = serializers.IntegerField(read_only=True, allow_null=True)
 
 
-class RunRepresentation(serializers.Serializer[Run]):
+class RunRepresentation(serializers.Serializer[Any]):
     id = WireId(Run.PREFIX)
     thread_id = WireId(Thread.PREFIX)
     agent_id = WireId(Agent.PREFIX)
@@ -77,15 +78,18 @@ class AnswerData(serializers.Serializer[Any]):
 class Answer(serializers.Serializer[Any]):
     success = serializers.BooleanField(read_only=True)
     error = serializers.CharField(read_only=True, allow_null=True)
-    data = AnswerData(read_only=True)
+    data = AnswerData(read_only=True)  # type: ignore[assignment]
     message_id = serializers.CharField(read_only=True)
     thread_id = serializers.CharField(read_only=True)
 
 
 class ContextRepresentation(serializers.Serializer[Any]):
-    """The input of the model; files by type and size only."""
+    """The input of the model; files by type and size only. `hash` is over what is told here, `sent_hash` over what was
+    sent: they differ where messages or the agent were changed since."""
 
     run_id = serializers.CharField(read_only=True)
+    hash = serializers.CharField(read_only=True)
+    sent_hash = serializers.CharField(read_only=True, allow_null=True)
     model = serializers.CharField(read_only=True)
     instructions = serializers.CharField(read_only=True, allow_null=True)
     messages = serializers.ListField(child=serializers.DictField(), read_only=True)
@@ -111,6 +115,8 @@ def context(run: Run, request: ModelRequest) -> dict[str, Any]:
     """What ContextRepresentation describes."""
     return {
         "run_id": run.wire_id,
+        "hash": fingerprint(request),
+        "sent_hash": run.context["hash"] if run.context else None,
         "model": request.model,
         "instructions": request.instructions,
         "messages": [_context_message(message) for message in request.messages],
