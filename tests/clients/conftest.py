@@ -1,7 +1,9 @@
 """What the tests of the clients share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
+import certifi
 import pytest
 from qelos_sdk import QelosSDK
 
@@ -17,8 +19,19 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="module")
+def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A certificate store of one, for a client on loopback: each of its dozen connections would read 150 of them."""
+    end = "-----END CERTIFICATE-----\n"
+    store: Path = tmp_path_factory.mktemp("certificates") / "one.pem"
+    store.write_text(certifi.contents().partition(end)[0] + end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(store))
+        yield
+
+
 @pytest.fixture(scope="module", params=python_sdk.WAYS)
-async def sdk(request: pytest.FixtureRequest, hub: Hub) -> AsyncIterator[QelosSDK]:
+async def sdk(request: pytest.FixtureRequest, hub: Hub, one_certificate: None) -> AsyncIterator[QelosSDK]:
     """The Python client, opened in each of the ways it has."""
     opened = await python_sdk.opened(hub, request.param)
     yield opened
@@ -26,7 +39,7 @@ async def sdk(request: pytest.FixtureRequest, hub: Hub) -> AsyncIterator[QelosSD
 
 
 @pytest.fixture(scope="module")
-async def by_key(hub: Hub) -> AsyncIterator[QelosSDK]:
+async def by_key(hub: Hub, one_certificate: None) -> AsyncIterator[QelosSDK]:
     """The Python client with the workspace's API key."""
     opened = await python_sdk.opened(hub, "api key")
     yield opened
@@ -34,7 +47,7 @@ async def by_key(hub: Hub) -> AsyncIterator[QelosSDK]:
 
 
 @pytest.fixture(scope="module")
-async def signed_in(hub: Hub) -> AsyncIterator[QelosSDK]:
+async def signed_in(hub: Hub, one_certificate: None) -> AsyncIterator[QelosSDK]:
     """The Python client after its own sign-in call."""
     opened = await python_sdk.opened(hub, "signed in")
     yield opened

@@ -24,6 +24,7 @@ from tests.hub import Hub
 pytestmark = [
     pytest.mark.xdist_group("hub"),
     pytest.mark.anyio,
+    pytest.mark.usefixtures("one_certificate"),
     # For each request the integrator opens a dozen clients and closes one of them.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

@@ -11,7 +11,11 @@ from tests.clients import python_sdk, seed_texts
 from tests.clients.shapes import differences
 from tests.hub import Hub
 
-pytestmark = [pytest.mark.xdist_group("hub"), pytest.mark.anyio]
+pytestmark = [
+    pytest.mark.xdist_group("hub"),
+    pytest.mark.anyio,
+    pytest.mark.usefixtures("one_certificate"),
+]
 
 NO_THREAD = "thread_01jaaaaaaaaaaaaaaaaaaaaaaa"
 # The client's own sentence for any 4xx where it has no token to refresh.

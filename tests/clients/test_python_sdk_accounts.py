@@ -13,7 +13,11 @@ from tests.clients.ai_answers import API_TOKEN, ME, SIGNED_IN, TOKENS
 from tests.clients.shapes import differences
 from tests.hub import Hub
 
-pytestmark = [pytest.mark.xdist_group("hub"), pytest.mark.anyio]
+pytestmark = [
+    pytest.mark.xdist_group("hub"),
+    pytest.mark.anyio,
+    pytest.mark.usefixtures("one_certificate"),
+]
 
 
 def credentials(hub: Hub) -> dict[str, str]:

@@ -10,7 +10,11 @@ from tests.clients.ai_answers import AGENT, answer_of, spoken_in, text_of
 from tests.clients.shapes import differences
 from tests.hub import Hub
 
-pytestmark = [pytest.mark.xdist_group("hub"), pytest.mark.anyio]
+pytestmark = [
+    pytest.mark.xdist_group("hub"),
+    pytest.mark.anyio,
+    pytest.mark.usefixtures("one_certificate"),
+]
 
 NO_THREAD = "thread_01jaaaaaaaaaaaaaaaaaaaaaaa"
 

@@ -13,7 +13,11 @@ from tests.clients.ai_answers import SIGNED_IN, TOKENS
 from tests.clients.shapes import differences
 from tests.hub import Hub, running
 
-pytestmark = [pytest.mark.xdist_group("hub"), pytest.mark.anyio]
+pytestmark = [
+    pytest.mark.xdist_group("hub"),
+    pytest.mark.anyio,
+    pytest.mark.usefixtures("one_certificate"),
+]
 
 
 @pytest.fixture(scope="module")
