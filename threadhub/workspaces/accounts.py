@@ -1,5 +1,6 @@
 """Accounts of people: made by signing up, changed by themselves."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -73,7 +74,7 @@ def change(*, actor: Actor, now: datetime, keep_sign_in: UUID | None = None, **f
     if password is not None:
         _set_password(user, password)
         sign_in.revoke_all(user=user, but=keep_sign_in, now=now)
-    _save(user)
+    _save(user, unchanged={"username"})  # made by an administrator, it may be one that nobody could sign up with
     return user
 
 
@@ -97,9 +98,9 @@ def _set_password(user: User, password: str) -> None:
     user.set_password(password)
 
 
-def _save(user: User) -> None:
+def _save(user: User, unchanged: Collection[str] = ()) -> None:
     try:
-        user.full_clean()
+        user.full_clean(exclude=unchanged)
         with transaction.atomic():
             user.save()
     except ValidationError as error:
