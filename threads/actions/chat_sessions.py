@@ -39,5 +39,6 @@ def open_with_thread(
 
 def first_thread(*, session: ChatSession) -> Thread | None:
     """The thread that was made with the session, unless it was deleted."""
-    threads = Thread.objects.visible_to(tokens.actor_of(session))
-    return threads.filter(pk=session.first_thread_id).first()
+    if session.first_thread_id is None:
+        return None
+    return Thread.objects.visible_to(tokens.actor_of(session)).filter(pk=session.first_thread_id).first()

@@ -52,6 +52,13 @@ def create(
     )
 
 
+def create_for_visitor(*, visitor: Actor, now: datetime) -> Thread:
+    """A new thread of a chat session's visitor with the session's agent. Raises as `create`."""
+    if visitor.agent_id is None:
+        raise TypeError("not the actor of a chat session")
+    return create(actor=visitor, agent_id=visitor.agent_id, now=now)
+
+
 @transaction.atomic
 def upsert_by_ref(*, actor: Actor, agent_id: UUID, external_ref: str, now: datetime, **fields: Any) -> Upserted:
     """The newest visible thread of (agent, external_ref), made if there is none. Two calls at once make one thread:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import django_filters
 from django import forms
@@ -16,7 +17,7 @@ from threadhub.lib.errors import Invalid
 from threadhub.workspaces.models import User
 from threads.querysets.threads import ThreadQuerySet
 
-NO_ID = ids.uuid.UUID(int=0)  # what an id that cannot be one stands for: nothing has it, so nothing is found
+NO_ID = UUID(int=0)  # what an id that cannot be one stands for: nothing has it, so nothing is found
 STATES = ("active", "archived")
 
 
@@ -36,7 +37,7 @@ class Read(forms.Field):
             raise forms.ValidationError(str(error)) from error
 
 
-class Chained(django_filters.Filter):
+class Chained(django_filters.Filter):  # type: ignore[misc]
     """`read` turns the parameter's text into a value, `narrow` applies it. An empty text is a value like any other."""
 
     field_class = Read
@@ -112,7 +113,7 @@ class InOrder(forms.Form):
         return values
 
 
-class ThreadFilter(django_filters.FilterSet):
+class ThreadFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Seed 003's filters in its own spelling (camel and snake case mixed), and those of threadhub."""
 
     userId = Chained(an_id(User.PREFIX), ThreadQuerySet.of_user, description="Threads of this user.")
@@ -147,7 +148,7 @@ class ThreadFilter(django_filters.FilterSet):
         form = InOrder
 
 
-class AgentFilter(django_filters.FilterSet):
+class AgentFilter(django_filters.FilterSet):  # type: ignore[misc]
     active = Chained(
         truth,
         lambda agents, value: agents.filter(active=value),

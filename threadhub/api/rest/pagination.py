@@ -71,14 +71,15 @@ class KeysetPagination(BasePagination):
 
     names = ("skip", "take", "order", "cursor")
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         """The rows of the asked page; what the envelope needs stays on the paginator. Raises Invalid."""
         self.request = request
         self.take, self.order = read_take(request), read_order(request)
         self.salt = f"threadhub.rest:{type(view).__name__}:{view.actor.workspace_id}:{self.order}"
         skip, place = read_skip(request), self._place(request)
         self.count = queryset.count()
-        self.next = self.previous = None
+        self.next: str | None = None
+        self.previous: str | None = None
         if self.take == 0:
             return []
         if place is not None and place.backwards:

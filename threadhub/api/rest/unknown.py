@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from difflib import get_close_matches
+from typing import Any
 
 from rest_framework.request import Request
 
@@ -24,7 +25,7 @@ def sentence(name: str, known: Collection[str], noun: str) -> str:
 
 def check_query(request: Request, known: Collection[str]) -> None:
     """Raise Invalid, with a row each, for query parameters that are unknown, repeated or not storable as text."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, values in request.query_params.lists():
         if name not in known:
             rows.append(_row(name, sentence(name, known, "query parameter"), "unknown_parameter"))
@@ -36,5 +37,5 @@ def check_query(request: Request, known: Collection[str]) -> None:
         raise Invalid(rows[0]["msg"], rows)
 
 
-def _row(name: str, message: str, kind: str) -> dict[str, object]:
+def _row(name: str, message: str, kind: str) -> dict[str, Any]:
     return {"loc": ["query", name[:SHOWN]], "msg": message, "type": kind}

@@ -47,8 +47,8 @@ def under_thread(**initial: Any) -> list[URLPattern]:
     ]
 
 
-THREAD = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
-AGENT = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+THREAD: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+AGENT: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 
 urlpatterns: list[Any] = [
     path("threads", Threads.as_view({"get": "list"})),

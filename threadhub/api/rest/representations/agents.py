@@ -8,7 +8,7 @@ from threadhub.agents.models import Agent, DoubleTexting, Tool
 from threadhub.api.rest.representations.fields import WireId, moment
 
 
-class ToolRepresentation(serializers.Serializer[Tool]):
+class ToolRepresentation(serializers.Serializer[Any]):
     id = WireId(Tool.PREFIX)
     name = serializers.CharField(read_only=True)
     description = serializers.SerializerMethodField()
@@ -26,7 +26,7 @@ class ToolRepresentation(serializers.Serializer[Tool]):
         return parameters
 
 
-class AgentRepresentation(serializers.Serializer[Agent]):
+class AgentRepresentation(serializers.Serializer[Any]):
     id = WireId(Agent.PREFIX)
     name = serializers.CharField(read_only=True)
     description = serializers.CharField(read_only=True)
@@ -46,7 +46,7 @@ class AgentRepresentation(serializers.Serializer[Agent]):
     updated_at = moment()
 
 
-class SessionAgentRepresentation(serializers.Serializer[Agent]):
+class SessionAgentRepresentation(serializers.Serializer[Any]):
     """An agent as a visitor may know it: no instructions, no model."""
 
     id = WireId(Agent.PREFIX)

@@ -8,11 +8,10 @@ from threadhub.agents.models import Agent
 from threadhub.api.rest.representations.agents import SessionAgentRepresentation
 from threadhub.api.rest.representations.fields import WireId, moment
 from threadhub.api.rest.representations.threads import ThreadRepresentation
-from threads.actions.chat_sessions import OpenedWithThread
 from threads.models import Thread
 
 
-class OpenedChatSession(serializers.Serializer[OpenedWithThread]):
+class OpenedChatSession(serializers.Serializer[Any]):
     """A session with its two secrets, which no other answer shows again."""
 
     id = WireId(ChatSession.PREFIX, source="session.id")
@@ -28,7 +27,7 @@ class OpenedChatSession(serializers.Serializer[OpenedWithThread]):
     expires_at = moment(source="session.expires_at")
 
 
-class ChatSessionRepresentation(serializers.Serializer[ChatSession]):
+class ChatSessionRepresentation(serializers.Serializer[Any]):
     """A session as its visitor sees it; `thread` is the first one, null once it was deleted."""
 
     id = WireId(ChatSession.PREFIX)

@@ -9,7 +9,7 @@ from threads.models import Attachment, Message, Run, Thread
 ANY_JSON = {"nullable": True, "description": "Any JSON."}
 
 
-class DocumentRepresentation(serializers.Serializer[Attachment]):
+class DocumentRepresentation(serializers.Serializer[Any]):
     id = WireId(Attachment.PREFIX)
     filename = serializers.CharField(read_only=True)
     content_type = serializers.CharField(read_only=True)
@@ -22,7 +22,7 @@ class DocumentRepresentation(serializers.Serializer[Attachment]):
         return f"{base}/{thread_id}/attachments/{attachment.wire_id}"
 
 
-class ToolCallRepresentation(serializers.Serializer[dict[str, Any]]):
+class ToolCallRepresentation(serializers.Serializer[Any]):
     """`function` is seed 003's word for the name; both are there."""
 
     id = serializers.CharField(read_only=True)
@@ -31,7 +31,7 @@ class ToolCallRepresentation(serializers.Serializer[dict[str, Any]]):
     arguments = serializers.DictField(read_only=True)
 
 
-class MessageRepresentation(serializers.Serializer[Message]):
+class MessageRepresentation(serializers.Serializer[Any]):
     """Seed 003's message, and `position` onwards what threadhub adds."""
 
     id = WireId(Message.PREFIX)
@@ -48,7 +48,7 @@ class MessageRepresentation(serializers.Serializer[Message]):
     position = serializers.IntegerField(read_only=True)
     name = serializers.CharField(read_only=True, allow_null=True)
     documents = DocumentRepresentation(source="attachments", many=True, read_only=True)
-    partial = serializers.BooleanField(
+    partial = serializers.BooleanField(  # type: ignore[assignment]
         read_only=True, help_text="The answer was cut short: cancelled, or its provider failed."
     )
     run_id = WireId(Run.PREFIX, allow_null=True)

@@ -1,12 +1,13 @@
+from typing import Any
+
 from rest_framework import serializers
 
 from threadhub.agents.models import Agent
 from threadhub.api.rest.representations.fields import WireId, moment
 from threads.models import Message, Thread
-from threads.search import Hit
 
 
-class HitRepresentation(serializers.Serializer[Hit]):
+class HitRepresentation(serializers.Serializer[Any]):
     thread_id = WireId(Thread.PREFIX)
     agent_id = WireId(Agent.PREFIX)
     thread_title = serializers.CharField(read_only=True, allow_null=True)

@@ -1,3 +1,5 @@
+from typing import Any
+
 from rest_framework import serializers
 
 from chat_sessions.models import ChatSession
@@ -8,7 +10,7 @@ from threadhub.workspaces.models import User
 from threads.models import Thread
 
 
-class ThreadRepresentation(serializers.Serializer[Thread]):
+class ThreadRepresentation(serializers.Serializer[Any]):
     """Seed 003's thread, and `metadata` onwards what threadhub adds."""
 
     id = WireId(Thread.PREFIX)
@@ -36,7 +38,7 @@ class ListedThread(ThreadRepresentation):
     messages = MessageRepresentation(many=True, read_only=True, required=False)
 
 
-class Done(serializers.Serializer[object]):
+class Done(serializers.Serializer[Any]):
     """A confirmation."""
 
     success = serializers.BooleanField(read_only=True)

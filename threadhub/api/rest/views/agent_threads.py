@@ -35,17 +35,17 @@ class AgentThreads(InThread):
         agent = agents.get(actor=self.actor, agent_id=self.agent_id)
         return access.visible(actor=self.actor).with_agent(agent.id)
 
-    @extend_schema(responses=ThreadRepresentation(many=True))
+    @extend_schema(responses={200: ThreadRepresentation(many=True)})
     def list(self, request: Request, agent_id: str) -> Response:
         return self.page(self.get_queryset(), ThreadRepresentation)
 
-    @extend_schema(request=NewThread, responses=ThreadRepresentation)
+    @extend_schema(request=NewThread, responses={200: ThreadRepresentation})
     def create(self, request: Request, agent_id: str) -> Response:
         fields = NewThread.parse(request)
         thread = threads.create(actor=self.actor, agent_id=self.agent_id, now=self.now, **fields)
         return made(thread, status=200)
 
-    @extend_schema(responses=ThreadWithMessages)
+    @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
         return Response(ThreadWithMessages(self.find_thread(with_messages=True)).data)
 

@@ -30,7 +30,7 @@ class Agents(InThread):
     def get_queryset(self) -> QuerySet[Agent]:
         return access.visible(actor=self.actor).prefetch_related("tools")
 
-    @extend_schema(responses=AgentRepresentation(many=True))
+    @extend_schema(responses={200: AgentRepresentation(many=True)})
     def list(self, request: Request) -> Response:
         return self.page(self.get_queryset(), AgentRepresentation)
 
@@ -40,17 +40,17 @@ class Agents(InThread):
         headers = {"Location": f"/agents/{agent.wire_id}"}
         return Response(AgentRepresentation(agent).data, status=201, headers=headers)
 
-    @extend_schema(responses=AgentRepresentation)
+    @extend_schema(responses={200: AgentRepresentation})
     def retrieve(self, request: Request, **path: Any) -> Response:
         return Response(AgentRepresentation(self._find()).data)
 
-    @extend_schema(request=AgentChange(partial=True), responses=AgentRepresentation)
+    @extend_schema(request=AgentChange(partial=True), responses={200: AgentRepresentation})
     def partial_update(self, request: Request, **path: Any) -> Response:
         fields = AgentChange.parse(request, partial=True)
         agent = configure.change(actor=self.actor, agent=self._find(), now=self.now, **fields)
         return Response(AgentRepresentation(agent).data)
 
-    @extend_schema(responses=AgentRepresentation)
+    @extend_schema(responses={200: AgentRepresentation})
     def destroy(self, request: Request, **path: Any) -> Response:
         """Disables the agent, as PATCH with `active: false` does. Its threads stay readable."""
         agent = configure.change(actor=self.actor, agent=self._find(), now=self.now, active=False)

@@ -15,6 +15,7 @@ from threadhub.agents.models import Agent
 from threadhub.api.rest import unknown
 from threadhub.api.rest.filters import FilterSetBackend
 from threadhub.api.rest.pagination import KeysetPagination
+from threadhub.api.rest.schema import RestSchema
 from threadhub.api.views import ApiViewSet, path_id
 from threadhub.workspaces.actor import Actor
 from threads import access
@@ -24,6 +25,7 @@ from threads.models import Thread
 class RestViewSet(ApiViewSet):
     """Strict about methods and query parameters: `query` names those that an action takes beside its list's own."""
 
+    schema = RestSchema()
     query: ClassVar[dict[str, tuple[str, ...]]] = {}
     filter_backends = (FilterSetBackend,)
     filterset_class: Any = None
@@ -40,7 +42,7 @@ class RestViewSet(ApiViewSet):
         if request.method != "OPTIONS":
             unknown.check_query(request, self._known_query())
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         """Which methods there are, in `Allow`."""
         return Response(status=204)
 

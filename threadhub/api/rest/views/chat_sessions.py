@@ -23,7 +23,7 @@ class ChatSessions(RestViewSet):
 
     permissions = {"POST": Permission.CHAT_SESSION_WRITE}
 
-    @extend_schema(request=NewChatSession, responses=OpenedChatSession)
+    @extend_schema(request=NewChatSession, responses={200: OpenedChatSession})
     def create(self, request: Request) -> Response:
         body = NewChatSession.parse(request)
         agent_id = path_id(Agent.PREFIX, body.pop("agent_id"), AgentNotFound)
@@ -36,7 +36,7 @@ class ChatSessionDetail(RestViewSet):
     visitors = True
     permissions = {"GET": Permission.CHAT_SESSION_READ, "DELETE": Permission.CHAT_SESSION_WRITE}
 
-    @extend_schema(responses=ChatSessionRepresentation)
+    @extend_schema(responses={200: ChatSessionRepresentation})
     def retrieve(self, request: Request, chat_session_id: str) -> Response:
         session = self._find()
         thread = first_thread(session=session)
@@ -59,7 +59,7 @@ class ChatSessionTokens(RestViewSet):
     authentication_classes = ()
     permissions = {"POST": DeclaredPermission.ANYONE}
 
-    @extend_schema(request=ChatSessionRefresh, responses=OpenedChatSession, auth=[{"bearer": []}])
+    @extend_schema(request=ChatSessionRefresh, responses={200: OpenedChatSession})
     def refresh(self, request: Request, chat_session_id: str) -> Response:
         token = ChatSessionRefresh.parse(request).get("refresh_token") or bearer(request)
         session_id = path_id(ChatSession.PREFIX, chat_session_id, sessions.ChatSessionNotFound)

@@ -61,7 +61,7 @@ class InvokeAgent(InThread):
 
     def answer_run(self, run: Run) -> HttpResponseBase:
         """`enable_streaming` and `show_tool_calls` were validated when the run was asked for."""
-        body = self.request.data
+        body: dict[str, Any] = dict(self.request.data)
         answers = RunAnswers(self.request, self.threads_path, show_tool_calls=body.get("show_tool_calls") is not False)
         streaming = body.get("enable_streaming") or accepts_stream(self.request)
         return answers.as_stream(run) if streaming else answers.when_over(run)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,12 +27,13 @@ PARAMETERS = [
 ]
 
 
+@extend_schema_serializer(many=False)
 class MessagePage(serializers.Serializer[Any]):
     count = serializers.IntegerField(read_only=True, help_text="All messages of the thread.")
     has_more = serializers.BooleanField(read_only=True)
     next = serializers.URLField(read_only=True, allow_null=True)
     previous = serializers.URLField(read_only=True, allow_null=True)
-    data = MessageRepresentation(many=True, read_only=True)
+    data = MessageRepresentation(many=True, read_only=True)  # type: ignore[assignment]
 
 
 class Messages(InThread):
@@ -43,7 +44,7 @@ class Messages(InThread):
     }
     query = {"list": ("take", "order", "after", "before")}
 
-    @extend_schema(responses=MessagePage, parameters=PARAMETERS)
+    @extend_schema(responses={200: MessagePage}, parameters=PARAMETERS)
     def list(self, request: Request, **path: Any) -> Response:
         thread = self.find_thread()
         page = PositionPage(request, Message.objects.of_thread(thread))
@@ -58,11 +59,11 @@ class Messages(InThread):
         headers = {"Location": f"{self.threads_path}/{thread.wire_id}/messages/{message.wire_id}"}
         return Response(MessageRepresentation(message, context=self._context()).data, status=201, headers=headers)
 
-    @extend_schema(responses=MessageRepresentation)
+    @extend_schema(responses={200: MessageRepresentation})
     def retrieve(self, request: Request, **path: Any) -> Response:
         return Response(MessageRepresentation(self._find(), context=self._context()).data)
 
-    @extend_schema(responses=Done)
+    @extend_schema(responses={200: Done})
     def destroy(self, request: Request, **path: Any) -> Response:
         message = self._find()
         messages.delete(actor=self.actor, thread=message.thread, message=message, now=self.now)

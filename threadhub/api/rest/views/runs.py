@@ -32,11 +32,11 @@ class Runs(InThread):
     query = {"events": ("after",)}
     pagination_class = KeysetPagination
 
-    @extend_schema(responses=RunRepresentation(many=True))
+    @extend_schema(responses={200: RunRepresentation(many=True)})
     def list(self, request: Request, **path: Any) -> Response:
         return self.page(Run.objects.of_thread(self.find_thread()), RunRepresentation)
 
-    @extend_schema(responses=RunRepresentation)
+    @extend_schema(responses={200: RunRepresentation})
     def retrieve(self, request: Request, **path: Any) -> Response:
         return Response(RunRepresentation(self.find_run()).data)
 
@@ -49,14 +49,14 @@ class Runs(InThread):
             return HttpResponse(content_type=f"{EVENT_STREAM}; charset=utf-8")
         return RunAnswers(request, self.threads_path).as_stream(run, after=after)
 
-    @extend_schema(request=NothingSent, responses=RunRepresentation)
+    @extend_schema(request=NothingSent, responses={200: RunRepresentation})
     def cancel(self, request: Request, **path: Any) -> Response:
         NothingSent.parse(request)
         actor = self.acting
         run = cancel(actor=actor, run=self.find_run(actor), now=self.now)
         return Response(RunRepresentation(run).data)
 
-    @extend_schema(responses=ContextRepresentation)
+    @extend_schema(responses={200: ContextRepresentation})
     def context(self, request: Request, **path: Any) -> Response:
         """Exactly what the model was given."""
         run = self.find_run()

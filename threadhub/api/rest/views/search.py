@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -28,18 +28,19 @@ PARAMETERS = [
 ]
 
 
+@extend_schema_serializer(many=False)
 class HitPage(serializers.Serializer[Any]):
     has_more = serializers.BooleanField(read_only=True)
     next = serializers.URLField(read_only=True, allow_null=True)
     previous = serializers.URLField(read_only=True, allow_null=True)
-    data = HitRepresentation(many=True, read_only=True)
+    data = HitRepresentation(many=True, read_only=True)  # type: ignore[assignment]
 
 
 class Search(RestViewSet):
     permissions = {"GET": Permission.THREAD_READ}
     query = {"list": ("q", "skip", "take", "agentId", "userId")}
 
-    @extend_schema(responses=HitPage, parameters=PARAMETERS)
+    @extend_schema(responses={200: HitPage}, parameters=PARAMETERS)
     def list(self, request: Request) -> Response:
         """The newest messages that match, in threads one may see; of the newest thousand, so there is no count."""
         text, skip, take = read_text(request), read_skip(request, limit=CANDIDATES), read_take(request, default=TAKE)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,6 +13,12 @@ from threadhub.api.rest.views.base import InThread
 from threadhub.workspaces.permissions import Permission
 from threads import access
 from threads.actions import threads
+
+PARAMETERS = [
+    OpenApiParameter("skip", int, default=0),
+    OpenApiParameter("take", int, default=100, description="At most 100."),
+    OpenApiParameter("order", str, enum=["asc", "desc"], default="desc", description="By creation."),
+]
 
 
 class SessionThreads(InThread):
@@ -26,7 +32,7 @@ class SessionThreads(InThread):
     }
     query = {"list": ("skip", "take", "order")}
 
-    @extend_schema(responses=ThreadWithMessages(many=True))
+    @extend_schema(responses={200: ThreadWithMessages(many=True)}, parameters=PARAMETERS)
     def list(self, request: Request, chat_session_id: str) -> Response:
         """A bare array, newest first. Where there are more than `take`, a `Link` header leads on."""
         skip, take = read_skip(request), read_take(request, default=100)
@@ -38,19 +44,18 @@ class SessionThreads(InThread):
             response["Link"] = f'<{address(request, skip=str(skip + take))}>; rel="next"'
         return response
 
-    @extend_schema(request=NothingSent, responses=ThreadWithMessages)
+    @extend_schema(request=NothingSent, responses={200: ThreadWithMessages})
     def create(self, request: Request, chat_session_id: str) -> Response:
         NothingSent.parse(request)
-        visitor = self.acting
-        thread = threads.create(actor=visitor, agent_id=visitor.agent_id, now=self.now)
+        thread = threads.create_for_visitor(visitor=self.acting, now=self.now)
         headers = {"Location": f"{self.threads_path}/{thread.wire_id}"}
         return Response(self._with_messages(thread), headers=headers)
 
-    @extend_schema(responses=ThreadWithMessages)
+    @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
         return Response(self._with_messages(self.find_thread(with_messages=True)))
 
-    @extend_schema(responses=Done)
+    @extend_schema(responses={200: Done})
     def destroy(self, request: Request, **path: Any) -> Response:
         visitor = self.acting
         threads.delete(actor=visitor, thread=self.find_thread(visitor))

@@ -41,25 +41,25 @@ class Threads(InThread):
     def get_queryset(self) -> ThreadQuerySet:
         return access.visible(actor=self.actor)
 
-    @extend_schema(responses=ListedThread(many=True), parameters=[INCLUDE_MESSAGES])
+    @extend_schema(responses={200: ListedThread(many=True)}, parameters=[INCLUDE_MESSAGES])
     def list(self, request: Request) -> Response:
         if include_messages(request):
             return self.page(self.get_queryset().with_messages(), ThreadWithMessages)
         return self.page(self.get_queryset(), ThreadRepresentation)
 
-    @extend_schema(responses=ThreadWithMessages)
+    @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
         return Response(
             ThreadWithMessages(self.find_thread(with_messages=True), context={"threads_path": self.threads_path}).data
         )
 
-    @extend_schema(request=ThreadChange, responses=ThreadRepresentation)
+    @extend_schema(request=ThreadChange, responses={200: ThreadRepresentation})
     def partial_update(self, request: Request, **path: Any) -> Response:
         fields = ThreadChange.parse(request)
         thread = threads.change(actor=self.actor, thread=self.find_thread(), now=self.now, **fields)
         return Response(ThreadRepresentation(thread).data)
 
-    @extend_schema(responses=Done)
+    @extend_schema(responses={200: Done})
     def destroy(self, request: Request, **path: Any) -> Response:
         threads.delete(actor=self.actor, thread=self.find_thread())
         return Response(DONE)
