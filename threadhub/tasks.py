@@ -17,7 +17,7 @@ async def greet() -> None:
     name="threadhub.drop_jobs_of_dead_workers", queue="upkeep", queueing_lock="threadhub.drop_jobs_of_dead_workers"
 )
 async def drop_jobs_of_dead_workers(timestamp: int) -> None:
-    """Remove what a killed worker had in hand: such a job would keep its thread's lock, and so the next run, for ever.
+    """Remove what a killed worker had in hand: such a job would keep its lock, and so those that wait for it, for ever.
 
     The run itself is ended by its lease (threads/runs/end.py); a periodic job comes again by itself.
     """

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import psycopg_pool
 from django.conf import settings
-from procrastinate import PsycopgConnector
+from procrastinate import App, PsycopgConnector
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.exceptions import ConnectorException
@@ -17,11 +17,17 @@ from threadhub.lib.asynchronous import in_thread
 
 logger = logging.getLogger(__name__)
 
-QUEUES = ["runs", "upkeep"]
+UPKEEP_CONCURRENCY = 2  # slots of their own: ending lost runs must not wait for long runs to end
 NOT_FOR_PSYCOPG = ("pool", "server_side_binding", "isolation_level", "assume_role", "prepare_threshold")
 SHUTDOWN_SECONDS = 10.0  # how long a stopping worker lets its runs go on before it ends them
 POLL_SECONDS = 5.0  # jobs are heard of by NOTIFY; this finds those that a lost connection missed
-DATABASE_LOST = (ConnectorException, psycopg.OperationalError, psycopg_pool.PoolTimeout)
+
+
+class WorkerStopped(Exception):
+    """procrastinate stopped: it lost a connection that it needs."""
+
+
+DATABASE_LOST = (WorkerStopped, ConnectorException, psycopg.OperationalError, psycopg_pool.PoolTimeout)
 RETRY_SECONDS = 1.0
 
 
@@ -38,25 +44,32 @@ async def run_worker(*, concurrency: int) -> None:
     while True:
         try:
             await _work(concurrency=concurrency)
-            reason = "it stopped by itself"
-        except DATABASE_LOST as error:
-            reason = str(error.__cause__ or error)
-        if task.cancelling():
-            raise asyncio.CancelledError
-        logger.warning("the worker starts again: %s", reason)
+        except* DATABASE_LOST as lost:
+            if task.cancelling():
+                raise asyncio.CancelledError from None
+            reason = lost.exceptions[0]
+            logger.warning("the worker starts again: %s", reason.__cause__ or reason)
         await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _work(*, concurrency: int) -> None:
     parameters = await in_thread(direct_parameters)()
-    connector = PsycopgConnector(kwargs=parameters, min_size=1, max_size=4)
+    connector = PsycopgConnector(kwargs=parameters, min_size=1, max_size=6)
     with app.replace_connector(connector) as working:
-        async with working.open_async():
-            await working.run_worker_async(
-                queues=QUEUES,
-                concurrency=concurrency,
-                install_signal_handlers=False,
-                delete_jobs="always",  # how a run ended stands in the run
-                shutdown_graceful_timeout=SHUTDOWN_SECONDS,
-                fetch_job_polling_interval=POLL_SECONDS,
-            )
+        async with working.open_async(), asyncio.TaskGroup() as both:
+            for queue, slots in (("runs", concurrency), ("upkeep", UPKEEP_CONCURRENCY)):
+                both.create_task(_take_jobs(working, queue, slots))
+
+
+async def _take_jobs(working: App, queue: str, concurrency: int) -> None:
+    """Take jobs of one queue until cancelled. Raises WorkerStopped where procrastinate gives up by itself."""
+    await working.run_worker_async(
+        queues=[queue],
+        name=queue,
+        concurrency=concurrency,
+        install_signal_handlers=False,
+        delete_jobs="always",  # how a run ended stands in the run
+        shutdown_graceful_timeout=SHUTDOWN_SECONDS,
+        fetch_job_polling_interval=POLL_SECONDS,
+    )
+    raise WorkerStopped

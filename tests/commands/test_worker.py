@@ -1,0 +1,130 @@
+"""The worker: how it stops, and what it does about one that was killed."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from tests.conftest import Tenant
+from threadhub import tasks
+from threadhub import worker as worker_module
+from threadhub.worker import run_worker
+from threads.actions import threads
+from threads.actions.messages import Draft
+from threads.models import Message, Run
+from threads.runs.start import start
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def ask(tenant: Tenant, prompt: str) -> Run:
+    thread = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
+    return start(actor=tenant.actor, thread=thread, drafts=[Draft(role="user", content=prompt)], now=timezone.now()).run
+
+
+def until(true: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def jobs() -> list[tuple[str, str]]:
+    """What is in the queue, but for upkeep that comes by itself."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT task_name, status FROM procrastinate_jobs ORDER BY id")
+        return [row for row in cursor.fetchall() if row[0] in ("threads.execute", "threadhub.greet")]
+
+
+@contextmanager
+def working(concurrency: int) -> Iterator[None]:
+    """A worker in a thread of its own; the end of the `with` stops it as SIGTERM does."""
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(run_worker(concurrency=concurrency))
+
+    def work() -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            pass
+        finally:
+            loop.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_it_ends_what_does_not_end_by_itself_when_it_is_stopped(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "SHUTDOWN_SECONDS", 0.2)
+    run = ask(tenant, "/slow 0.1\n/length 500")
+    with working(4):
+        until(lambda: Run.objects.get(pk=run.pk).last_seq > 4)
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == ("failed", "worker_stopped")
+    answer = Message.objects.get(run_id=run.pk, role="assistant")
+    assert answer.partial
+    assert answer.content
+    assert jobs() == []
+
+
+def test_runs_that_can_end_in_time_do(tenant: Tenant) -> None:
+    run = ask(tenant, "/slow 0.05\n/length 20")
+    with working(4):
+        until(lambda: Run.objects.get(pk=run.pk).status == "running")
+    run.refresh_from_db()
+    assert run.status == "succeeded"
+    assert jobs() == []
+
+
+def test_upkeep_goes_on_while_every_slot_is_taken(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "SHUTDOWN_SECONDS", 0.2)
+    run = ask(tenant, "/hang 60")
+    with working(1):
+        until(lambda: Run.objects.get(pk=run.pk).status == "running")
+        tasks.greet.defer()
+        until(lambda: jobs() == [("threads.execute", "doing")], seconds=5)
+
+
+def test_it_survives_the_loss_of_its_connections(tenant: Tenant) -> None:
+    with working(4):
+        first = ask(tenant, "/say one")
+        until(lambda: Run.objects.get(pk=first.pk).status == "succeeded")
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+        second = ask(tenant, "/say two")
+        until(lambda: Run.objects.get(pk=second.pk).status == "succeeded")
+
+
+def test_the_job_of_a_killed_worker_does_not_keep_its_lock() -> None:
+    """A killed worker leaves its job as `doing`, with its lock, and a heartbeat that grows old."""
+    left = tasks.greet.configure(lock="a thread").defer()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '31 seconds') RETURNING id"
+        )
+        cursor.execute(
+            "UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s", [*cursor.fetchone(), left]
+        )
+    tasks.greet.configure(lock="a thread").defer()
+    with working(4):
+        time.sleep(0.5)
+        assert jobs() == [("threadhub.greet", "doing"), ("threadhub.greet", "todo")]
+        tasks.drop_jobs_of_dead_workers.configure(queueing_lock=None).defer(timestamp=0)
+        until(lambda: jobs() == [])
