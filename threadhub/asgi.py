@@ -7,20 +7,23 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "threadhub.settings")
 os.environ["THREADHUB_POOLED"] = "1"
 
-from django.core.asgi import get_asgi_application
+import django
+
+from threadhub.handler import Handler
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[Any], Awaitable[None]]
 
-django = get_asgi_application()
+django.setup(set_prefix=False)
+handler = Handler()
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Django, and the server's question about start and end, which Django does not answer."""
+    """The handler, and the server's question about start and end, which Django does not answer."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     else:
-        await django(scope, receive, send)
+        await handler(scope, receive, send)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -1,5 +1,6 @@
 """All settings, from the environment (and `.env`) only. README.md has the table."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -51,7 +52,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "threadhub.handler.StaticFiles",
     "corsheaders.middleware.CorsMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "threadhub.api.middleware.ApiErrors",
@@ -206,7 +207,10 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
+    "loggers": {"django.request": {"level": "ERROR"}},  # what clients get wrong is the request log's, at INFO
 }
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+DJANGO_STRUCTLOG_REQUEST_CANCELLED_LOG_LEVEL = logging.INFO  # readers come and go
 # Requests are logged at level INFO, with their request_id; below LOG_LEVEL they cost next to nothing.
 structlog.configure(
     processors=[

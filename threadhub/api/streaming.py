@@ -16,7 +16,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from threadhub.api import errors
-from threadhub.lib.asynchronous import in_thread
+from threadhub.lib.asynchronous import in_thread, release_thread
 from threads.models import Run
 from threads.runs.events import StoredEvent
 from threads.runs.follow import follow, until_end
@@ -112,6 +112,7 @@ def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[A
         response = await sync_to_async(call, thread_sensitive=True)(request, *args, **kwargs)
         if not isinstance(response, AfterRun):
             return response
+        release_thread()
         try:
             return await response.settle()
         except Exception as error:  # noqa: BLE001  outside the view's own handler, so handed to the same one here

@@ -13,6 +13,7 @@ from typing import NoReturn, Self
 from threadhub.lib.errors import Failed
 
 GRACE_SECONDS = 15.0  # from the first SIGTERM on, for all children together
+LEAST_SECONDS = 3.0  # of them, for each that is ended later
 POLL_SECONDS = 0.05
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -76,14 +77,17 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
 
     def end(self) -> None:
-        """SIGTERM to every child, SIGKILL to what is left of its group after the grace time."""
-        for child in self._children:
+        """SIGTERM to one child after the other, the last started first; SIGKILL to what is left after the grace time.
+
+        In this order the web server is still there to tell its readers how the worker ended their runs.
+        """
+        deadline = time.monotonic() + GRACE_SECONDS
+        for child in reversed(self._children):
             if child.process.poll() is None:
                 child.process.terminate()
-        deadline = time.monotonic() + GRACE_SECONDS
-        for child in self._children:
+            patience = max(LEAST_SECONDS, deadline - time.monotonic() - LEAST_SECONDS * self._children.index(child))
             with contextlib.suppress(subprocess.TimeoutExpired):
-                child.process.wait(max(0.0, deadline - time.monotonic()))
+                child.process.wait(patience)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.process.pid, signal.SIGKILL)
             child.process.wait()

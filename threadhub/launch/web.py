@@ -14,7 +14,7 @@ from granian.server import Server
 
 from threadhub.launch import lifeline
 
-KILL_SECONDS = 10  # less than the supervisor's patience
+KILL_SECONDS = 2  # for streams that are still open; less than the supervisor's patience
 
 
 def main() -> None:

@@ -1,0 +1,154 @@
+"""How a web process answers: streams in the event loop, everything else in a few threads.
+
+Django's ASGI handler alone would send each request through its asynchronous stack of middleware, which hops
+into a thread and back at every layer, and makes a thread per request: several times the work of a small answer.
+Here a request whose view is a coroutine function (it waits for a run or streams it: `api.streaming.awaiting`)
+takes that stack. Any other is answered by the synchronous stack, in one go, by one of a fixed number of threads.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction
+from django.conf import settings
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.base import BaseHandler
+from django.db import close_old_connections
+from django.http.response import HttpResponseBase, StreamingHttpResponse
+from django.urls import Resolver404, resolve, set_script_prefix
+from django.utils.decorators import sync_and_async_middleware
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+from threadhub.lib.asynchronous import release_thread
+
+LEAST_THREADS = 4  # without a pool, each has a connection of its own
+
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class SyncHandler(BaseHandler):
+    """The synchronous stack, as under WSGI."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_middleware(is_async=False)
+
+
+class Handler(ASGIHandler):
+    """Both stacks behind one ASGI application."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.synchronous = SyncHandler()
+        threads = max(LEAST_THREADS, settings.DATABASE_POOL_SIZE)
+        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        receive = limited(scope, receive)
+        if waits(scope["path"]):
+            await super().__call__(scope, receive, send)
+        else:
+            await self._answer_in_thread(scope, receive, send)
+
+    async def _answer_in_thread(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What has come in whole is answered to its end, even when the sender has gone meanwhile."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        response = await _run(self.threads, self._respond, scope, body)
+        if not isinstance(response, StreamingHttpResponse):
+            await self.send_response(response, send)
+        elif response.is_async:
+            await self._stream(response, send, self.threads)
+        else:
+            # One thread for the whole of it: whatever the iterator opens belongs to the thread that opened it.
+            with ThreadPoolExecutor(1, thread_name_prefix="stream") as own:
+                response.streaming_content = _chunks(cast("Iterator[bytes]", response.streaming_content), own)
+                await self._stream(response, send, own)
+
+    async def send_response(self, response: HttpResponseBase, send: Send) -> None:
+        if response.streaming:
+            release_thread()
+        await super().send_response(response, send)
+
+    async def _stream(self, response: StreamingHttpResponse, send: Send, threads: Executor) -> None:
+        try:
+            await self.send_response(response, send)
+        finally:
+            await _run(threads, response.close)
+
+    def _respond(self, scope: Scope, body: Any) -> HttpResponseBase:
+        """From request to answer in one thread. The database connection is back in the pool at the end."""
+        set_script_prefix(scope.get("root_path") or "/")
+        signals.request_started.send(sender=type(self), scope=scope)
+        request, refusal = self.create_request(scope, body)
+        response = refusal if request is None else self.synchronous.get_response(request)
+        assert response is not None  # noqa: S101  either a request or a refusal
+        vars(response)["_handler_class"] = type(self)
+        if response.streaming:
+            close_old_connections()
+        else:
+            response.close()
+            body.close()
+        return response
+
+
+def waits(path: str) -> bool:
+    """Whether the view of this path is a coroutine function."""
+    try:
+        return bool(iscoroutinefunction(resolve(path).func))
+    except Resolver404:
+        return False
+
+
+def limited(scope: Scope, receive: Receive) -> Receive:
+    """`receive` that keeps no more than REQUEST_MAX_BYTES of a body, however much is sent.
+
+    A longer one comes in empty, with its length in `Content-Length`, by which Django refuses it where it is read.
+    """
+    declared = dict(scope["headers"]).get(b"content-length", b"0")
+    received = int(declared) if declared.isdigit() and int(declared) > settings.REQUEST_MAX_BYTES else 0
+    refused = False
+
+    async def receive_limited() -> Message:
+        nonlocal received, refused
+        while True:
+            message = None if received > settings.REQUEST_MAX_BYTES and not refused else await receive()
+            if message is None:
+                refused = True
+                scope["headers"] = [*scope["headers"], (b"content-length", str(received).encode())]
+                return {"type": "http.request", "body": b"", "more_body": False}
+            if message["type"] != "http.request":
+                return message
+            received += len(message.get("body", b""))
+            if received <= settings.REQUEST_MAX_BYTES:
+                return message
+
+    return receive_limited
+
+
+async def _run(threads: Executor, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call in a thread, in a context of its own: what one request sets must not reach the next of that thread."""
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(threads, context.run, function, *arguments)
+
+
+async def _chunks(content: Iterator[bytes], threads: Executor) -> AsyncIterator[bytes]:
+    while (chunk := await _run(threads, next, content, None)) is not None:
+        yield chunk
+
+
+@sync_and_async_middleware
+def StaticFiles(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Static files for the synchronous stack. The other one has no use for them, and WhiteNoise, which is synchronous
+    only, would make it hold a thread for as long as a run takes."""
+    return get_response if iscoroutinefunction(get_response) else WhiteNoiseMiddleware(get_response)
