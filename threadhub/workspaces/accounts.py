@@ -74,7 +74,7 @@ def change(*, actor: Actor, now: datetime, keep_sign_in: UUID | None = None, **f
     if password is not None:
         _set_password(user, password)
         sign_in.revoke_all(user=user, but=keep_sign_in, now=now)
-    _save(user, unchanged={"username"})  # made by an administrator, it may be one that nobody could sign up with
+    _save(user, changed=fields.keys())
     return user
 
 
@@ -98,9 +98,10 @@ def _set_password(user: User, password: str) -> None:
     user.set_password(password)
 
 
-def _save(user: User, unchanged: Collection[str] = ()) -> None:
+def _save(user: User, changed: Collection[str] | None = None) -> None:
+    """Check what was changed, or everything, and save. Older values may be such that nobody could sign up with them."""
     try:
-        user.full_clean(exclude=unchanged)
+        user.full_clean(exclude=[] if changed is None else {field.name for field in User._meta.fields} - set(changed))
         with transaction.atomic():
             user.save()
     except ValidationError as error:

@@ -34,7 +34,7 @@ class Pages(BasePagination):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         """`limit` and `page`, as OpenAPI knows them."""
         return [
-            _parameter("limit", "At most this many.", default=self.limit, maximum=MAX_LIMIT),
+            _parameter("limit", f"At most this many; at most {MAX_LIMIT}.", default=self.limit),
             _parameter("page", "Which page, from 1.", default=1),
         ]
 
@@ -53,5 +53,5 @@ def positive(text: str | None, default: int) -> int:
 
 
 def _parameter(name: str, description: str, **schema: int) -> dict[str, Any]:
-    integer = {"type": "integer", "minimum": 1, **schema}
+    integer = {"type": "integer", **schema}
     return {"name": name, "in": "query", "required": False, "description": description, "schema": integer}

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 INTEGRATION_REQUIRED = "Valid integration ID is required"
 MAX_TITLE = 1_000
 
 
+@extend_schema_serializer(component_name="AiNewThread")
 class NewThread(serializers.Serializer[Any]):
     """`integration` and, optionally, `title`; anything else is ignored."""
 

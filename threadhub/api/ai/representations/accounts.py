@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from threadhub.api.ai.fields import MomentField, WireIdField
@@ -71,9 +72,10 @@ class MeObject(UserObject):
     def get_metadata(self, user: User) -> dict[str, Any]:
         return {name: value for name, value in user.metadata.items() if name != PROFILE_KEY}
 
-    def get_workspace(self, user: User) -> WorkspaceOfUser:
+    @extend_schema_field(WorkspaceOfUser(allow_null=True))
+    def get_workspace(self, user: User) -> Any:
         membership = self.context["membership"]
-        return WorkspaceOfUser(membership).data if membership else None  # type: ignore[return-value]
+        return WorkspaceOfUser(membership).data if membership else None
 
 
 class SignedInPayload(serializers.Serializer[Any]):
@@ -127,8 +129,9 @@ class WorkspaceObject(serializers.Serializer[Any]):
     members = serializers.SerializerMethodField()
     isPrivilegedUser = serializers.SerializerMethodField()
 
-    def get_members(self, membership: Membership) -> list[WorkspaceMember]:
-        return [WorkspaceMember(membership).data]  # type: ignore[list-item]
+    @extend_schema_field(WorkspaceMember(many=True))
+    def get_members(self, membership: Membership) -> list[Any]:
+        return [WorkspaceMember(membership).data]
 
     def get_isPrivilegedUser(self, membership: Membership) -> bool:
         return membership.role in PRIVILEGED

@@ -9,7 +9,7 @@ from threads.models import Message, Run
 
 
 class CompletionMessage(serializers.Serializer[Any]):
-    role = serializers.ChoiceField(choices=["assistant"])
+    role = serializers.CharField(help_text="assistant")
     content = serializers.CharField()
 
 

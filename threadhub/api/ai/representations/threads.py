@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from threadhub.agents.models import Agent
@@ -34,9 +35,11 @@ class ThreadObject(serializers.Serializer[Thread]):
     user = WireIdField(User.PREFIX, source="user_id", allow_null=True)
     workspace = WireIdField(Workspace.PREFIX, source="workspace_id")
 
+    @extend_schema_field(MessageObject(many=True))
     def get_messages(self, thread: Thread) -> Any:
         return []
 
+    @extend_schema_field(SummaryObject(many=True))
     def get_messageSummaries(self, thread: Thread) -> Any:
         return []
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from rest_framework.request import Request
 
 from threadhub.agents.access import AgentDisabled, AgentNotFound
+from threadhub.api.ai.schema import AiSchema
 from threadhub.api.authentication import CookieAuthentication
 from threadhub.api.views import ApiViewSet
 from threadhub.lib.errors import DomainError
@@ -25,6 +26,7 @@ class AiViewSet(ApiViewSet):
     """
 
     authentication_classes = [CookieAuthentication]
+    schema = AiSchema()
     wordings: ClassVar[dict[str, str]] = {}
 
     @property
