@@ -304,7 +304,7 @@ def test_a_run_that_was_cancelled_is_409(api: Api, tenant: Tenant) -> None:
     configure.change(actor=tenant.actor, agent=tenant.agent, now=timezone.now(), double_texting="interrupt")
     answers: list[Any] = []
     slow = threading.Thread(
-        target=lambda: answers.append(api.post(chat_path(tenant, thread_id), said("/hang 20\nSlow")))
+        target=lambda: answers.append(api.post(chat_path(tenant, thread_id), said("/hang 4\nSlow")))
     )
     slow.start()
     while not Run.objects.filter(status="running").exists():
