@@ -5,6 +5,7 @@ deeper than MAX_DEPTH, integers beyond 64 bits, and text that PostgreSQL cannot 
 """
 
 import json
+import math
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +35,9 @@ def loads(data: bytes) -> Any:
         raise MalformedJSON("The body is not valid UTF-8.") from error
     _check_depth(text)
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer)
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float
+        )
     except RefusedJSON:
         raise
     except ValueError as error:
@@ -94,6 +97,13 @@ def _integer(digits: str) -> int:
     if len(digits) <= MAX_INTEGER_DIGITS and -(2**63) <= (number := int(digits)) < 2**64:
         return number
     raise RefusedJSON("Integers must fit in 64 bits.")
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise RefusedJSON("Numbers must not be larger than a 64-bit float can say.")
+    return number
 
 
 def _check_depth(text: str) -> None:
