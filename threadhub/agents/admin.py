@@ -50,7 +50,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Agent
         fields = (
             "workspace", "name", "description", "provider", "model", "instructions", "temperature", "max_output_tokens",
-            "context_budget", "max_steps", "active", "metadata",
+            "context_budget", "max_steps", "max_seconds", "double_texting", "active", "metadata",
         )  # fmt: skip
         widgets = {
             "description": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
@@ -63,6 +63,8 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             "max_output_tokens": "Empty: the provider's default.",
             "context_budget": "Tokens of the thread that the model is given at most.",
             "max_steps": "How often the agent may call tools before it must answer.",
+            "max_seconds": "How long one answer may take at most.",
+            "double_texting": "A question that comes while the agent is still answering.",
             "active": "A disabled agent takes no questions; its threads stay readable.",
         }
 
@@ -92,7 +94,7 @@ class AgentAdmin(ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", "description", ("workspace", "shown_id"), "active")}),
         ("How it answers", {"fields": ("instructions", ("provider", "model"), ("temperature", "max_output_tokens"))}),
-        ("Limits and tools", {"fields": (("context_budget", "max_steps"), "its_tools")}),
+        ("Limits and tools", {"fields": (("context_budget", "max_steps"), ("max_seconds", "double_texting"), "its_tools")}),
         ("More", {"fields": ("metadata", ("made", "changed"))}),
     )
     add_fieldsets = (

@@ -23,6 +23,7 @@ from unfold.paginator import InfinitePaginator
 
 from threadhub.console import display, rights
 from threadhub.console.deeds import Deed
+from threadhub.console.fields import ObjectField
 from threadhub.console.filters import ConsoleFilter, decoded
 from threadhub.console.lists import KeysetChangeList
 from threadhub.lib.errors import DomainError
@@ -175,7 +176,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         return field
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Fields without the buttons that open other objects in windows."""
+        """Fields without the buttons that open other objects in windows, and strict about JSON."""
+        if isinstance(db_field, models.JSONField):
+            kwargs.setdefault("form_class", ObjectField)
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget = field.widget.widget
@@ -201,7 +204,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
                 "icon": deed.icon,
                 "variant": ActionVariant.DANGER,
                 "attrs": {},
-                "path": reverse(name, args=(thing.wire_id, deed.name)),
+                "path": reverse(name, args=(display.spelled_id(thing), deed.name)),
             }
             for deed in self.deeds
             if deed.applies(thing) and held.may(deed.permission, self.workspace_of(thing))
@@ -221,7 +224,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": wanted.title,
-            "thing": thing,
+            "spelled_id": display.spelled_id(thing),
             "deed": wanted,
             "question": wanted.question(thing),
             "back": self.address_of(thing),
@@ -254,7 +257,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         return found if found is not None and self.has_view_permission(request, found) else None
 
     def address_of(self, thing: Any) -> str:
-        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=(thing.wire_id,))
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=(display.spelled_id(thing),))
 
 
 def column(title: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -25,6 +25,11 @@ def wire_id(value: Any) -> SafeString | str:
     return format_html('<code class="th-id">{}</code>', value) if value else "–"
 
 
+def spelled_id(thing: Any) -> str:
+    """The id of a thing in addresses: its wire id; its key where clients never see the thing."""
+    return str(getattr(thing, "wire_id", thing.pk))
+
+
 def badge(value: str, text: str | None = None) -> SafeString:
     """A state as a coloured word; console.css has a colour for each that it knows."""
     return format_html('<span class="th-badge th-badge-{}">{}</span>', value, text or value)
@@ -35,7 +40,7 @@ def link(thing: Any, text: str | None = None) -> SafeString | str:
     if thing is None:
         return "–"
     meta = thing._meta
-    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(thing.wire_id,))
+    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(spelled_id(thing),))
     return format_html('<a class="th-link" href="{}">{}</a>', url, text or str(thing))
 
 

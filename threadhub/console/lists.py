@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from unfold.views import ChangeList
 
-from threadhub.console import keyset
+from threadhub.console import display, keyset
 
 
 class NoCount(Paginator):  # type: ignore[type-arg]
@@ -54,4 +54,4 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]
 
     def url_for_result(self, result: Model) -> str:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
-        return reverse(name, args=(getattr(result, "wire_id", result.pk),))
+        return reverse(name, args=(display.spelled_id(result),))

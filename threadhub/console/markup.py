@@ -20,7 +20,7 @@ TAGS = {
     "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
 ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "span": {"class"}}
-SCHEMES = {"http", "https", "mailto"}
+SCHEMES = ("http://", "https://", "mailto:")
 
 
 def _picture(renderer: RendererHTML, tokens: Any, index: int, options: Any, env: Any) -> str:
@@ -34,6 +34,7 @@ def _picture(renderer: RendererHTML, tokens: Any, index: int, options: Any, env:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
     parser.add_render_rule("image", _picture)
+    parser.validateLink = lambda url: url.lower().startswith(SCHEMES)  # type: ignore[method-assign]
     return parser
 
 
@@ -48,7 +49,7 @@ def render(text: str, *, plain: bool = False) -> SafeString:
         PARSER.render(text),
         tags=TAGS,
         attributes=ATTRIBUTES,
-        url_schemes=SCHEMES,
+        url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
         allowed_classes=None,

@@ -65,6 +65,11 @@ class ByUsername(forms.ModelForm):  # type: ignore[type-arg]
         self.instance.user = user
         return username
 
+    def _get_validation_exclusions(self) -> set[str]:
+        """The user counts when uniqueness is checked, though the form has no field of that name."""
+        excluded = set(super()._get_validation_exclusions())
+        return excluded - {"user"} if self.instance.user_id else excluded
+
 
 class MembershipForm(ByUsername):
     class Meta:

@@ -1,0 +1,107 @@
+"""Agents and tools in the console."""
+
+from django.test import Client
+
+from tests.conftest import Tenant
+from tests.console.conftest import Everything
+from threadhub.agents.models import Agent, Tool
+
+AGENTS = "/admin/agents/agent/"
+
+
+def form_of(agent: Agent, **changes: object) -> dict[str, object]:
+    """What a browser posts when somebody changes some fields."""
+    return {
+        "name": agent.name,
+        "description": agent.description,
+        "provider": agent.provider,
+        "model": agent.model,
+        "instructions": agent.instructions,
+        "temperature": "",
+        "max_output_tokens": "",
+        "context_budget": agent.context_budget,
+        "max_steps": agent.max_steps,
+        "max_seconds": agent.max_seconds,
+        "double_texting": agent.double_texting,
+        "active": "on",
+        "metadata": "{}",
+        "its_tools": [str(tool.pk) for tool in agent.tools.all()],
+        **changes,
+    }
+
+
+def test_an_agent_is_changed(console: Client, tenant: Tenant) -> None:
+    agent = tenant.agent
+    changes = {
+        "instructions": "Be brief.",
+        "model": "m-1",
+        "temperature": "0.5",
+        "context_budget": "4000",
+        "its_tools": [],
+    }
+    answer = console.post(f"{AGENTS}{agent.wire_id}/change/", form_of(agent, **changes))
+    assert answer.status_code == 302
+    before = agent.updated_at
+    agent.refresh_from_db()
+    assert (agent.instructions, agent.model, agent.temperature, agent.context_budget) == ("Be brief.", "m-1", 0.5, 4000)
+    assert not agent.tools.exists()
+    assert agent.active
+    assert agent.updated_at > before
+
+
+def test_an_agent_is_disabled_and_keeps_its_tools(console: Client, tenant: Tenant) -> None:
+    form = form_of(tenant.agent)
+    del form["active"]
+    console.post(f"{AGENTS}{tenant.agent.wire_id}/change/", form)
+    tenant.agent.refresh_from_db()
+    assert not tenant.agent.active
+    assert tenant.agent.tools.count() == 1
+
+
+def test_what_is_not_valid_is_said_beside_the_field(console: Client, tenant: Tenant) -> None:
+    form = form_of(tenant.agent, temperature="9", context_budget="1", name="", metadata="{")
+    html = console.post(f"{AGENTS}{tenant.agent.wire_id}/change/", form).content.decode()
+    assert html.count("errorlist") + html.count("Ensure this value") >= 2
+    tenant.agent.refresh_from_db()
+    assert tenant.agent.name == "Echo"
+
+
+def test_tools_of_other_workspaces_are_not_offered(console: Client, tenant: Tenant, other_tenant: Tenant) -> None:
+    foreign = Tool.objects.get(workspace=other_tenant.workspace)
+    form = form_of(tenant.agent, its_tools=[str(foreign.pk)])
+    assert console.post(f"{AGENTS}{tenant.agent.wire_id}/change/", form).status_code == 200
+    assert foreign not in tenant.agent.tools.all()
+    assert str(foreign.pk) not in console.get(f"{AGENTS}{tenant.agent.wire_id}/change/").content.decode()
+
+
+def test_the_workspace_of_an_agent_stays(console: Client, tenant: Tenant, other_tenant: Tenant) -> None:
+    form = form_of(tenant.agent, workspace=str(other_tenant.workspace.pk))
+    console.post(f"{AGENTS}{tenant.agent.wire_id}/change/", form)
+    tenant.agent.refresh_from_db()
+    assert tenant.agent.workspace == tenant.workspace
+
+
+def test_a_new_agent_is_made_and_its_page_opens_for_the_rest(console: Client, tenant: Tenant) -> None:
+    data = {"workspace": str(tenant.workspace.pk), "name": "New", "provider": "echo", "instructions": "Hi", "model": ""}
+    answer = console.post(f"{AGENTS}add/", data)
+    agent = Agent.objects.get(name="New")
+    assert answer["Location"] == f"{AGENTS}{agent.wire_id}/change/"
+    assert agent.active
+    assert agent.context_budget == 32_000
+    assert "Choose its tools" in console.get(answer["Location"]).content.decode()
+
+
+def test_agents_are_disabled_but_not_deleted(console: Client, everything: Everything) -> None:
+    agent = everything.tenant.agent
+    assert console.post(f"{AGENTS}{agent.wire_id}/delete/", {"post": "yes"}).status_code == 403
+    assert console.get(f"{AGENTS}{agent.wire_id}/do/delete/").status_code == 404
+
+
+def test_a_tool_has_the_name_of_one_there_is(console: Client, tenant: Tenant) -> None:
+    data = {"workspace": str(tenant.workspace.pk), "name": "format_disk", "description": ""}
+    assert "There is no built-in tool" in console.post("/admin/agents/tool/add/", data).content.decode()
+
+
+def test_a_removed_tool_leaves_its_agents(console: Client, everything: Everything) -> None:
+    console.post(everything.pages()["agents/tool remove"])
+    assert not everything.tenant.agent.tools.exists()

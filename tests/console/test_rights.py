@@ -1,0 +1,116 @@
+"""Staff see the workspaces where their role lets them, and do what it lets them."""
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests.conftest import Tenant, make_user
+from tests.console.conftest import Everything, furnish, signed_in
+from threadhub.agents.models import Agent
+from threadhub.workspaces.models import ApiKey, Membership, User, Workspace
+from threadhub.workspaces.permissions import Role
+from threads.actions import threads
+from threads.models import Thread
+
+
+@pytest.fixture
+def foreign(other_tenant: Tenant) -> Everything:
+    return furnish(other_tenant, "The foreign secret")
+
+
+def test_lists_hold_ones_own_workspace_only(olivia: User, everything: Everything, foreign: Everything) -> None:
+    client = signed_in(olivia)
+    for name, address in everything.pages().items():
+        html = client.get(address).content.decode()
+        assert "foreign secret" not in html, name
+        assert foreign.thread.wire_id not in html, name
+        assert "evil" not in html, name
+
+
+def test_a_foreign_thing_answers_like_one_that_never_was(olivia: User, foreign: Everything) -> None:
+    client = signed_in(olivia)
+    for name, address in foreign.pages().items():
+        if " list" in name or " add" in name or name in ("overview", "jobs"):
+            continue
+        assert client.get(address).status_code in (302, 403, 404), name
+        assert client.post(address).status_code in (302, 403, 404), name
+    assert Thread.objects.filter(pk=foreign.thread.pk).exists()
+
+
+def test_a_search_does_not_reach_into_other_workspaces(
+    olivia: User, console: Client, everything: Everything, foreign: Everything
+) -> None:
+    for term in ("foreign", foreign.thread.wire_id, "The foreign secret", foreign.run.wire_id):
+        link = f"/admin/threads/thread/{foreign.thread.wire_id}/change/"
+        assert link not in signed_in(olivia).get("/admin/threads/thread/", {"q": term}).content.decode()
+        assert link in console.get("/admin/threads/thread/", {"q": term}).content.decode()
+
+
+def test_a_viewer_who_is_staff_reads_no_transcripts(tenant: Tenant, everything: Everything) -> None:
+    viewer = make_user("vera", tenant.workspace, Role.VIEWER)
+    User.objects.filter(pk=viewer.pk).update(is_staff=True)
+    viewer.refresh_from_db()
+    client = signed_in(viewer)
+    assert client.get("/admin/threads/thread/").status_code == 403
+    assert client.get(f"/admin/threads/thread/{everything.thread.wire_id}/change/").status_code in (302, 403)
+    assert client.get("/admin/workspaces/apikey/").status_code == 403
+    assert client.get("/admin/agents/agent/").status_code == 200
+    agent = everything.tenant.agent
+    answer = client.post(f"/admin/agents/agent/{agent.wire_id}/change/", {"name": "Mine now"})
+    assert answer.status_code == 403
+    assert Agent.objects.get(pk=agent.pk).name == "Echo"
+    assert "no role in a workspace" in client.get("/admin/").content.decode()
+
+
+def test_an_owner_makes_nothing_in_other_workspaces(olivia: User, everything: Everything, foreign: Everything) -> None:
+    client = signed_in(olivia)
+    elsewhere = str(foreign.tenant.workspace.pk)
+    agents, keys, members = Agent.objects.count(), ApiKey.objects.count(), Membership.objects.count()
+    client.post("/admin/agents/agent/add/", {"workspace": elsewhere, "name": "Spy", "provider": "echo"})
+    client.post(
+        "/admin/workspaces/apikey/add/", {"workspace": elsewhere, "name": "Spy", "username": "olivia", "scopes": "read"}
+    )
+    client.post("/admin/workspaces/membership/add/", {"workspace": elsewhere, "username": "olivia", "role": "owner"})
+    assert (Agent.objects.count(), ApiKey.objects.count(), Membership.objects.count()) == (agents, keys, members)
+
+
+def test_only_superusers_make_workspaces(olivia: User, console: Client) -> None:
+    assert signed_in(olivia).get("/admin/workspaces/workspace/add/").status_code == 403
+    assert console.post("/admin/workspaces/workspace/add/", {"name": "A new one"}).status_code == 302
+    assert Workspace.objects.filter(name="A new one").exists()
+
+
+def test_a_role_that_is_taken_away_is_gone_with_the_next_page(olivia: User, everything: Everything) -> None:
+    client = signed_in(olivia)
+    assert client.get("/admin/threads/thread/").status_code == 200
+    Membership.objects.filter(user=olivia).delete()
+    assert client.get("/admin/threads/thread/").status_code == 403
+
+
+@pytest.mark.parametrize("noun", ["threads/thread", "threads/run", "chat_sessions/chatsession"])
+def test_what_the_domain_decides_has_no_forms(noun: str, console: Client, everything: Everything) -> None:
+    address = everything.pages()[f"{noun} page"]
+    assert console.get(f"/admin/{noun}/add/").status_code == 403
+    assert console.post(address, {"title": "Changed", "status": "succeeded"}).status_code == 403
+    assert console.get(address.replace("/change/", "/delete/")).status_code == 403
+    assert console.post(address.replace("/change/", "/delete/"), {"post": "yes"}).status_code == 403
+    assert Thread.objects.get(pk=everything.thread.pk).title == "Where is my order?"
+
+
+def test_there_is_no_deleting_by_ticking_boxes(console: Client, everything: Everything) -> None:
+    for name, address in everything.pages().items():
+        if name.endswith(" list"):
+            html = console.get(address).content.decode()
+            assert "delete_selected" not in html, name
+            assert 'name="_selected_action"' not in html, name
+    chosen = {"action": "delete_selected", "_selected_action": [str(everything.thread.pk)], "index": "0", "post": "yes"}
+    console.post("/admin/threads/thread/", chosen)
+    assert Thread.objects.filter(pk=everything.thread.pk).exists()
+
+
+def test_temporary_threads_do_not_show(console: Client, tenant: Tenant) -> None:
+    thread = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now(), title="Passing")
+    Thread.objects.filter(pk=thread.pk).update(state=Thread.State.TEMPORARY)
+    assert "Passing" not in console.get("/admin/threads/thread/").content.decode()
+    assert console.get(f"/admin/threads/thread/{thread.wire_id}/change/").status_code == 302
+

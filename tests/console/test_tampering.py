@@ -1,0 +1,106 @@
+"""Whatever is written into an address or a form, no page fails."""
+
+import pytest
+from django.test import Client
+
+from tests.conftest import Tenant
+from tests.console.conftest import Everything
+from tests.console.test_agent_pages import form_of
+from threadhub.lib import ids
+
+EVERYWHERE = [
+    "title__regex=(a", "name__regex=%00", "id__exact=notuuid", "workspace__name__regex=[", "user__password__startswith=a",
+    "workspace=%00", "state=zzz", "status=%00", "q=%00", "q=(((", "q=%25_%5C", "q=99999999999999999999", "q=%ED%A0%80",
+    "p=x", "p=o99999999999999999.ffffffffffffffffffffffffffffffff", "p=o.ffffffffffffffffffffffffffffffff",
+    "p=o.999999999999999999", "p=" + "9" * 5000, "o=abc", "e=1", "_popup=1", "_to_field=nope",
+]  # fmt: skip
+OF_THREADS = [
+    "title__regex=%00", "id=notuuid", "created_at__year=x", "agent__workspace__api_keys__digest=x",
+    "agent=notuuid", "agent=%00", "agent=agent_7zzzzzzzzzzzzzzzzzzzzzzzzz", "workspace=workspace_00000000000000000000000000",
+    "state=%00", "user=%00", "user=%F0%9F%98%80", "user=%ED%A0%80", "external_ref=%00", "external_ref=",
+    "created_from=%00", "created_from=2024-99-99", "created_to=9999-12-31", "created_from=0001-01-01", "created_to=١",
+    "q=a%00b", "q=%22", "q=-", "q=!%26|:*", "q=thread_%00", "q=thread_01", "q=" + "a" * 5000,
+    "p=0", "p=-1", "p=o.", "p=n%00", "p=n.00000000000000000000000000000000", "p=o1.5", "p=n0.5", "p=9999999999999999999999",
+    "o=1", "o=-99", "o=1.-1.x", "all=", "_facets=True", "_to_field=id", "_changelist_filters=%00",
+]  # fmt: skip
+IDS = [
+    "notuuid", "%00", "0", "-1", "thread_", "a" * 3000, "%2e%2e", "_5F_00", "01a200e7-0fa3-7030-bb4c-215a80672a50",
+    "9" * 30, "'", "%ED%A0%80", ids.encode("thread", ids.new()),
+]  # fmt: skip
+NOUNS = [
+    "threads/thread", "threads/run", "chat_sessions/chatsession", "agents/agent", "agents/tool", "workspaces/workspace",
+    "workspaces/membership", "workspaces/apikey", "workspaces/user", "procrastinate/procrastinatejob",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_no_list_fails(noun: str, console: Client, everything: Everything) -> None:
+    queries = EVERYWHERE + (OF_THREADS if noun == "threads/thread" else [])
+    codes = {query: console.get(f"/admin/{noun}/?{query}").status_code for query in queries}
+    assert {query: code for query, code in codes.items() if code not in (200, 302, 400)} == {}
+    assert codes["title__regex=(a"] == 400
+    assert codes["q=((("] == 200
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_no_page_of_an_object_fails(noun: str, console: Client, everything: Everything) -> None:
+    for wire_id in IDS:
+        for rest in ("change/", "history/", "do/delete/"):
+            address = f"/admin/{noun}/{wire_id}/{rest}"
+            assert console.get(address).status_code in (301, 302, 403, 404), address
+        assert console.post(address, {"x": "y"}).status_code == 404, address
+
+
+@pytest.mark.parametrize("wire_id", IDS)
+def test_no_other_page_fails(wire_id: str, console: Client, everything: Everything) -> None:
+    own = everything.thread.wire_id
+    for address in (
+        f"threads/thread/{wire_id}/", f"threads/thread/{wire_id}/delete/", f"threads/thread/{wire_id}/do/%00/",
+        f"threads/thread/{own}/files/{wire_id}", f"threads/thread/{own}/do/{wire_id}/",
+        f"workspaces/user/{wire_id}/password/", f"workspaces/apikey/{wire_id}/secret/",
+    ):  # fmt: skip
+        assert console.get(f"/admin/{address}").status_code in (301, 302, 403, 404), address
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_no_action_fails(noun: str, console: Client, everything: Everything) -> None:
+    for data in (
+        {"action": "delete_selected", "_selected_action": ["notuuid", "\x00"], "index": "0"},
+        {"action": "nothing", "_selected_action": "1", "index": "x"},
+        {"form-TOTAL_FORMS": "x", "_save": "1"},
+        {"action": ["a", "b"], "index": "9" * 5000},
+    ):
+        assert console.post(f"/admin/{noun}/", data).status_code in (200, 302, 400, 403), data
+
+
+def test_no_form_fails(console: Client, everything: Everything) -> None:
+    nul = {"name": "a\x00b", "username": "a\x00b", "workspace": "\x00", "role": "\x00", "scopes": "\x00", "instructions": "\x00",
+           "provider": "\x00", "its_tools": "\x00", "metadata": '{"a": "\\u0000"}', "context_budget": "9" * 400, "temperature": "NaN",
+           "max_steps": "1e9", "password1": "\x00", "password2": "\x00", "description": "\x00"}  # fmt: skip
+    for name, address in everything.pages().items():
+        if " add" in name or " page" in name:
+            assert console.post(address, nul).status_code in (200, 403), name
+            assert console.post(address, {}).status_code in (200, 302, 403), name
+
+
+@pytest.mark.parametrize("metadata", ['{"a": "\\u0000"}', '{"\\ud800": 1}', "[1]", "NaN", "[" * 5000, '{"a": 1e999}', "9" * 5000, "null"])
+def test_metadata_that_cannot_be_kept_is_refused(metadata: str, console: Client, tenant: Tenant) -> None:
+    form = form_of(tenant.agent, metadata=metadata)
+    assert console.post(f"/admin/agents/agent/{tenant.agent.wire_id}/change/", form).status_code == 200
+    person = {"username": tenant.owner.username, "is_active": "on", "metadata": metadata}
+    assert console.post(f"/admin/workspaces/user/{tenant.owner.wire_id}/change/", person).status_code == 200
+
+
+def test_the_helpers_of_the_admin_do_not_fail(console: Client, everything: Everything) -> None:
+    for query in (
+        "",
+        "?term=%00",
+        "?app_label=agents&model_name=agent&field_name=workspace&term=%00",
+        "?app_label=x&model_name=y&field_name=z",
+    ):
+        assert console.get(f"/admin/autocomplete/{query}").status_code in (200, 403, 404)
+    assert console.get("/admin/r/1/notuuid/").status_code in (302, 404)
+    assert console.get("/admin/r/x/%00/").status_code in (302, 404)
+    assert console.get("/admin/jsi18n/").status_code == 200
+    assert console.get("/admin/threads/").status_code in (200, 404)
+    assert console.get("/admin/password_change/").status_code == 200

@@ -1,0 +1,299 @@
+"""Threads in the console: found in the list, read as conversations, deleted after a question."""
+
+import re
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from django.test import Client
+from django.utils import timezone
+
+from tests.conftest import Tenant
+from tests.console.conftest import PNG, Everything, say, signed_in
+from threadhub.agents import configure
+from threadhub.console import transcript
+from threadhub.lib import ids
+from threadhub.workspaces.models import User
+from threads.actions import threads
+from threads.actions.messages import Draft
+from threads.attachments import Upload
+from threads.models import Attachment, Message, Run, Summary, Thread
+
+LIST = "/admin/threads/thread/"
+
+
+def make(tenant: Tenant, title: str | None, **fields: Any) -> Thread:
+    return threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now(), title=title, **fields)
+
+
+def titles(client: Client, **query: str) -> list[str]:
+    """The titles on a page of the list, in order."""
+    html = client.get(LIST, query).content.decode()
+    cells = re.findall(r'<th class="field-titled.*?</th>', html, re.S)
+    return [unescape(re.sub(r"<[^>]+>", "", cell).strip()) for cell in cells]
+
+
+def page(client: Client, thread: Thread, query: str = "") -> str:
+    return client.get(f"{LIST}{thread.wire_id}/change/{query}").content.decode()
+
+
+def positions(html: str) -> list[int]:
+    return [int(text) for text in re.findall(r'class="th-position"[^>]*>#(\d+)<', html)]
+
+
+# --- the list
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(console: Client, tenant: Tenant) -> None:
+    for number in range(120):
+        make(tenant, f"Number {number}")
+    for query in ("", f"workspace={tenant.workspace.wire_id}"):
+        seen: list[str] = []
+        address, steps = f"{LIST}?{query}", 0
+        while address:
+            html = console.get(address).content.decode()
+            seen += re.findall(r"Number \d+", html)
+            older = re.search(r'href="(\?[^"]*)" rel="next"', html)
+            address, steps = (LIST + older[1].replace("&amp;", "&") if older else ""), steps + 1
+        assert seen == [f"Number {number}" for number in reversed(range(120))]
+        assert steps == 3
+        newer = re.search(r'href="(\?[^"]*)" rel="prev"', html)
+        assert newer is not None
+        assert titles_at(console, LIST + newer[1].replace("&amp;", "&")) == seen[50:100]
+
+
+def titles_at(client: Client, address: str) -> list[str]:
+    return re.findall(r"Number \d+", client.get(address).content.decode())
+
+
+def test_threads_of_the_very_same_moment_are_all_there(console: Client, tenant: Tenant) -> None:
+    for number in range(60):
+        make(tenant, f"Number {number}")
+    Thread.objects.update(created_at=timezone.now())
+    first = f"{LIST}?workspace={tenant.workspace.wire_id}"
+    html = console.get(first).content.decode()
+    older = re.search(r'href="(\?[^"]*)" rel="next"', html)
+    assert older is not None
+    assert len(set(titles_at(console, first) + titles_at(console, LIST + older[1].replace("&amp;", "&")))) == 60
+
+
+@pytest.mark.parametrize("term", ["lighthouse", "LIGHTHOUSE", "ref 7", "tide tables", '"tide tables"'])
+def test_one_box_finds_titles_references_and_words(term: str, console: Client, tenant: Tenant) -> None:
+    found = make(tenant, "About the lighthouse keeper", external_ref="ref 7")
+    say(found, tenant, Draft(role="user", content="Where are the tide tables for May?"))
+    make(tenant, "Something else", external_ref="ref 8")
+    assert titles(console, q=term) == ["About the lighthouse keeper"]
+
+
+def test_a_percent_sign_is_a_percent_sign(console: Client, tenant: Tenant) -> None:
+    make(tenant, "50% off")
+    make(tenant, "50 lamps")
+    assert titles(console, q="50%") == ["50% off"]
+    assert titles(console, q="_") == []
+
+
+def test_ids_of_all_kinds_lead_to_their_thread(console: Client, everything: Everything, tenant: Tenant) -> None:
+    make(tenant, "Another")
+    message = Message.objects.filter(thread=everything.thread).first()
+    for wire_id in (everything.thread.wire_id, everything.run.wire_id, everything.session.wire_id, message.wire_id):
+        assert titles(console, q=wire_id) == ["Where is my order?"], wire_id
+    assert titles(console, q=ids.encode("thread", ids.new())) == []
+    assert titles(console, q=everything.thread.wire_id.upper()) == []
+
+
+def test_what_is_deleted_is_not_found(console: Client, everything: Everything) -> None:
+    threads.delete(actor=everything.tenant.actor, thread=everything.thread)
+    assert titles(console, q="order") == []
+
+
+def test_filters_narrow_the_list(console: Client, tenant: Tenant, other_tenant: Tenant, alice: User) -> None:
+    second = configure.create(actor=tenant.actor, name="Second", provider="echo")
+    mine = make(tenant, "Mine", external_ref="7")
+    Thread.objects.filter(pk=mine.pk).update(
+        user=alice, state="archived", created_at=timezone.now() - timedelta(days=9)
+    )
+    threads.create(actor=tenant.actor, agent_id=second.pk, now=timezone.now(), title="Second's")
+    make(other_tenant, "Elsewhere")
+    assert titles(console, agent=second.wire_id) == ["Second's"]
+    assert titles(console, workspace=other_tenant.workspace.wire_id) == ["Elsewhere"]
+    assert titles(console, state="archived") == ["Mine"]
+    assert titles(console, user="alice") == ["Mine"]
+    assert titles(console, external_ref="7") == ["Mine"]
+    week_ago = (timezone.now() - timedelta(days=7)).date().isoformat()
+    assert titles(console, created_to=week_ago) == ["Mine"]
+    assert sorted(titles(console, created_from=week_ago)) == ["Elsewhere", "Second's"]
+    the_day = (timezone.now() - timedelta(days=9)).date().isoformat()
+    assert titles(console, created_from=the_day, created_to=the_day) == ["Mine"]
+
+
+@pytest.mark.parametrize(
+    "query", [{"agent": "nobody"}, {"workspace": "x"}, {"state": "lost"}, {"user": "nobody"}, {"created_from": "soon"}]
+)
+def test_a_value_that_nothing_has_finds_nothing(query: dict[str, str], console: Client, everything: Everything) -> None:
+    assert titles(console, **query) == []
+
+
+# --- the transcript
+
+
+def test_the_newest_messages_show_and_links_lead_to_the_others(console: Client, tenant: Tenant) -> None:
+    thread = make(tenant, "Long")
+    say(thread, tenant, *(Draft(role="user", content=f"Line {number}") for number in range(1, 121)))
+    newest = page(console, thread)
+    assert positions(newest) == list(range(71, 121))
+    older = page(console, thread, "?before=71")
+    assert positions(older) == list(range(21, 71))
+    assert "?before=21" in older
+    assert "?after=70" in older
+    assert positions(page(console, thread, "?after=70")) == list(range(71, 121))
+    oldest = page(console, thread, "?before=21")
+    assert positions(oldest) == list(range(1, 21))
+    assert 'rel="prev"' not in oldest
+
+
+@pytest.mark.parametrize(
+    "query", ["?before=x", "?before=-1", "?before=99999999999999999999", "?after=%00", "?before=٣"]
+)
+def test_a_position_that_is_none_shows_the_newest(query: str, console: Client, everything: Everything) -> None:
+    assert positions(page(console, everything.thread, query)) == [1, 2, 3, 5, 6]
+
+
+def test_an_empty_thread_says_so(console: Client, tenant: Tenant) -> None:
+    assert "No messages yet" in page(console, make(tenant, None))
+
+
+def test_results_stand_with_their_calls(tenant: Tenant) -> None:
+    thread = make(tenant, "Tools")
+    say(
+        thread,
+        tenant,
+        Draft(role="assistant", tool_calls=[{"id": "1", "name": "look_up", "arguments": {"order": 5}}]),
+        Draft(role="tool", tool_call_id="1", name="look_up", tool_result={"status": "sent"}),
+        Draft(role="assistant", tool_calls=[{"id": "2", "name": "look_up", "arguments": {"order": 6}}]),
+        Draft(role="tool", tool_call_id="2", name="look_up", tool_result={"error": "No such order."}),
+    )
+    first, second = transcript.window(thread=thread).entries
+    assert isinstance(first, transcript.Bubble)
+    assert isinstance(second, transcript.Bubble)
+    (call,), (failed,) = first.calls, second.calls
+    assert (call.name, '"order": 5' in call.arguments, '"status": "sent"' in str(call.result), call.failed) == (
+        "look_up", True, True, False,
+    )  # fmt: skip
+    assert failed.failed
+
+
+def test_a_result_whose_call_is_out_of_sight_stands_alone(tenant: Tenant) -> None:
+    thread = make(tenant, "Cut")
+    say(
+        thread,
+        tenant,
+        Draft(role="assistant", tool_calls=[{"id": "1", "name": "look_up", "arguments": {}}]),
+        Draft(role="tool", tool_call_id="1", name="look_up", tool_result={"status": "sent"}),
+    )
+    (entry,) = transcript.window(thread=thread, size=1).entries
+    assert isinstance(entry, transcript.Bubble)
+    assert entry.side == "tool"
+    assert "sent" in str(entry.result)
+
+
+def test_a_run_stands_below_its_answer_and_a_failed_one_below_its_question(tenant: Tenant) -> None:
+    thread = make(tenant, "Runs")
+    fields = {"workspace": tenant.workspace, "thread": thread, "agent": tenant.agent}
+    say(thread, tenant, Draft(role="user", content="One"))
+    good = Run.objects.create(number=1, status="succeeded", **fields)
+    say(thread, tenant, Draft(role="assistant", content="Answer", run_id=good.pk), Draft(role="user", content="Two"))
+    bad = Run.objects.create(number=2, status="failed", created_at=timezone.now(), **fields)
+    shown = transcript.window(thread=thread).entries
+    spelled = [entry.run.pk if isinstance(entry, transcript.RunNote) else entry.message.content for entry in shown]  # type: ignore[union-attr]
+    assert spelled == ["One", "Answer", good.pk, "Two", bad.pk]
+
+
+def test_a_summary_stands_below_what_it_sums_up(tenant: Tenant) -> None:
+    thread = make(tenant, "Summed")
+    say(thread, tenant, *(Draft(role="user", content=f"{number}") for number in range(1, 5)))
+    Summary.objects.create(workspace=tenant.workspace, thread=thread, from_position=1, to_position=2, text="Both.")
+    kinds = [entry.kind for entry in transcript.window(thread=thread).entries]
+    assert kinds == ["message", "message", "summary", "message", "message"]
+
+
+def test_markdown_is_rendered_and_pictures_from_elsewhere_are_named(console: Client, tenant: Tenant) -> None:
+    thread = make(tenant, "Markdown")
+    say(thread, tenant, Draft(role="assistant", content="**bold** ![cat](https://evil.example/cat.png)"))
+    html = page(console, thread)
+    assert "<strong>bold</strong>" in html
+    assert "[cat] https://evil.example/cat.png" in html
+    assert "<img" not in html.partition('class="th-transcript"')[2].partition("</main>")[0]
+
+
+# --- files
+
+
+def test_pictures_open_in_the_page_and_other_files_are_downloads(console: Client, tenant: Tenant) -> None:
+    thread = make(tenant, "Files")
+    uploads = [Upload("a.png", "image/png", PNG), Upload('b".html', "text/plain", b"<script>alert(1)</script>")]
+    say(thread, tenant, Draft(role="user", content="Here", uploads=uploads))
+    picture, text = Attachment.objects.order_by("content_type")
+    for attachment, way in ((picture, "inline"), (text, "attachment")):
+        answer = console.get(f"{LIST}{thread.wire_id}/files/{attachment.wire_id}")
+        assert answer.status_code == 200
+        assert answer["Content-Disposition"].startswith(way)
+        assert "sandbox" in answer["Content-Security-Policy"]
+        assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer.content == b"<script>alert(1)</script>"
+
+
+def test_a_file_opens_under_its_own_thread_only(
+    console: Client, olivia: User, everything: Everything, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    attachment = Attachment.objects.get()
+    elsewhere = make(tenant, "Elsewhere")
+    assert console.get(f"{LIST}{elsewhere.wire_id}/files/{attachment.wire_id}").status_code == 404
+    assert console.get(f"{LIST}{everything.thread.wire_id}/files/nothing").status_code == 404
+    foreign = make(other_tenant, "Foreign")
+    (message,) = say(foreign, other_tenant, Draft(role="user", uploads=[Upload("c.png", "image/png", PNG)]))
+    file = Attachment.objects.get(message_id=message.pk)
+    assert signed_in(olivia).get(f"{LIST}{foreign.wire_id}/files/{file.wire_id}").status_code == 404
+
+
+# --- deleting
+
+
+def test_deleting_asks_first_and_then_deletes_everything(
+    console: Client, everything: Everything, django_capture_on_commit_callbacks: Any
+) -> None:
+    address = everything.pages()["threads/thread delete"]
+    file = Attachment.objects.get().file.name
+    assert "Nobody can bring them back" in console.get(address).content.decode()
+    assert Thread.objects.filter(pk=everything.thread.pk).exists()
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = console.post(address, follow=True)
+    assert "Deleted the thread" in answer.content.decode()
+    for model in (Thread, Message, Run, Summary, Attachment):
+        assert not model._default_manager.exists()
+    assert not default_storage.exists(file)
+    assert console.post(address).status_code == 404
+
+
+def test_deleting_needs_the_token_of_the_form(root: User, everything: Everything) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(root)
+    assert client.post(everything.pages()["threads/thread delete"]).status_code == 403
+    assert Thread.objects.filter(pk=everything.thread.pk).exists()
+
+
+def test_a_live_run_is_cancelled_from_its_page(console: Client, everything: Everything) -> None:
+    address = everything.pages()["threads/run cancel"]
+    assert "Cancel run" in console.get(everything.pages()["threads/run page"]).content.decode()
+    assert "is cancelled" in console.post(address, follow=True).content.decode()
+    everything.run.refresh_from_db()
+    assert everything.run.status == "cancelled"
+    assert "already ended" in console.post(address, follow=True).content.decode()
+    assert "Cancel run" not in console.get(everything.pages()["threads/run page"]).content.decode()
+
+
+def test_a_chat_session_is_ended_from_its_page(console: Client, everything: Everything) -> None:
+    console.post(everything.pages()["chat_sessions/chatsession end"])
+    everything.session.refresh_from_db()
+    assert everything.session.ended_at is not None
