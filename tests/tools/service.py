@@ -52,16 +52,11 @@ async def service(reply: Reply, *, tls: ssl.SSLContext | None = None) -> AsyncIt
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            request = await _read(reader)
-            state.requests.append(request)
-            answering = asyncio.ensure_future(reply(request, writer))
-            watching = asyncio.ensure_future(_gone(reader, state))
-            await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
-            for each in (answering, watching):
-                each.cancel()
-            await asyncio.gather(answering, watching, return_exceptions=True)
-        writer.close()
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
+                await _serve(reader, writer, reply, state)
+        finally:
+            writer.close()
 
     if tls is not None:
         tls.sni_callback = lambda _socket, name, _context: state.server_names.append(name)  # type: ignore[assignment]
@@ -74,6 +69,21 @@ async def service(reply: Reply, *, tls: ssl.SSLContext | None = None) -> AsyncIt
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close in the loop's next round
+
+
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reply: Reply, state: Service) -> None:
+    """One request, one answer, cut short when the client goes."""
+    request = await _read(reader)
+    state.requests.append(request)
+    answering = asyncio.ensure_future(reply(request, writer))
+    watching = asyncio.ensure_future(_gone(reader, state))
+    try:
+        await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        answering.cancel()
+        watching.cancel()
+        await asyncio.gather(answering, watching, return_exceptions=True)
 
 
 async def _read(reader: asyncio.StreamReader) -> Received:
