@@ -8,9 +8,10 @@ takes that stack. Any other is answered by the synchronous stack, in one go, by 
 
 import asyncio
 import contextvars
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
@@ -52,7 +53,7 @@ class Handler(ASGIHandler):
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        receive = limited(scope, receive)
+        receive = limited(receive)
         if waits(scope["path"]):
             await super().__call__(scope, receive, send)
         else:
@@ -74,6 +75,15 @@ class Handler(ASGIHandler):
             with ThreadPoolExecutor(1, thread_name_prefix="stream") as own:
                 response.streaming_content = _chunks(cast("Iterator[bytes]", response.streaming_content), own)
                 await self._stream(response, send, own)
+
+    def create_request(self, scope: Mapping[str, Any], body_file: IO[bytes]) -> Any:
+        """A body that came in chunks has a length by now; REST framework takes one without for empty."""
+        if not any(name == b"content-length" for name, _ in scope["headers"]):
+            length = body_file.seek(0, os.SEEK_END)
+            body_file.seek(0)
+            if length:
+                scope = {**scope, "headers": [*scope["headers"], (b"content-length", str(length).encode())]}
+        return super().create_request(scope, body_file)
 
     async def send_response(self, response: HttpResponseBase, send: Send) -> None:
         if response.streaming:
@@ -110,28 +120,19 @@ def waits(path: str) -> bool:
         return False
 
 
-def limited(scope: Scope, receive: Receive) -> Receive:
-    """`receive` that keeps no more than REQUEST_MAX_BYTES of a body, however much is sent.
-
-    A longer one comes in empty, with its length in `Content-Length`, by which Django refuses it where it is read.
-    """
-    declared = dict(scope["headers"]).get(b"content-length", b"0")
-    received = int(declared) if declared.isdigit() and int(declared) > settings.REQUEST_MAX_BYTES else 0
-    refused = False
+def limited(receive: Receive) -> Receive:
+    """`receive` that keeps one byte more than REQUEST_MAX_BYTES at most: enough for the parser to see that it is too
+    much, and no disk is filled. The rest is read and dropped, so that the connection stays usable for the refusal."""
+    left = settings.REQUEST_MAX_BYTES + 1
 
     async def receive_limited() -> Message:
-        nonlocal received, refused
-        while True:
-            message = None if received > settings.REQUEST_MAX_BYTES and not refused else await receive()
-            if message is None:
-                refused = True
-                scope["headers"] = [*scope["headers"], (b"content-length", str(received).encode())]
-                return {"type": "http.request", "body": b"", "more_body": False}
-            if message["type"] != "http.request":
-                return message
-            received += len(message.get("body", b""))
-            if received <= settings.REQUEST_MAX_BYTES:
-                return message
+        nonlocal left
+        message = await receive()
+        if message["type"] != "http.request":
+            return message
+        body = message.get("body", b"")[:left]
+        left -= len(body)
+        return {**message, "body": body}
 
     return receive_limited
 

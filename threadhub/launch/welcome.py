@@ -3,6 +3,8 @@
 import json
 from dataclasses import asdict, dataclass
 
+JSON = "-H 'Content-Type: application/json'"  # curl would call it a form
+
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
@@ -51,7 +53,7 @@ class Welcome:
 
     def _rest_sample(self) -> str:
         agent = f"{self.url}/agents/{self.agent_id}"
-        header = f"-H 'Authorization: Bearer {self.api_key}'"
+        header = f"-H 'Authorization: Bearer {self.api_key}' {JSON}"
         find_id = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"id\"])'"
         return (
             "Make a thread and ask its agent, the answer as it is written (dialect `rest`):\n\n"
@@ -62,7 +64,8 @@ class Welcome:
 
     def _ai_sample(self) -> str:
         body = '{"messages": [{"role": "user", "content": "Hello!"}]}'
+        header = f"-H 'x-api-key: {self.api_key}' {JSON}"
         return (
             "Ask without a thread (dialect `ai`):\n\n"
-            f"  curl -s {self.url}/api/ai/{self.agent_id}/chat-completion -H 'x-api-key: {self.api_key}' -d '{body}'"
+            f"  curl -s {self.url}/api/ai/{self.agent_id}/chat-completion {header} -d '{body}'"
         )

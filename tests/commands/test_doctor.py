@@ -1,0 +1,60 @@
+"""`manage.py doctor`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands.ups import Up, manage
+
+pytestmark = pytest.mark.xdist_group("commands")
+
+
+def test_it_finds_a_running_hub_well(running: Up, data_dir: Path) -> None:
+    done = manage("doctor", "--data-dir", str(data_dir))
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert all(line.startswith("ok ") for line in lines)
+    names = [line.split()[1] for line in lines]
+    assert names == [
+        "DEBUG",
+        "SECRET_KEY",
+        "ALLOWED_HOSTS",
+        "storage",
+        "database",
+        "clock",
+        "migrations",
+        "worker",
+        "runs",
+        "provider",
+    ]
+
+
+def test_it_names_what_is_wrong(running: Up, data_dir: Path) -> None:
+    (data_dir / "a file").touch()
+    wrong = {
+        "DEBUG": "true",
+        "SECRET_KEY": "short",
+        "ALLOWED_HOSTS": "*",
+        "ATTACHMENT_STORAGE_OPTIONS": json.dumps({"location": str(data_dir / "a file")}),
+    }
+    done = manage("doctor", "--json", "--data-dir", str(data_dir), environment=wrong)
+    assert done.returncode == 1
+    said = json.loads(done.stdout)
+    assert not said["ok"]
+    assert {check["name"] for check in said["checks"] if not check["ok"]} == {
+        "DEBUG",
+        "SECRET_KEY",
+        "ALLOWED_HOSTS",
+        "storage",
+    }
+
+
+def test_a_database_that_does_not_answer_is_a_finding() -> None:
+    done = manage("doctor", environment={"DATABASE_URL": "postgres://u:p@127.0.0.1:1/x", "SECRET_KEY": "s" * 40})
+    assert done.returncode == 1
+    assert (
+        'WRONG database           The database of DATABASE_URL cannot be reached ("127.0.0.1": Connection refused).'
+        in (done.stdout)
+    )
+    assert "Traceback" not in done.stderr
