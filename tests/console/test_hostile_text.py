@@ -6,11 +6,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.conftest import Tenant, make_tenant
+from tests.conftest import Tenant
 from tests.console.conftest import Everything, furnish
 from threadhub.agents.models import Agent, Tool
-from threadhub.workspaces.models import ApiKey, User, Workspace
 from threadhub.console import markup
+from threadhub.workspaces.models import ApiKey, User, Workspace
 
 MARK = "qzx7"
 PAYLOADS = [
@@ -19,12 +19,15 @@ PAYLOADS = [
     f"' autofocus onfocus={MARK}() x-data={MARK}() x-init={MARK}() y='",
     f"</textarea></title></pre></script><iframe srcdoc='<script>{MARK}()</script>'></iframe>",
     f"[a](javascript:{MARK}) ![b](//evil.example/{MARK}.png) <b x-on:click={MARK}()>c</b> [d](data:text/html,{MARK})",
-    f"{{{{ {MARK} }}}}{{% url '{MARK}' %}}<style>@import '//evil.example/{MARK}'</style><base href=//evil.example/{MARK}>",
+    f"{{{{ {MARK} }}}}{{% url '{MARK}' %}}<style>@import '//evil.example/{MARK}'</style><base href=//evil/{MARK}>",
     f"<details open ontoggle={MARK}()><form action=//evil.example/{MARK}><button formaction=javascript:{MARK}()>",
-    f"[x]: //evil.example/{MARK}\n[y][x] <{MARK}@evil.example> <javascript:{MARK}> \\<img src={MARK}> &lt;script&gt;{MARK}",
+    f"[x]: //evil.example/{MARK}\n[y][x] <{MARK}@evil.example> <javascript:{MARK}> \\<img src={MARK}> &lt;b&gt;{MARK}",
     f'`<img src=x onerror={MARK}()>` ~~<svg onload={MARK}()>~~\n\n```html"><script>{MARK}\n</script>\n```',
     f"\u202e{MARK}\ufeff<\u200bscript>{MARK}()</script>%3Cscript%3E{MARK}&#60;img src=x onerror={MARK}()&#62;",
 ]
+
+# Two at a time: every page is opened once per round.
+ROUNDS = [f"{first} {second}" for first, second in zip(PAYLOADS[:5], PAYLOADS[5:], strict=True)]
 
 
 class Page(HTMLParser):
@@ -85,9 +88,9 @@ def spread(tenant: Tenant, payload: str) -> Everything:
     return made
 
 
-@pytest.mark.parametrize("number", range(len(PAYLOADS)))
-def test_nothing_that_was_written_comes_alive(number: int, console: Client, tenant: Tenant) -> None:
-    made = spread(tenant, PAYLOADS[number])
+@pytest.mark.parametrize("payload", ROUNDS, ids=range(5))
+def test_nothing_that_was_written_comes_alive(payload: str, console: Client, tenant: Tenant) -> None:
+    made = spread(tenant, payload)
     shown = []
     for name, address in made.pages().items():
         page = Page(console.get(address).content.decode())
@@ -99,9 +102,8 @@ def test_nothing_that_was_written_comes_alive(number: int, console: Client, tena
     )
 
 
-@pytest.mark.parametrize("number", range(len(PAYLOADS)))
-def test_nor_does_what_is_written_into_addresses_and_forms(number: int, console: Client, tenant: Tenant) -> None:
-    payload = PAYLOADS[number]
+@pytest.mark.parametrize("payload", ROUNDS, ids=range(5))
+def test_nor_does_what_is_written_into_addresses_and_forms(payload: str, console: Client, tenant: Tenant) -> None:
     made = furnish(tenant, "Plain")
     for noun in ("threads/thread", "agents/agent", "workspaces/user"):
         for query in (
@@ -132,8 +134,9 @@ def test_names_of_what_was_deleted_come_back_as_text(console: Client, tenant: Te
 
 def test_the_test_sees_what_comes_alive() -> None:
     for html in (
-        f"<img src=x onerror={MARK}()>", f"<script>{MARK}()</script>", f"<a href='javascript:{MARK}'>x</a>", f"<p x-data={MARK}>",
-        f"<style>{MARK}</style>", f"<img src=//evil.example/{MARK}>", f"<{'iframe'}></iframe>", f"<b {MARK}>", f"<p style={MARK}>",
+        f"<img src=x onerror={MARK}()>", f"<script>{MARK}()</script>", f"<a href='javascript:{MARK}'>x</a>",
+        f"<p x-data={MARK}>", f"<style>{MARK}</style>", f"<img src=//evil.example/{MARK}>", "<iframe></iframe>",
+        f"<b {MARK}>", f"<p style={MARK}>",
     ):  # fmt: skip
         assert Page(html).alive != [], html
 

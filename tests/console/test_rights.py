@@ -113,4 +113,3 @@ def test_temporary_threads_do_not_show(console: Client, tenant: Tenant) -> None:
     Thread.objects.filter(pk=thread.pk).update(state=Thread.State.TEMPORARY)
     assert "Passing" not in console.get("/admin/threads/thread/").content.decode()
     assert console.get(f"/admin/threads/thread/{thread.wire_id}/change/").status_code == 302
-

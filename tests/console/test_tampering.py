@@ -9,18 +9,21 @@ from tests.console.test_agent_pages import form_of
 from threadhub.lib import ids
 
 EVERYWHERE = [
-    "title__regex=(a", "name__regex=%00", "id__exact=notuuid", "workspace__name__regex=[", "user__password__startswith=a",
+    "title__regex=(a", "name__regex=%00", "id__exact=notuuid", "workspace__name__regex=[",
+    "user__password__startswith=a",
     "workspace=%00", "state=zzz", "status=%00", "q=%00", "q=(((", "q=%25_%5C", "q=99999999999999999999", "q=%ED%A0%80",
     "p=x", "p=o99999999999999999.ffffffffffffffffffffffffffffffff", "p=o.ffffffffffffffffffffffffffffffff",
     "p=o.999999999999999999", "p=" + "9" * 5000, "o=abc", "e=1", "_popup=1", "_to_field=nope",
 ]  # fmt: skip
 OF_THREADS = [
     "title__regex=%00", "id=notuuid", "created_at__year=x", "agent__workspace__api_keys__digest=x",
-    "agent=notuuid", "agent=%00", "agent=agent_7zzzzzzzzzzzzzzzzzzzzzzzzz", "workspace=workspace_00000000000000000000000000",
+    "agent=notuuid", "agent=%00", "agent=agent_7zzzzzzzzzzzzzzzzzzzzzzzzz",
+    "workspace=workspace_00000000000000000000000000",
     "state=%00", "user=%00", "user=%F0%9F%98%80", "user=%ED%A0%80", "external_ref=%00", "external_ref=",
     "created_from=%00", "created_from=2024-99-99", "created_to=9999-12-31", "created_from=0001-01-01", "created_to=١",
     "q=a%00b", "q=%22", "q=-", "q=!%26|:*", "q=thread_%00", "q=thread_01", "q=" + "a" * 5000,
-    "p=0", "p=-1", "p=o.", "p=n%00", "p=n.00000000000000000000000000000000", "p=o1.5", "p=n0.5", "p=9999999999999999999999",
+    "p=0", "p=-1", "p=o.", "p=n%00", "p=n.00000000000000000000000000000000", "p=o1.5", "p=n0.5",
+    "p=9999999999999999999999",
     "o=1", "o=-99", "o=1.-1.x", "all=", "_facets=True", "_to_field=id", "_changelist_filters=%00",
 ]  # fmt: skip
 IDS = [
@@ -74,16 +77,18 @@ def test_no_action_fails(noun: str, console: Client, everything: Everything) -> 
 
 
 def test_no_form_fails(console: Client, everything: Everything) -> None:
-    nul = {"name": "a\x00b", "username": "a\x00b", "workspace": "\x00", "role": "\x00", "scopes": "\x00", "instructions": "\x00",
-           "provider": "\x00", "its_tools": "\x00", "metadata": '{"a": "\\u0000"}', "context_budget": "9" * 400, "temperature": "NaN",
-           "max_steps": "1e9", "password1": "\x00", "password2": "\x00", "description": "\x00"}  # fmt: skip
+    names = "name username workspace role scopes instructions provider its_tools password1 password2 description"
+    nul: dict[str, str] = dict.fromkeys(names.split(), "a\x00b")
+    nul |= {"metadata": "{", "context_budget": "9" * 400, "temperature": "NaN", "max_steps": "1e9"}
     for name, address in everything.pages().items():
         if " add" in name or " page" in name:
             assert console.post(address, nul).status_code in (200, 403), name
             assert console.post(address, {}).status_code in (200, 302, 403), name
 
 
-@pytest.mark.parametrize("metadata", ['{"a": "\\u0000"}', '{"\\ud800": 1}', "[1]", "NaN", "[" * 5000, '{"a": 1e999}', "9" * 5000, "null"])
+@pytest.mark.parametrize(
+    "metadata", ['{"a": "\\u0000"}', '{"\\ud800": 1}', "[1]", "NaN", "[" * 5000, '{"a": 1e999}', "9" * 5000, "null"]
+)
 def test_metadata_that_cannot_be_kept_is_refused(metadata: str, console: Client, tenant: Tenant) -> None:
     form = form_of(tenant.agent, metadata=metadata)
     assert console.post(f"/admin/agents/agent/{tenant.agent.wire_id}/change/", form).status_code == 200

@@ -94,7 +94,10 @@ class AgentAdmin(ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", "description", ("workspace", "shown_id"), "active")}),
         ("How it answers", {"fields": ("instructions", ("provider", "model"), ("temperature", "max_output_tokens"))}),
-        ("Limits and tools", {"fields": (("context_budget", "max_steps"), ("max_seconds", "double_texting"), "its_tools")}),
+        (
+            "Limits and tools",
+            {"fields": (("context_budget", "max_steps"), ("max_seconds", "double_texting"), "its_tools")},
+        ),
         ("More", {"fields": ("metadata", ("made", "changed"))}),
     )
     add_fieldsets = (

@@ -67,7 +67,7 @@ class ByUsername(forms.ModelForm):  # type: ignore[type-arg]
 
     def _get_validation_exclusions(self) -> set[str]:
         """The user counts when uniqueness is checked, though the form has no field of that name."""
-        excluded = set(super()._get_validation_exclusions())
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return excluded - {"user"} if self.instance.user_id else excluded
 
 
