@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
-from threadhub.agents.tools import arguments
+from threadhub.agents.tools import arguments, patterns
 from threadhub.agents.tools.arguments import Fault, check, check_schema
 
 TRIP: dict[str, Any] = {
@@ -172,6 +172,60 @@ def test_patterns_take_linear_time(pattern: str) -> None:
     ):
         took, _ = seconds(of(x=names), {"x": {text: 1}})
         assert took < 1.5
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(?:[^x]{0,100}){0,100}\d",
+        r"(?:.{0,100}a.{0,100}b){1,30}\d",
+        r"(?:[^x]{0,200}[^y]{0,200}[ab]){1,18}\d",
+        r"(?:\w{0,20}[aé]\w{0,20}){1,6}\d$",
+    ],
+)
+def test_patterns_that_are_large_when_written_out_are_bounded(pattern: str) -> None:
+    schema = of(x={"pattern": pattern})
+    for length in (300, 2000, 80_000):
+        took, faults = seconds(schema, {"x": "abé" * (length // 3)})
+        assert took < 2
+        assert faults
+
+
+def test_patterns_of_every_day_match_long_texts() -> None:
+    uuid = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+    assert check(of(x={"pattern": uuid}), {"x": "0196a0b4-0f5e-7c3a-9d44-3f2f7f0c1d2e"}) == []
+    assert (
+        check(of(x={"pattern": r"^(?i:https?)://[^\s/$.?#].[^\s]*$"}), {"x": "HTTPS://a.example/" + "x" * 1000}) == []
+    )
+    assert check(of(x={"pattern": r"\S"}), {"x": " " * 200_000 + "x"}) == []
+    assert check(of(x={"pattern": r"^[^\x00-\x1f]*$"}), {"x": "é" * 100_000}) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("", 1),
+        ("abc", 4),
+        ("[a-z]{3}", 4),
+        (r"\d{3,}", 4),
+        ("a{2,5}", 6),
+        ("(ab){10}", 31),
+        ("((a{10}){10}){10}", 1111),
+        (r"\{10}", 5),
+        ("a{,5}", 6),
+        ("a{ 2 , 5 }", 6),
+        ("[{10}]", 2),
+    ],
+)
+def test_a_patterns_size_counts_its_repetitions(pattern: str, expected: int) -> None:
+    assert patterns.size(pattern) == expected
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(?x)#[\n(?:.{0,100}){0,100}#]", "(?ix:a)", "(?i-x:a)", "(a{1000}){1000}", "a{999999999}"]
+)
+def test_what_cannot_be_estimated_or_is_too_large_is_not_usable(pattern: str) -> None:
+    assert not patterns.is_usable(pattern)
 
 
 def doubling(levels: int, **end: Any) -> dict[str, Any]:

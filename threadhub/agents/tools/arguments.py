@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_SCHEMA_PARTS = 1000  # objects and arrays; real tools have some dozens
 MAX_SCHEMA_DEPTH = 32
-MAX_PATTERN_CHARACTERS = 512
 MAX_ARGUMENTS_BYTES = 256 * 1024
 DIALECT_PREFIXES = ("https://json-schema.org/draft/", "http://json-schema.org/draft-", "http://json-schema.org/schema")
 REFERENCES = ("$ref", "$dynamicRef")

@@ -1,7 +1,6 @@
 """jsonschema's Draft 2020-12 with three things replaced, so that no schema can hold a process up.
 
-* Patterns are matched by the engine of Rust's regex crate, which pydantic brings: linear in the text, with a limit
-  on the compiled size. `re` takes exponential time for `(a+)+$`. Look-around and back-references are refused.
+* Patterns are matched by another engine than `re`, within limits (`patterns`).
 * `uniqueItems` compares by hash, not each with each.
 * Every keyword counts as a step, and steps and seconds are limited: references can double the work at every level.
 
@@ -14,18 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 from jsonschema.validators import extend  # type: ignore[import-untyped]
-from pydantic_core import SchemaError, SchemaValidator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from threadhub.agents.tools.arguments import MAX_PATTERN_CHARACTERS
+from threadhub.agents.tools.patterns import MAX_SIZE, TooMuchWork, is_usable, matches, size
 
 MAX_STEPS = 20_000
 MAX_SECONDS = 0.5
@@ -34,10 +31,6 @@ MAX_MESSAGE_CHARACTERS = 300
 TOO_MUCH_WORK = "It takes too long to check against the schema."
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
-
-
-class TooMuchWork(Exception):
-    """The steps or the seconds of one check are used up."""
 
 
 @dataclass(slots=True)
@@ -82,40 +75,33 @@ class BoundedValidator:
         """Where and what is wrong with the schema itself: against the dialect's own schema, and its patterns."""
         meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
         found = [(_path(error), _short(error.message)) for error in islice(meta.iter_errors(self._schema), MAX_FAULTS)]
-        return found or list(islice(_pattern_faults("", self._schema), MAX_FAULTS))
+        return found or list(islice(_pattern_faults(self._schema), MAX_FAULTS))
 
 
-def _pattern_faults(path: str, part: Any) -> Iterator[tuple[str, str]]:
+def _pattern_faults(schema: Any) -> Iterator[tuple[str, str]]:
+    total = 0
+    for path, pattern in _patterns("", schema):
+        total += size(pattern)
+        if total > MAX_SIZE:
+            yield path, "The patterns are too large, counted repetitions written out."
+            return
+        if not is_usable(pattern):
+            yield path, _short(f"The pattern {pattern!r} is not valid, or looks around or back.")
+
+
+def _patterns(path: str, part: Any) -> Iterator[tuple[str, str]]:
     if isinstance(part, dict):
-        patterns = [part["pattern"]] if isinstance(part.get("pattern"), str) else []
+        if isinstance(pattern := part.get("pattern"), str):
+            yield path, pattern
         if isinstance(named := part.get("patternProperties"), dict):
-            patterns += named
-        for pattern in patterns:
-            if _matcher(pattern) is None:
-                yield path, _short(f"The pattern {pattern!r} is too large or needs more than linear time.")
+            yield from ((path, pattern) for pattern in named)
     for key, item in part.items() if isinstance(part, dict) else enumerate(part):
         if isinstance(item, dict | list):
-            yield from _pattern_faults(f"{path}.{key}".lstrip("."), item)
-
-
-@lru_cache(maxsize=512)
-def _matcher(pattern: str) -> SchemaValidator | None:
-    if len(pattern) > MAX_PATTERN_CHARACTERS:
-        return None
-    try:
-        return SchemaValidator({"type": "str", "pattern": pattern, "regex_engine": "rust-regex"})
-    except SchemaError:
-        return None
-
-
-def _matches(pattern: str, text: str) -> bool:
-    """Whether the pattern occurs in the text; one that cannot be used matches nothing."""
-    matcher = _matcher(pattern)
-    return matcher is not None and matcher.isinstance_python(text)
+            yield from _patterns(f"{path}.{key}".lstrip("."), item)
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and not _matches(pattern, instance):
+    if isinstance(instance, str) and not matches(pattern, instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
@@ -125,7 +111,7 @@ def _pattern_properties(validator: Any, patterns: Any, instance: Any, _schema: A
     for pattern, subschema in patterns.items():
         for name, value in instance.items():
             _budget.get().spend()
-            if _matches(pattern, name):
+            if matches(pattern, name):
                 yield from validator.descend(value, subschema, path=name, schema_path=pattern)
 
 
@@ -135,7 +121,7 @@ def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: 
     patterns = schema.get("patternProperties", {})
     for name in instance:
         _budget.get().spend()
-        if name in schema.get("properties", {}) or any(_matches(pattern, name) for pattern in patterns):
+        if name in schema.get("properties", {}) or any(matches(pattern, name) for pattern in patterns):
             continue
         if allowed is False:
             yield ValidationError(f"{name!r} is not one of the tool's arguments", path=[name])
