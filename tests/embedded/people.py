@@ -32,6 +32,7 @@ def end(*_):
     os._exit(0)
 
 signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
 
 def ensure():
     try:

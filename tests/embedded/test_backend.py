@@ -1,10 +1,10 @@
 """Django on the embedded server, each test in a process of its own, as every command is."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,14 +45,14 @@ def ask(sql):
 """
 
 
-def run(data_dir: Path, program: str, options: str = "{}", **arguments: Any) -> str:
+def run(data_dir: Path, program: str, options: str = "{}", *, env: dict[str, str] | None = None) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PREAMBLE.format(options=options) + program, str(data_dir)],
         capture_output=True,
         text=True,
         cwd="/",
         timeout=60,
-        **{"env": {**os.environ, "PYTHONPATH": str(people.ROOT)}, **arguments},
+        env=env or {**os.environ, "PYTHONPATH": str(people.ROOT)},
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -63,17 +63,17 @@ both = pytest.mark.parametrize("options", ["{}", "POOL"], ids=["plain", "pool"])
 
 
 @both
-def test_a_command_finds_its_database(data_dir: Path, options: str) -> None:
+def test_a_command_finds_its_database(new_dir: Path, options: str) -> None:
     program = """
 call_command("migrate", verbosity=0)
 from django.contrib.auth.models import User
 User.objects.create(username="alice")
 """
-    run(data_dir, program, options)
-    assert not people.servers(data_dir), "the command was its only user"
-    said = run(data_dir, "from django.contrib.auth.models import User; print(User.objects.get().username)", options)
+    run(new_dir, program, options)
+    assert not people.servers(new_dir), "the command was its only user"
+    said = run(new_dir, "from django.contrib.auth.models import User; print(User.objects.get().username)", options)
     assert said == "alice\n"
-    assert not people.servers(data_dir)
+    assert not people.servers(new_dir)
 
 
 @both
@@ -115,11 +115,14 @@ print(len(answers))
     assert run(data_dir, program, "POOL") == "12\n"
 
 
-def test_dbshell_starts_the_server_and_brings_its_own_psql(data_dir: Path) -> None:
+def test_dbshell_starts_the_server_and_brings_its_own_psql(data_dir: Path, tmp_path: Path) -> None:
     program = """call_command("dbshell", "--", "-qAtc", "SELECT current_database()")"""
-    environment = {"PATH": "/usr/bin:/bin" if os.path.exists("/usr/bin/unshare") else os.environ["PATH"]}
-    said = run(data_dir, program, env={**environment, "PYTHONPATH": str(people.ROOT)})
-    assert said == "threadhub\n"
+    (tmp_path / "bin").mkdir()
+    for name in ("unshare", "setpriv"):  # what root needs; no psql
+        if there := shutil.which(name):
+            (tmp_path / "bin" / name).symlink_to(there)
+    environment = {**os.environ, "PATH": str(tmp_path / "bin"), "PYTHONPATH": str(people.ROOT)}
+    assert run(data_dir, program, env=environment) == "threadhub\n"
 
 
 def test_who_connects_without_django_asks_for_the_server_by_the_same_settings(data_dir: Path) -> None:
@@ -152,7 +155,7 @@ print(os.waitpid(child, 0)[1], ask("SELECT 4"))
     assert run(data_dir, program) == "0 4\n"
 
 
-def test_what_goes_wrong_is_one_sentence(data_dir: Path) -> None:
+def test_what_goes_wrong_is_one_sentence(new_dir: Path) -> None:
     program = """
 from threadhub.embedded import EmbeddedPostgresError
 try:
@@ -160,6 +163,6 @@ try:
 except EmbeddedPostgresError as error:
     print(error.code, error)
 """
-    data_dir.parent.joinpath("data").write_text("a file")
-    said = run(data_dir, program)
+    new_dir.write_text("a file")
+    said = run(new_dir, program)
     assert said.startswith("embedded_postgres_directory The data directory cannot be used")

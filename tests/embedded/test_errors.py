@@ -61,8 +61,8 @@ def test_an_unwritable_directory(tmp_path: Path, new_user: NewUser, where: str) 
     assert sentence.count("\n") == 0
 
 
-def test_a_directory_that_is_full_of_something_else(data_dir: Path, new_user: NewUser) -> None:
-    cluster = data_dir / "postgres" / "cluster"
+def test_a_directory_that_is_full_of_something_else(new_dir: Path, new_user: NewUser) -> None:
+    cluster = new_dir / "postgres" / "cluster"
     cluster.mkdir(parents=True)
     (cluster / "letter").write_text("Dear Bob")
     error, sentence = new_user().refusal()
@@ -93,6 +93,7 @@ def test_a_server_that_was_started_by_other_means(
     where = binaries.find().directory
     unshare = ["unshare", "--user", "--map-user=1000"] if os.geteuid() == 0 else []
     pg_ctl = [*unshare, str(where / "pg_ctl"), "-D", str(cluster)]
+    embedded.socket_directory(data_dir).mkdir()
     options = f"-c listen_addresses= -k {embedded.socket_directory(data_dir)}"
     subprocess.run([*pg_ctl, "-w", "-o", options, "-l", str(tmp_path / "log"), "start"], check=True)
     try:

@@ -1,15 +1,16 @@
 import os
 import pwd
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.embedded import people
 from tests.embedded.conftest import NewUser
-from tests.embedded.people import User
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="what root does is for root to test")
 
@@ -29,27 +30,30 @@ def reachable() -> Iterator[Path]:
 
 
 @pytest.fixture
-def without(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """An environment whose PATH has `setpriv` but no `unshare`, as where user namespaces are forbidden."""
+def contained(tmp_path: Path) -> dict[str, Any]:
+    """How a user starts in a container: without user namespaces, and root may not look into others' processes."""
     (tmp_path / "bin").mkdir()
-    setpriv = shutil.which("setpriv")
-    if setpriv:
+    if setpriv := shutil.which("setpriv"):
         (tmp_path / "bin" / "setpriv").symlink_to(setpriv)
-    return {"PATH": str(tmp_path / "bin")}
+    return {
+        "env": {"PATH": str(tmp_path / "bin")},
+        "prefix": (setpriv or "setpriv", "--bounding-set=-sys_ptrace,-sys_admin"),
+    }
 
 
-def test_what_it_makes_belongs_to_whom_starts_it(data_dir: Path, alice: User) -> None:
+def test_what_it_makes_belongs_to_whom_starts_it(new_dir: Path, new_user: NewUser) -> None:
     """Root included, where user namespaces work; the tests below are about where they do not."""
-    assert owners(data_dir) == {os.geteuid()}
-    assert Path(f"/proc/{people.server_pid(data_dir)}").stat().st_uid == os.geteuid()
+    new_user().ensure()
+    assert owners(new_dir) == {os.geteuid()}
+    assert Path(f"/proc/{people.server_pid(new_dir)}").stat().st_uid == os.geteuid()
 
 
 @as_root
 def test_root_without_user_namespaces_runs_it_as_nobody(
-    reachable: Path, new_user: NewUser, without: dict[str, str]
+    reachable: Path, new_user: NewUser, contained: dict[str, Any]
 ) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
-    user = new_user(reachable, env=without)
+    user = new_user(reachable, **contained)
     user.ensure()
     assert people.ask(reachable, "SELECT 1") == 1
     assert Path(f"/proc/{people.server_pid(reachable)}").stat().st_uid == nobody
@@ -63,15 +67,29 @@ def test_root_without_user_namespaces_runs_it_as_nobody(
 
 
 @as_root
-def test_a_closed_directory_above_stays_closed(data_dir: Path, new_user: NewUser, without: dict[str, str]) -> None:
+def test_a_closed_directory_above_stays_closed(data_dir: Path, new_user: NewUser, contained: dict[str, Any]) -> None:
     above = data_dir.parent
     above.chmod(0o700)
-    user = new_user(env=without)
+    user = new_user(**contained)
     user.ensure()
     assert people.ask(data_dir, "SELECT 1") == 1
     assert above.stat().st_mode & 0o777 == 0o700
     user.leave()
     assert not people.servers(data_dir)
+
+
+@as_root
+def test_a_killed_server_of_nobodys_is_replaced(reachable: Path, new_user: NewUser, contained: dict[str, Any]) -> None:
+    user = new_user(reachable, **contained)
+    user.ensure()
+    with people.connect(reachable) as connection:
+        # Stopped, the child of the server cannot notice that its parent dies.
+        os.kill(connection.info.backend_pid, signal.SIGSTOP)
+        people.kill_server(reachable)
+        user.ensure()
+    assert people.ask(reachable, "SELECT 1") == 1
+    user.leave()
+    assert not people.servers(reachable)
 
 
 @as_root
@@ -103,13 +121,13 @@ def test_somebodys_directory_stays_theirs_when_root_uses_it(reachable: Path, new
 
 @as_root
 def test_a_directory_of_roots_can_be_moved_to_where_only_nobody_can_run_it(
-    reachable: Path, new_user: NewUser, without: dict[str, str]
+    reachable: Path, new_user: NewUser, contained: dict[str, Any]
 ) -> None:
     first = new_user(reachable)
     first.ensure()
     with people.connect(reachable) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     first.leave()
-    new_user(reachable, env=without).ensure()
+    new_user(reachable, **contained).ensure()
     assert people.ask(reachable, "SELECT answer FROM kept") == 42
     assert owners(reachable / "postgres") == {pwd.getpwnam("nobody").pw_uid}

@@ -75,7 +75,7 @@ def test_the_crash_of_one_connection_costs_a_moment_only(data_dir: Path, alice: 
     def answers() -> bool:
         alice.ensure()
         try:
-            return people.ask(data_dir, "SELECT 1") == 1
+            return bool(people.ask(data_dir, "SELECT 1") == 1)
         except psycopg.OperationalError:
             return False
 
@@ -84,11 +84,11 @@ def test_the_crash_of_one_connection_costs_a_moment_only(data_dir: Path, alice: 
 
 @pytest.mark.parametrize("moment", ["initdb", "whole group"])
 def test_a_kill_in_the_middle_of_creation_leaves_nothing_half_made(
-    data_dir: Path, new_user: NewUser, moment: str
+    new_dir: Path, new_user: NewUser, moment: str
 ) -> None:
     victim = new_user(durable=True)
     victim.say("ensure")
-    root = data_dir / "postgres"
+    root = new_dir / "postgres"
     people.wait_until(lambda: any(root.glob("initializing-*/base/1")))
     programs = processes.descendants(victim.process.pid)
     victim.kill()
@@ -97,7 +97,7 @@ def test_a_kill_in_the_middle_of_creation_leaves_nothing_half_made(
             processes.kill(program)
     assert not (root / "cluster").exists(), "killed too late for this test"
     new_user().ensure()
-    assert people.ask(data_dir, "SELECT current_database()") == "threadhub"
+    assert people.ask(new_dir, "SELECT current_database()") == "threadhub"
     assert not list(root.glob("initializing-*"))
 
 

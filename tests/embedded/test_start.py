@@ -10,10 +10,12 @@ from tests.embedded import people
 from tests.embedded.conftest import NewUser
 from tests.embedded.people import User
 from threadhub import embedded
+from threadhub.embedded import locks
 
 
-def test_it_creates_a_unicode_database_on_the_first_start(data_dir: Path, alice: User) -> None:
-    with people.connect(data_dir) as connection:
+def test_it_creates_a_unicode_database_on_the_first_start(new_dir: Path, new_user: NewUser) -> None:
+    new_user().ensure()
+    with people.connect(new_dir) as connection:
         assert connection.info.dbname == "threadhub"
         assert connection.info.user == "threadhub"
         assert connection.execute("SHOW server_encoding").fetchone() == ("UTF8",)
@@ -44,13 +46,13 @@ def test_it_listens_on_a_private_socket_only(data_dir: Path, alice: User) -> Non
     assert stat.S_IMODE(directory.st_mode) == 0o700
 
 
-def test_eight_processes_at_once_share_one_server(data_dir: Path, new_user: NewUser) -> None:
+def test_eight_processes_at_once_share_one_server(new_dir: Path, new_user: NewUser) -> None:
     users = [new_user() for _ in range(8)]
     for user in users:
         user.say("ensure")
     assert [user.answer() for user in users] == [{}] * 8
-    assert people.postmasters(data_dir) == {people.server_pid(data_dir)}
-    assert len(people.keepers(data_dir)) == 1
+    assert people.postmasters(new_dir) == {people.server_pid(new_dir)}
+    assert len(people.keepers(new_dir)) == 1
 
 
 def test_a_later_process_joins_the_running_server(data_dir: Path, alice: User, new_user: NewUser) -> None:
@@ -60,11 +62,12 @@ def test_a_later_process_joins_the_running_server(data_dir: Path, alice: User, n
     assert people.postmasters(data_dir) == {pid}
 
 
-def test_threads_of_one_process_start_it_once(data_dir: Path, new_user: NewUser) -> None:
+def test_threads_of_one_process_start_it_once(new_dir: Path, new_user: NewUser) -> None:
     program = """
 import json, sys, threading
 from pathlib import Path
 from threadhub import embedded
+from threadhub.embedded import locks
 errors = []
 def ensure():
     try:
@@ -78,7 +81,18 @@ for line in sys.stdin:
     print(json.dumps({"errors": errors} if errors else {}), flush=True)
 """
     new_user(program=program).ensure()
+    assert people.postmasters(new_dir) == {people.server_pid(new_dir)}
+
+
+def test_a_process_with_many_open_files_starts_it_too(data_dir: Path, new_user: NewUser) -> None:
+    """The server's lock is then a file of two digits, which a shell might close or use for itself."""
+    files = 'import os\nfor _ in range(40):\n    os.open("/", os.O_RDONLY)\n'
+    user = new_user(program=files + people.PROGRAM)
+    user.ensure()
+    new_user().ensure()
     assert people.postmasters(data_dir) == {people.server_pid(data_dir)}
+    held = data_dir / "postgres" / "server.lock"
+    assert not locks.is_free(held)
 
 
 def test_an_interrupt_from_the_terminal_does_not_reach_the_server(data_dir: Path, alice: User) -> None:
@@ -106,6 +120,7 @@ def test_a_forked_child_uses_the_server_by_itself(data_dir: Path, new_user: NewU
 import json, os, sys
 from pathlib import Path
 from threadhub import embedded
+from threadhub.embedded import locks
 data_dir = Path(sys.argv[1])
 embedded.ensure_running(data_dir, durable=False)
 if os.fork():

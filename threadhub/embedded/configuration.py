@@ -18,7 +18,7 @@ TUNING = {
     "effective_cache_size": "1GB",
     "work_mem": "8MB",
     "maintenance_work_mem": "128MB",
-    "max_wal_size": "2GB",
+    "max_wal_size": "1GB",  # bounds how long recovery takes after a crash
     "wal_compression": "on",  # pglz, which every build has
     "random_page_cost": "1.1",
     "jit": "off",  # compiling costs more than it saves in queries of milliseconds

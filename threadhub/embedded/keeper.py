@@ -55,9 +55,12 @@ def is_unused(use: FileLock) -> bool:
 
 
 def stop_if_unused(layout: Layout) -> bool:
-    """Stop the server unless a process uses it; whether it is stopped. The caller holds the start lock."""
+    """Stop the server unless a process uses it; whether nobody does. The caller holds the start lock."""
     with FileLock(layout.use_lock) as use:
-        return is_unused(use) and postmaster.stop(layout)
+        if not is_unused(use):
+            return False
+        postmaster.stop(layout)
+        return True
 
 
 def keep(layout: Layout, keeper_lock: int) -> None:

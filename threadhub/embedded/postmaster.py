@@ -1,25 +1,22 @@
 """The server process: is there one, starting one, stopping it. The caller holds the start lock throughout."""
 
 import os
-import select
 import signal
-import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from threadhub.embedded import binaries, cluster, configuration, detached, identity, server_log, sockets
+from threadhub.embedded import binaries, cluster, configuration, detached, identity, process, server_log, sockets
 from threadhub.embedded.errors import DiskFull, EmbeddedPostgresError
 from threadhub.embedded.layout import Layout
 from threadhub.embedded.locks import FileLock, is_free
 
-# Crash recovery replays at most max_wal_size; much more than this is a server that hangs.
-READY_SECONDS = 120
+# Crash recovery replays at most max_wal_size; what takes longer than this, even on a slow disk, hangs.
+READY_SECONDS = 300
 STOP_SECONDS = 60
+UNSEEN_SECONDS = 5
 # How long children of a killed server may take to notice: milliseconds when idle, for ever when busy.
 ORPHAN_SECONDS = 3
 POLL_SECONDS = 0.01
-PROC = Path("/proc")
 
 
 class DidNotStart(EmbeddedPostgresError):
@@ -55,38 +52,6 @@ class PidFile:
         return other is not None and (self.pid, self.started) == (other.pid, other.started)
 
 
-class Watch:
-    """A cheap look at whether one server process still lives."""
-
-    def __init__(self, layout: Layout, pid: int) -> None:
-        self.pid = pid
-        self.file = -1
-        if hasattr(os, "pidfd_open"):
-            try:
-                self.file = os.pidfd_open(pid)
-            except OSError:
-                self.pid = 0
-        # Looked at only now, when the descriptor already pins the process: the number alone may be reused.
-        if not is_server(pid, layout):
-            self.pid = 0
-
-    def is_alive(self) -> bool:
-        """False as well for a server whose process cannot be seen from here, as from another container."""
-        if not self.pid:
-            return False
-        if self.file >= 0:
-            poll = select.poll()
-            poll.register(self.file, select.POLLIN)
-            return not poll.poll(0)
-        return _exists(self.pid)
-
-    def close(self) -> None:
-        if self.file >= 0:
-            os.close(self.file)
-            self.file = -1
-        self.pid = 0
-
-
 def ensure_ready(layout: Layout, *, durable: bool, start_lock: FileLock) -> int:
     """Wait for the running server or start one; return its process id once it accepts connections."""
     deadline = time.monotonic() + READY_SECONDS
@@ -106,31 +71,19 @@ def ensure_ready(layout: Layout, *, durable: bool, start_lock: FileLock) -> int:
 
 def stop(layout: Layout) -> bool:
     """Shut the server down fast but orderly and wait for its last process. False when that took too long."""
-    deadline = time.monotonic() + STOP_SECONDS
+    started = time.monotonic()
     told = 0
     while not is_free(layout.server_lock):
         found = PidFile.read(layout)
-        if found and found.pid != told and is_server(found.pid, layout):
-            _signal(found.pid, signal.SIGINT)
+        if found and found.pid != told and process.is_server(found.pid, layout):
+            process.send(found.pid, signal.SIGINT)
             told = found.pid
-        if time.monotonic() > deadline:
+        # A server that cannot be seen, as one in another container, is not ours to wait for.
+        if time.monotonic() - started > (STOP_SECONDS if told else UNSEEN_SECONDS):
             return False
         time.sleep(POLL_SECONDS)
     sockets.remove(layout)
     return True
-
-
-def is_server(pid: int, layout: Layout) -> bool:
-    """Whether the process is a PostgreSQL that works in this cluster. A reused process id is not."""
-    if not PROC.is_dir() or not (PROC / "self" / "cwd").exists():
-        said = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
-        return "postgres" in said.stdout and str(layout.cluster) in said.stdout
-    try:
-        program = os.readlink(PROC / str(pid) / "exe").removesuffix(" (deleted)")
-        there = os.stat(PROC / str(pid) / "cwd")
-        return Path(program).name == "postgres" and os.path.samestat(there, layout.cluster.stat())
-    except OSError:
-        return False
 
 
 def _join(layout: Layout, deadline: float) -> int:
@@ -140,12 +93,15 @@ def _join(layout: Layout, deadline: float) -> int:
         if is_free(layout.server_lock):
             return 0
         found = PidFile.read(layout)
-        here = found is not None and is_server(found.pid, layout)
+        here = found is not None and process.is_server(found.pid, layout)
         if found and found.status == "ready" and (here or sockets.accepts(layout)):
             sockets.check(layout)
             return found.pid
         if not here and time.monotonic() > orphan_deadline:
-            _kill_orphans(layout)
+            # They would keep a new server from its shared memory. Nothing is lost: crash recovery follows.
+            for pid in process.left_over(layout):
+                process.send(pid, signal.SIGKILL)
+            orphan_deadline += ORPHAN_SECONDS
         time.sleep(POLL_SECONDS)
     raise DidNotStart(f"The embedded PostgreSQL did not become ready within {READY_SECONDS} seconds.")
 
@@ -185,11 +141,11 @@ def _remove_stale_pid_file(layout: Layout) -> None:
     Raises ForeignServer when a server is there that the launcher did not start.
     """
     found = PidFile.read(layout)
-    if found and is_server(found.pid, layout):
+    if found and process.is_server(found.pid, layout):
         raise ForeignServer(
             f"A PostgreSQL that threadhub did not start (process {found.pid}) serves {layout.cluster}; stop it first."
         )
-    if found is None or _exists(found.pid):
+    if found is None or process.exists(found.pid):
         (layout.cluster / "postmaster.pid").unlink(missing_ok=True)
 
 
@@ -199,32 +155,3 @@ def _did_not_start(layout: Layout, offset: int) -> EmbeddedPostgresError:
         return DiskFull("There is no space left on the disk for the embedded PostgreSQL to start.")
     cause = server_log.cause_in(said) or "it said nothing"
     return DidNotStart(f"The embedded PostgreSQL did not start: {cause} (log: {layout.log}).")
-
-
-def _kill_orphans(layout: Layout) -> None:
-    """End what a killed server left behind, which would keep a new one from its shared memory.
-
-    Nothing is lost: they cannot commit without the server's crash recovery, which follows.
-    """
-    if not PROC.is_dir():
-        return
-    for entry in PROC.iterdir():
-        if entry.name.isdigit() and is_server(int(entry.name), layout):
-            _signal(int(entry.name), signal.SIGKILL)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return

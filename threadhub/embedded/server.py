@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from threadhub.embedded import keeper, postmaster
+from threadhub.embedded import keeper, postmaster, process
 from threadhub.embedded.cluster import DATABASE, ROLE
 from threadhub.embedded.errors import DirectoryUnusable, EmbeddedPostgresError, from_os_error
 from threadhub.embedded.layout import PORT, Layout, socket_directory
 from threadhub.embedded.locks import Busy, FileLock
 
-# More than a start or a stop may take by itself.
-LOCK_SECONDS = 180
+# More than the start or the stop of another process may take.
+LOCK_SECONDS = 360
 # How long an ending process waits for its own thread that starts the server; the keeper does the rest.
 RELEASE_SECONDS = 5
 
@@ -38,15 +38,15 @@ class _Use:
         self.layout = layout
         self.pid = os.getpid()
         self.guard = threading.RLock()
-        self.starting = False
+        self.busy = False
         self.lock: FileLock | None = None
-        self.watch: postmaster.Watch | None = None
+        self.watch: process.Watch | None = None
 
     def ensure(self, *, durable: bool) -> None:
         with self.guard:
             if self.lock and self.watch and self.watch.is_alive():
                 return
-            self.starting = True
+            self.busy = True
             try:
                 self._ensure_slowly(durable=durable)
             except OSError as error:
@@ -56,16 +56,27 @@ class _Use:
                 self._let_go()
                 raise
             finally:
-                self.starting = False
+                self.busy = False
 
     def release(self) -> None:
-        """Give up the use, and stop the server if it was the last one."""
+        """Give up the use, and stop the server if it was the last one.
+
+        Does nothing within `ensure` or `release` itself, where a signal handler may be: the keeper does it then.
+        """
         if not self.guard.acquire(timeout=RELEASE_SECONDS):
             return
         try:
-            if self.lock is None or self.starting:
-                # Starting: a signal handler runs within `ensure`. The keeper stops what that leaves.
-                return
+            if self.lock and not self.busy:
+                self.busy = True
+                try:
+                    self._stop_if_last()
+                finally:
+                    self.busy = False
+        finally:
+            self.guard.release()
+
+    def _stop_if_last(self) -> None:
+        try:
             with FileLock(self.layout.start_lock) as starting:
                 starting.wait_exclusive(LOCK_SECONDS)
                 self._let_go()
@@ -74,8 +85,6 @@ class _Use:
             self._let_go()  # the data directory is gone, and PostgreSQL ends by itself when it notices
         except Busy:
             self._let_go()  # the keeper stops the server later
-        finally:
-            self.guard.release()
 
     def _ensure_slowly(self, *, durable: bool) -> None:
         self._make_directories()
@@ -86,7 +95,7 @@ class _Use:
             pid = postmaster.ensure_ready(self.layout, durable=durable, start_lock=starting)
             if self.watch:
                 self.watch.close()
-            self.watch = postmaster.Watch(self.layout, pid)
+            self.watch = process.Watch(self.layout, pid)
 
     def _make_directories(self) -> None:
         # Root may have to run PostgreSQL as somebody else, who must be able to pass.
@@ -113,7 +122,7 @@ class _Use:
 
 
 _uses: dict[Path, _Use] = {}
-_uses_guard = threading.Lock()
+_uses_guard = threading.RLock()  # a signal handler may release while its own thread holds it
 _ending = False
 
 
@@ -171,7 +180,7 @@ def _use_of(data_dir: Path) -> _Use:
 def _forget_after_fork() -> None:
     """A forked child uses nothing yet. `locks` closes its parent's locks; a guard may be held for ever."""
     global _uses_guard
-    _uses_guard = threading.Lock()
+    _uses_guard = threading.RLock()
     for use in _uses.values():
         if use.watch:
             use.watch.close()

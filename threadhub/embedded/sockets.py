@@ -43,7 +43,8 @@ def prepare(layout: Layout, identity: Identity) -> None:
 
 def remove(layout: Layout) -> None:
     """Leave nothing below /tmp once the server has stopped."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, SocketUnsafe):
+        os.close(_open(layout))
         layout.socket_directory.rmdir()
 
 
