@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import psycopg_pool
 from django.conf import settings
-from procrastinate import App, PsycopgConnector
+from procrastinate import App, BaseConnector, PsycopgConnector
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.exceptions import ConnectorException
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 UPKEEP_CONCURRENCY = 2  # slots of their own: ending lost runs must not wait for long runs to end
 NOT_FOR_PSYCOPG = ("pool", "server_side_binding", "isolation_level", "assume_role", "prepare_threshold")
 SHUTDOWN_SECONDS = 10.0  # how long a stopping worker lets its runs go on before it ends them
-POLL_SECONDS = 5.0  # jobs are heard of by NOTIFY; this finds those that a lost connection missed
+POLL_SECONDS = 2.0  # jobs are heard of by NOTIFY; this finds those that a lost connection missed
 
 
 class WorkerStopped(Exception):
@@ -29,6 +29,20 @@ class WorkerStopped(Exception):
 
 DATABASE_LOST = (WorkerStopped, ConnectorException, psycopg.OperationalError, psycopg_pool.PoolTimeout)
 RETRY_SECONDS = 1.0
+
+
+class WorkerConnector(PsycopgConnector):
+    """The worker's own connections; what jobs defer in a thread still goes through Django's, as everywhere else.
+
+    So it is written by the transaction that makes its reason: no other worker takes it before that is committed.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._django = app.connector.get_sync_connector()
+
+    def get_sync_connector(self) -> BaseConnector:
+        return self._django
 
 
 def direct_parameters() -> dict[str, Any]:
@@ -54,7 +68,7 @@ async def run_worker(*, concurrency: int) -> None:
 
 async def _work(*, concurrency: int) -> None:
     parameters = await in_thread(direct_parameters)()
-    connector = PsycopgConnector(kwargs=parameters, min_size=1, max_size=6)
+    connector = WorkerConnector(kwargs=parameters, min_size=1, max_size=6)
     with app.replace_connector(connector) as working:
         async with working.open_async(), asyncio.TaskGroup() as both:
             for queue, slots in (("runs", concurrency), ("upkeep", UPKEEP_CONCURRENCY)):

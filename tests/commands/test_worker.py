@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tests.conftest import Tenant
@@ -128,3 +128,14 @@ def test_the_job_of_a_killed_worker_does_not_keep_its_lock() -> None:
         assert jobs() == [("threadhub.greet", "doing"), ("threadhub.greet", "todo")]
         tasks.drop_jobs_of_dead_workers.configure(queueing_lock=None).defer(timestamp=0)
         until(lambda: jobs() == [])
+
+
+def test_a_job_that_is_deferred_beside_it_belongs_to_its_transaction() -> None:
+    """As the next run of a thread does, in a worker's thread, when the one before it is concluded."""
+    with working(4):
+        tasks.greet.defer()
+        until(lambda: jobs() == [])
+        with transaction.atomic():
+            tasks.greet.configure(schedule_in={"hours": 1}).defer()
+            transaction.set_rollback(True)
+        assert jobs() == []
