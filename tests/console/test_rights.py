@@ -59,6 +59,9 @@ def test_a_viewer_who_is_staff_reads_no_transcripts(tenant: Tenant, everything: 
     answer = client.post(f"/admin/agents/agent/{agent.wire_id}/change/", {"name": "Mine now"})
     assert answer.status_code == 403
     assert Agent.objects.get(pk=agent.pk).name == "Echo"
+    removal = everything.pages()["agents/tool remove"]
+    assert (client.get(removal).status_code, client.post(removal).status_code) == (403, 403)
+    assert agent.tools.exists()
     assert "no role in a workspace" in client.get("/admin/").content.decode()
 
 
