@@ -17,9 +17,13 @@ async def greet() -> None:
     name="threadhub.drop_jobs_of_dead_workers", queue="upkeep", queueing_lock="threadhub.drop_jobs_of_dead_workers"
 )
 async def drop_jobs_of_dead_workers(timestamp: int) -> None:
-    """Remove what a killed worker had in hand: such a job would keep its lock, and so those that wait for it, for ever.
+    """Free what a killed worker had in hand: such a job would keep its lock, and so those that wait for it, for ever.
 
-    The run itself is ended by its lease (threads/runs/end.py); a periodic job comes again by itself.
+    The jobs of runs go back into the queue: a run that was not taken yet is taken now, any other is left to its lease
+    (threads/runs/end.py). A periodic job comes again by itself.
     """
     for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER_SECONDS):
-        await app.job_manager.finish_job(job=job, status=Status.FAILED, delete_job=True)
+        if job.queue == "runs":
+            await app.job_manager.retry_job(job)
+        else:
+            await app.job_manager.finish_job(job=job, status=Status.FAILED, delete_job=True)

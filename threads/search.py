@@ -33,8 +33,9 @@ class Hit:
     snippet: str
 
 
-# The GIN index message_text (workspace_id, to_tsvector('simple', left(content, 100000))). The text is escaped before
-# ts_headline puts its marks in, so that a message can never be markup.
+# The GIN index message_text (workspace_id, to_tsvector('simple', left(content, 100000))). Ids sort by the time of their
+# making, so the newest of many matches come by the primary key. The text is escaped before ts_headline puts its marks
+# in, so that a message can never be markup.
 SEARCH = """
 WITH query AS (SELECT websearch_to_tsquery('simple', %(text)s) AS words),
 found AS (
@@ -43,17 +44,17 @@ found AS (
      WHERE message.workspace_id = %(workspace)s
        AND to_tsvector('simple', left(message.content, 100000)) @@ query.words
        AND message.thread_id IN ({visible})
-     ORDER BY message.created_at DESC, message.id DESC
+     ORDER BY message.id DESC
      LIMIT %(candidates)s
 ), page AS (
-    SELECT * FROM found ORDER BY created_at DESC, id DESC OFFSET %(skip)s LIMIT %(take)s
+    SELECT * FROM found ORDER BY id DESC OFFSET %(skip)s LIMIT %(take)s
 )
 SELECT thread.id, thread.agent_id, thread.title, page.id, page.position, page.role, page.created_at,
        ts_headline('simple',
            replace(replace(replace(left(page.content, 100000), '&', '&amp;'), '<', '&lt;'), '>', '&gt;'),
            query.words, %(headline)s)
   FROM page JOIN threads_thread AS thread ON thread.id = page.thread_id, query
- ORDER BY page.created_at DESC, page.id DESC
+ ORDER BY page.id DESC
 """
 
 

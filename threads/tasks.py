@@ -3,14 +3,15 @@
 from uuid import UUID
 
 from django.utils import timezone
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from threadhub.lib.asynchronous import in_thread
 
 
-@app.task(name="threads.execute", queue="runs")
+@app.task(name="threads.execute", queue="runs", retry=RetryStrategy(max_attempts=5, wait=2))
 async def execute(run_id: str, workspace_id: str) -> None:
-    """Execute one run. Jobs of one thread share a lock, so they come one after the other."""
+    """Execute one run. Tried again where the database was away: a run that was taken meanwhile is left alone."""
     from threads.runs.execute import execute  # imports what only a worker needs
 
     await execute(run_id=UUID(run_id), workspace_id=UUID(workspace_id))

@@ -105,6 +105,17 @@ def test_it_rests_when_the_model_asks_for_a_tool_of_the_client(tenant: Tenant, t
     assert again.status == "succeeded"
 
 
+def test_it_does_its_own_part_of_a_step_that_also_asks_for_a_tool_of_the_client(tenant: Tenant, thread: Thread) -> None:
+    tool = {"name": "open_door", "description": "", "parameters": {"type": "object"}}
+    prompt = '/tool current_time {"zone": "UTC"}\n/tool open_door {"door": 1}'
+    run = answer(tenant, thread, prompt, client_tools=[tool])
+    assert run.status == "requires_action"
+    asking, own = thread.messages.filter(position__gte=2).order_by("position")
+    assert [call["name"] for call in asking.tool_calls] == ["current_time", "open_door"]
+    assert (own.role, own.tool_call_id) == ("tool", asking.tool_calls[0]["id"])
+    assert own.tool_result["zone"] == "UTC"
+
+
 def test_it_keeps_the_question_when_the_provider_fails(tenant: Tenant, thread: Thread) -> None:
     run = answer(tenant, thread, "/fail provider_rate_limited")
     assert (run.status, run.error_code) == ("failed", "provider_rate_limited")

@@ -33,6 +33,10 @@ DOMAIN_STATUS: tuple[tuple[type[domain.DomainError], int], ...] = (
 PROVIDER_STATUS = {
     "provider_rate_limited": 503,
     "provider_timeout": 504,
+    "time_limit": 504,
+    "worker_lost": 503,
+    "worker_stopped": 503,
+    "not_taken": 503,
     "provider_request_invalid": 502,
     "context_length_exceeded": 422,
     "provider_refused": 422,

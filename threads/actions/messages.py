@@ -33,6 +33,7 @@ class Draft:
     uploads: Sequence[Upload] = ()
     run_id: UUID | None = None
     partial: bool = False
+    sent_at: datetime | None = None
     id: UUID = field(default_factory=ids.new)
 
 
@@ -93,6 +94,7 @@ def _message(thread: Thread, draft: Draft, position: int, at: datetime) -> Messa
         extra=draft.extra,
         run_id=draft.run_id,
         partial=draft.partial,
+        sent_at=draft.sent_at,
         created_at=at,
         updated_at=at,
     )

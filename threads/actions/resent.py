@@ -21,12 +21,8 @@ from threads.actions.messages import Draft
 from threads.models import Message, Thread
 from threads.runs.start import Started, Wish, start
 
-COLUMNS = ("role", "content", "tool_calls", "tool_call_id", "extra", "created_at")
+COLUMNS = ("role", "content", "tool_calls", "tool_call_id", "sent_at", "created_at")
 TAIL = 50  # newest messages that are looked at where the request cannot be a resent conversation
-
-# The key of a message's `extra` that holds its time by the client's clock, in milliseconds since 1970. No client can
-# send it: what comes under this name is dropped.
-SENT_AT = "_sent_at"
 
 
 class UnknownToolCall(Invalid):
@@ -123,8 +119,8 @@ class _Stored:
         self.ids.add(message.id)
         self.words[words] += 1
         self.said_at.add((*words, _to_millisecond(message.created_at)))
-        if SENT_AT in message.extra:
-            self.said_at.add((*words, datetime.fromtimestamp(message.extra[SENT_AT] / 1000, UTC)))
+        if message.sent_at is not None:
+            self.said_at.add((*words, message.sent_at))
         if message.role == Message.Role.USER:
             self.unanswered[words] += 1
             return
@@ -159,8 +155,7 @@ def _remembering(sent: Sent) -> Draft:
     """The draft, with the time that the client gave its message, by which it will be known when it is sent again."""
     if sent.timestamp is None:
         return sent.draft
-    milliseconds = round(_to_millisecond(sent.timestamp).timestamp() * 1000)
-    return replace(sent.draft, extra={**sent.draft.extra, SENT_AT: milliseconds})
+    return replace(sent.draft, sent_at=_to_millisecond(sent.timestamp))
 
 
 def _check_calls(drafts: Sequence[Draft], *, known: set[str]) -> None:

@@ -16,10 +16,7 @@ KEPT = timedelta(minutes=10)  # long enough for a reader who lost the connection
 
 def create(*, actor: Actor, agent_id: UUID, now: datetime) -> Thread:
     """A thread for one asking."""
-    thread = threads.create(actor=actor, agent_id=agent_id, now=now)
-    Thread.objects.filter(pk=thread.pk).update(state=Thread.State.TEMPORARY)
-    thread.state = Thread.State.TEMPORARY
-    return thread
+    return threads.make(actor=actor, agent_id=agent_id, now=now, state=Thread.State.TEMPORARY)
 
 
 def remove_answered(*, now: datetime) -> int:

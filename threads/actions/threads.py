@@ -35,8 +35,15 @@ def create(
 
     A visitor's thread carries the session's reference whatever was asked, so that the visitor can find it again.
     """
-    agent = agents.get_to_invoke(actor=actor, agent_id=agent_id)
     actor.require(Permission.THREAD_WRITE)
+    return make(
+        actor=actor, agent_id=agent_id, now=now, title=title, external_ref=external_ref, metadata=metadata or {}
+    )
+
+
+def make(*, actor: Actor, agent_id: UUID, now: datetime, external_ref: str | None = None, **fields: Any) -> Thread:
+    """As `create`, for callers that asked for leave themselves."""
+    agent = agents.get_to_invoke(actor=actor, agent_id=agent_id)
     visitor = actor.kind == "session"
     return Thread.objects.create(
         workspace_id=actor.workspace_id,
@@ -45,10 +52,9 @@ def create(
         chat_session_id=actor.session_id,
         external_ref=actor.external_ref if visitor else external_ref,
         origin=Thread.Origin.CHAT_SESSION if visitor else Thread.Origin.DIRECT,
-        title=title,
-        metadata=metadata or {},
         created_at=now,
         updated_at=now,
+        **fields,
     )
 
 

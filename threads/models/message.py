@@ -51,6 +51,8 @@ class Message(models.Model):
     extra = models.JSONField(default=dict, blank=True)
     run_id = models.UUIDField(null=True, editable=False)
     partial = models.BooleanField(default=False)  # an answer that was cut short: cancelled, or its provider failed
+    # Its time by the clock of a client that resends its history, and knows the message by it.
+    sent_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -109,16 +109,7 @@ def store_calls(*, run: Run, pending: Pending, text: str, calls: Sequence[ToolCa
 def store_results(*, run: Run, pending: Pending, results: Sequence[ToolResult]) -> None:
     """Keep what a step's tools gave. Raises RunOver."""
     locked = _lock(run)
-    drafts = [
-        Draft(
-            role=Message.Role.TOOL,
-            name=result.call.name,
-            tool_call_id=result.call.id,
-            tool_result=result.content,
-            run_id=run.id,
-        )
-        for result in results
-    ]
+    drafts = [result_draft(run, result) for result in results]
     messages = store(thread=locked.thread, drafts=drafts)
     write_last_events(locked, [*pending, *((events.MESSAGE_STORED, stored(message)) for message in messages)])
     _touch(locked)
@@ -156,6 +147,17 @@ def calling_draft(run: Run, text: str, calls: Sequence[ToolCall], id: UUID | Non
         role=Message.Role.ASSISTANT,
         content=text,
         tool_calls=[{"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls],
+        run_id=run.id,
+    )
+
+
+def result_draft(run: Run, result: ToolResult) -> Draft:
+    """The message that holds what a tool gave."""
+    return Draft(
+        role=Message.Role.TOOL,
+        name=result.call.name,
+        tool_call_id=result.call.id,
+        tool_result=result.content,
         run_id=run.id,
     )
 

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 import random
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -22,7 +23,7 @@ from threads.models import Message, Run
 from threads.runs import answer, context, events, tools
 from threads.runs.answer import Outcome, Pending, Spent
 from threads.runs.recorder import Recorder, RunOver
-from threads.runs.tools import ToolSet
+from threads.runs.tools import ToolResult, ToolSet
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Work:
                 if not self.step.calls:
                     return self._answered()
                 if any(toolset.is_clients(call) for call in self.step.calls):
-                    return self._handed_over()
+                    return await self._hand_over(toolset)
                 await self._call_tools(toolset)
         except ProviderError as error:
             return self._failed(error.code, error.message)
@@ -172,8 +173,13 @@ class Work:
             text=self.step.content,
             calls=self.step.calls,
         )
-        results = [await in_thread(tools.call)(toolset, call) for call in self.step.calls]
-        self.step = Step()
+        calls, self.step = self.step.calls, Step()
+        results = await self._results(toolset, calls)
+        await in_thread(answer.store_results)(run=self.run, pending=await self._settled(), results=results)
+
+    async def _results(self, toolset: ToolSet, calls: Sequence[ToolCall]) -> list[ToolResult]:
+        """Make the calls, one after the other, and say what they gave."""
+        results = [await in_thread(tools.call)(toolset, call) for call in calls]
         for result in results:
             self.recorder.put(
                 events.TOOL_RESULT,
@@ -182,7 +188,7 @@ class Work:
                 content=result.content,
                 is_error=result.is_error,
             )
-        await in_thread(answer.store_results)(run=self.run, pending=await self._settled(), results=results)
+        return results
 
     async def _settled(self) -> Pending:
         """Everything said so far is on its way into the database in order; returns what the caller must store."""
@@ -222,10 +228,14 @@ class Work:
         draft = Draft(role=Message.Role.ASSISTANT, content=self.step.content, run_id=self.run.id, id=self.run.answer_id)
         return Outcome(Run.Status.SUCCEEDED, self.step.finish_reason, drafts=[draft], outgrown=self.outgrown)
 
-    def _handed_over(self) -> Outcome:
-        """The model asked for a tool that the client runs: the run rests until the client brings the result."""
-        draft = answer.calling_draft(self.run, self.step.content, self.step.calls, id=self.run.answer_id)
-        return Outcome(Run.Status.REQUIRES_ACTION, "tool_calls", drafts=[draft])
+    async def _hand_over(self, toolset: ToolSet) -> Outcome:
+        """The model asked for a tool that the client runs: the run rests until the client brings the result. What it
+        asked of our own beside that is done."""
+        asking = answer.calling_draft(self.run, self.step.content, self.step.calls, id=self.run.answer_id)
+        ours = [call for call in self.step.calls if not toolset.is_clients(call)]
+        self.step = Step()
+        done = [answer.result_draft(self.run, result) for result in await self._results(toolset, ours)]
+        return Outcome(Run.Status.REQUIRES_ACTION, "tool_calls", drafts=[asking, *done])
 
     def _failed(self, code: str, message: str) -> Outcome:
         """What was said until then is kept, marked as partial."""

@@ -47,6 +47,7 @@ def store_input(run: Run) -> None:
 def _packed(draft: Draft) -> dict[str, Any]:
     packed = asdict(draft)
     packed["id"] = str(draft.id)
+    packed["sent_at"] = draft.sent_at.isoformat() if draft.sent_at else None
     packed["run_id"] = str(draft.run_id) if draft.run_id else None
     packed["uploads"] = [{**asdict(upload), "data": base64.b64encode(upload.data).decode()} for upload in draft.uploads]
     return packed
@@ -55,4 +56,6 @@ def _packed(draft: Draft) -> dict[str, Any]:
 def _unpacked(packed: dict[str, Any]) -> Draft:
     uploads = [Upload(**{**upload, "data": base64.b64decode(upload["data"])}) for upload in packed["uploads"]]
     run_id = UUID(packed["run_id"]) if packed["run_id"] else None
-    return Draft(**{**packed, "id": UUID(packed["id"]), "run_id": run_id, "uploads": uploads})
+    sent_at = datetime.fromisoformat(packed["sent_at"]) if packed["sent_at"] else None
+    own = {"id": UUID(packed["id"]), "run_id": run_id, "uploads": uploads, "sent_at": sent_at}
+    return Draft(**{**packed, **own})

@@ -40,7 +40,9 @@ def compact(*, run: Run) -> None:
         [StoredEvent(*row) for row in rows.order_by("seq").values_list("seq", "type", "data")]
     )
     if locked.context is not None:
-        locked.context.pop("instructions", None)  # the agent's own may have to do from now on: a copy per run is too dear
+        locked.context.pop(
+            "instructions", None
+        )  # the agent's own may have to do from now on: a copy per run is too dear
     locked.save(update_fields=["replay", "context"])
     rows.delete()
 

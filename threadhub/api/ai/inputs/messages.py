@@ -12,11 +12,11 @@ from threadhub.lib import ids, json
 from threadhub.lib.errors import Invalid
 from threads import attachments
 from threads.actions.messages import Draft
-from threads.actions.resent import SENT_AT, Sent
+from threads.actions.resent import Sent
 from threads.attachments import Upload
 from threads.models import Message
 
-KNOWN_KEYS = {"role", "content", "timestamp", "tool_calls", "tool_call_id", "name", SENT_AT}
+KNOWN_KEYS = {"role", "content", "timestamp", "tool_calls", "tool_call_id", "name"}
 ROLES = {role.value: role.value for role in Message.Role} | {"developer": Message.Role.SYSTEM.value}
 MAX_MESSAGES = 10_000
 MAX_CALLS = 128

@@ -6,7 +6,6 @@ from rest_framework import serializers
 
 from threadhub.api.ai.fields import MomentField
 from threadhub.lib import json
-from threads.actions.resent import SENT_AT
 from threads.models import Message
 
 
@@ -46,7 +45,7 @@ class MessageObject(serializers.Serializer[Message]):
         if instance.name:
             message["name"] = instance.name
         # Last in line, first in rank only for the id: a client that gives its messages ids finds them again.
-        extra = {key: value for key, value in instance.extra.items() if key != SENT_AT}
+        extra = instance.extra
         own_id = {"message_id": extra["message_id"]} if isinstance(extra.get("message_id"), str) else {}
         return {**extra, **message, **own_id}
 
