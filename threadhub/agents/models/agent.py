@@ -40,9 +40,7 @@ class Agent(models.Model):
     # Tokens of thread history that the model is given at most; older messages stand in summaries.
     context_budget = models.PositiveIntegerField(default=32_000, validators=[MinValueValidator(256)])
     max_steps = models.PositiveSmallIntegerField(default=8, validators=[MinValueValidator(1), MaxValueValidator(64)])
-    max_seconds = models.PositiveIntegerField(
-        default=600, validators=[MinValueValidator(1), MaxValueValidator(3600)]
-    )
+    max_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(1), MaxValueValidator(3600)])
     double_texting = models.CharField(max_length=16, choices=DoubleTexting.choices, default=DoubleTexting.REJECT)
     tools = models.ManyToManyField(Tool, through="AgentTool", related_name="agents", blank=True)
     active = models.BooleanField(default=True)
