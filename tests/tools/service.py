@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from threadhub.agents.tools.addresses import AllowedTargets
+from threadhub.agents.tools.errors import ERRORS
 from threadhub.agents.tools.guard import Guard
+from threadhub.agents.tools.http_tool import HttpTool
+from threadhub.agents.tools.output import ToolOutput
 from threadhub.agents.tools.resolver import resolve
 
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 LOOPBACK = Guard(allowed=AllowedTargets.parse("127.0.0.0/8"))
 
 
@@ -138,3 +142,23 @@ def naming(*names: str, allowed: str = "127.0.0.0/8", tls: ssl.SSLContext | None
         return ["127.0.0.1"] if host in names else list(await resolve(host, port))
 
     return Guard(allowed=AllowedTargets.parse(allowed), resolver=resolver, ssl_context=tls)
+
+
+def ask(
+    reply: Reply, arguments: dict[str, Any] | None = None, *, path: str = "/", guard: Guard = LOOPBACK, **options: Any
+) -> tuple[ToolOutput, Service]:
+    """Call a tool at a service that answers with `reply`."""
+
+    async def run() -> tuple[ToolOutput, Service]:
+        async with service(reply) as at:
+            tool = HttpTool(at.url(path), **options)
+            return await tool.call(arguments or {}, call_id="call_1", guard=guard), at
+
+    return asyncio.run(run())
+
+
+def refused(output: ToolOutput) -> str | None:
+    """The code of a failure, which has a sentence of its own and nothing of the service's."""
+    assert output.is_error == (output.error_code is not None)
+    assert not output.is_error or (output.error_code in ERRORS and output.content["error"].endswith("."))
+    return output.error_code

@@ -32,6 +32,9 @@ NAMES = {
     "none.example": [],
     "nested.127.0.0.1.nip.example": ["127.0.0.1"],
     "linked.example": ["fe80::1%2"],
+    "scoped.example": ["2606:4700:4700::1111%2"],
+    "ec2.example": ["fd00:ec2::254"],
+    "alibaba.example": ["100.100.100.200"],
     "six.example": ["2606:2800:21f:cb07:6820:80da:af6b:8b2c"],
 }
 
@@ -158,6 +161,7 @@ HOSTILE = [
     "http://[4000::1]/",
     "http://mapped.example/",
     "http://linked.example/",
+    "http://scoped.example/",
     # names with more than one answer, or with no good one
     "http://mixed.example/",
     "http://mixed6.example/",
@@ -235,6 +239,17 @@ def test_it_lets_pass_what_is_public(url: str, expected: tuple[str, ...]) -> Non
     assert asyncio.run(passes(GUARD, url)) == expected
 
 
+@pytest.mark.parametrize(
+    "host", ["", "a b", "a%00", "::1%lo", "2606:4700:4700::1111%2", "a/b", "a@b", "[::1]", "é", "a" * 254]
+)
+def test_what_is_no_host_reaches_no_resolver(host: str) -> None:
+    async def never(host: str, port: int) -> Sequence[str]:
+        raise AssertionError(host)
+
+    with pytest.raises(ToolAddressRefused):
+        asyncio.run(Guard(resolver=never).addresses_of(host, 80))
+
+
 def test_a_name_without_an_address_is_unavailable_not_refused() -> None:
     for url in ("http://unknown.example/", "http://none.example/"):
         with pytest.raises(ToolUnavailable):
@@ -254,6 +269,21 @@ def test_an_address_of_this_machine_is_known() -> None:
     assert addresses.is_this_machine(ip_address("127.0.0.1"))
     assert addresses.is_this_machine(ip_address("::1")) or not socket.has_ipv6
     assert not addresses.is_this_machine(ip_address("93.184.215.14"))
+
+
+def test_this_machines_public_addresses_are_refused_unless_named() -> None:
+    """A call from inside would reach what its firewall keeps from others."""
+
+    def is_own(address: addresses.Address) -> bool:
+        return str(address) == "93.184.215.14"
+
+    guard = Guard(resolver=resolver, is_own=is_own)
+    with pytest.raises(ToolAddressRefused):
+        asyncio.run(passes(guard, "https://public.example/"))
+    assert asyncio.run(passes(guard, "https://8.8.8.8/"))
+    for allowed in ("public.example", "93.184.215.14:443"):
+        named = Guard(resolver=resolver, is_own=is_own, allowed=AllowedTargets.parse(allowed))
+        assert asyncio.run(passes(named, "https://public.example/"))
 
 
 @pytest.mark.parametrize(
@@ -282,6 +312,9 @@ def test_an_address_of_this_machine_is_known() -> None:
         ("intranet:81", "http://intranet:81/", True),
         ("intranet:81", "http://intranet/", False),
         ("metadata.google.internal", "http://metadata.google.internal/", False),
+        ("ec2.example", "http://ec2.example/", False),
+        ("alibaba.example", "http://alibaba.example/", False),
+        ("fe80::/10", "http://[fe80::1%25eth0]/", False),
         ("169.254.169.254", "http://169.254.169.254/", True),
         ("mixed.example", "http://mixed.example/", True),
         ("192.168.1.1", "http://mixed.example/", True),

@@ -1,147 +1,36 @@
-"""Web services as tools: what is sent, what comes back, and what a service cannot make us do."""
+"""What comes back from web services, what they cannot make us do, and secrets that return."""
 
 import asyncio
 import gzip
 import json
 import logging
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.tools.service import LOOPBACK, Received, Reply, Service, answer, naming, raw, redirect, service
-from threadhub.agents.tools.addresses import AllowedTargets
-from threadhub.agents.tools.errors import ERRORS
+from tests.tools.service import (
+    LOOPBACK,
+    OK,
+    Received,
+    Reply,
+    answer,
+    ask,
+    raw,
+    redirect,
+    refused,
+    service,
+)
 from threadhub.agents.tools.guard import Guard
 from threadhub.agents.tools.http_tool import HttpTool
 from threadhub.agents.tools.output import ToolOutput
 from threadhub.lib.errors import Invalid
 
+ROOT = Path(__file__).resolve().parents[2]
 SECRET = "Bearer sesame-open-4711"
-OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
-
-
-def ask(
-    reply: Reply, arguments: dict[str, Any] | None = None, *, path: str = "/", guard: Guard = LOOPBACK, **options: Any
-) -> tuple[ToolOutput, Service]:
-    """Call a tool at a service that answers with `reply`."""
-
-    async def run() -> tuple[ToolOutput, Service]:
-        async with service(reply) as at:
-            tool = HttpTool(at.url(path), **options)
-            return await tool.call(arguments or {}, call_id="call_1", guard=guard), at
-
-    return asyncio.run(run())
-
-
-def refused(output: ToolOutput) -> str | None:
-    """The code of a failure, which has a sentence of its own and nothing of the service's."""
-    assert output.is_error == (output.error_code is not None)
-    assert not output.is_error or (output.error_code in ERRORS and output.content["error"].endswith("."))
-    return output.error_code
-
-
-# What is sent
-
-
-def test_a_get_has_its_arguments_in_the_query() -> None:
-    output, at = ask(
-        answer(b'{"sky": "clear"}'),
-        {"city": "A Coruña & more", "days": 3, "wind": True, "tags": ["a", "b"], "box": {"n": 1}, "none": None},
-        path="/weather?units=m",
-        method="GET",
-    )
-    assert output == ToolOutput({"sky": "clear"}, status=200)
-    (request,) = at.requests
-    assert request.method == "GET"
-    assert request.target == (
-        "/weather?units=m&city=A%20Coru%C3%B1a%20%26%20more&days=3&wind=true&tags=a&tags=b&box=%7B%22n%22%3A1%7D"
-    )
-    assert request.body == b""
-    assert "content-type" not in request.headers
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_other_methods_have_a_json_body(method: str) -> None:
-    _, at = ask(answer(b"{}"), {"city": "Köln", "n": [1, None]}, method=method)
-    assert at.requests[0].method == method
-    assert json.loads(at.requests[0].body) == {"city": "Köln", "n": [1, None]}
-    assert at.requests[0].headers["content-type"] == "application/json"
-
-
-def test_the_call_says_who_it_is_and_can_be_told_from_another() -> None:
-    _, at = ask(
-        answer(b"{}"), headers={"X-Version": "2", "accept": "text/csv"}, secret_headers={"Authorization": SECRET}
-    )
-    headers = at.requests[0].headers
-    assert headers["idempotency-key"] == "call_1"
-    assert headers["user-agent"] == "threadhub"
-    assert headers["accept-encoding"] == "identity"
-    assert headers["x-version"] == "2"
-    assert headers["accept"] == "text/csv"
-    assert headers["authorization"] == SECRET
-    assert headers["host"] == f"127.0.0.1:{at.port}"
-
-
-def test_a_calls_id_cannot_break_out_of_its_header() -> None:
-    async def run(call_id: str) -> str:
-        async with service(answer(b"{}")) as at:
-            output = await HttpTool(at.url()).call({}, call_id=call_id, guard=LOOPBACK)
-            assert not output.is_error
-            assert "evil" not in at.requests[0].headers
-            return at.requests[0].headers["idempotency-key"]
-
-    keys = [asyncio.run(run(call_id)) for call_id in ("x\r\nevil: 1", "é", "", "a" * 500, "\ud800")]
-    assert all(len(key) == 64 for key in keys)
-    assert len(set(keys)) == len(keys)
-
-
-def test_placeholders_are_filled_and_encoded() -> None:
-    arguments = {"user": "a/b?c#d&é%2e", "page": 2, "q": "x=1&y", "rest": "stays"}
-    _, at = ask(answer(b"{}"), arguments, path="/u/{user}/p{page}?q={q}", method="POST")
-    assert at.requests[0].target == "/u/a%2Fb%3Fc%23d%26%C3%A9%252e/p2?q=x%3D1%26y"
-    assert json.loads(at.requests[0].body) == {"rest": "stays"}
-
-
-@pytest.mark.parametrize(
-    ("path", "arguments"),
-    [
-        ("/users/{id}", {"id": ".."}),
-        ("/users/{id}/x", {"id": "."}),
-        ("/users/{id}", {"id": "../admin"}),
-        ("/users/{id}", {"id": "a\\..\\admin"}),
-        ("/users/{id}", {"id": ""}),
-        ("/users/{id}", {"id": "a\nb"}),
-        ("/users/{id}", {"id": "\x00"}),
-        ("/users/{a}{b}", {"a": ".", "b": "."}),
-        ("/users/{a}%2e", {"a": "."}),
-        ("/users/{id}", {}),
-        ("/users/{id}", {"id": None}),
-        ("/users/{id}", {"id": ["x"]}),
-        ("/users/{id}", {"id": {"x": 1}}),
-        ("/users/{id}", {"id": "\ud800"}),
-        ("/users?account=1", {"account": 2}),
-        ("/users?account=", {"account": 2}),
-        ("/users", {"text": "\ud800"}),
-        ("/users", {"text": "x" * 100_000}),
-    ],
-)
-def test_arguments_that_lead_elsewhere_are_refused_and_nothing_is_sent(path: str, arguments: dict[str, Any]) -> None:
-    output, at = ask(answer(b"{}"), arguments, path=path, method="GET")
-    assert refused(output) in ("tool_arguments_invalid", "tool_address_refused")
-    assert at.connections == 0
-    assert output.may_have_acted is False
-
-
-def test_a_body_has_a_limit() -> None:
-    output, at = ask(answer(b"{}"), {"text": "x" * 1_100_000})
-    assert refused(output) == "tool_arguments_invalid"
-    output, at = ask(answer(b"{}"), {"number": 2**70})
-    assert refused(output) == "tool_arguments_invalid"
-    assert at.connections == 0
-
-
-# What comes back
 
 
 @pytest.mark.parametrize(
@@ -252,9 +141,6 @@ def test_nobody_there_is_unavailable_and_nothing_was_done() -> None:
     assert output.may_have_acted is False
 
 
-# Limits
-
-
 SLOW: list[Reply] = [
     raw(b"", pause=30),
     raw(OK + b"content-length: 100\r\n\r\n{", pause=30),
@@ -356,190 +242,36 @@ def test_a_decompression_bomb_goes_off_in_vain(encoding: str) -> None:
     assert peak < 10_000_000
 
 
+def test_compressed_nothing_without_end_is_too_large() -> None:
+    """Empty deflate blocks: as many bytes as the service likes, and none once decompressed."""
+
+    async def empty(_request: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK + b"content-encoding: gzip\r\n\r\n" + gzip.compress(b"")[:10])
+        while True:
+            writer.write(b"\x00\x00\x00\xff\xff" * 1000)
+            await writer.drain()
+
+    started = time.monotonic()
+    output, _ = ask(empty, timeout_seconds=10)
+    assert refused(output) == "tool_too_large"
+    assert time.monotonic() - started < 5
+
+
+def test_importing_the_callers_loads_nothing_heavy() -> None:
+    """They are imported by the web processes too, which call no tool."""
+    script = """
+import sys
+from threadhub.agents.tools import arguments, errors, guard, http_tool, mcp_tool
+heavy = {"httpx2", "httpcore2", "jsonschema", "pydantic", "pydantic_core", "mcp", "anyio", "django"}
+print(sorted(heavy & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
 def test_many_encodings_are_a_bad_response() -> None:
     output, _ = ask(answer(b"x", headers={"content-encoding": ", ".join(["gzip"] * 50)}))
     assert refused(output) == "tool_bad_response"
-
-
-# Redirects
-
-
-def hops(*replies: Reply) -> Reply:
-    """The first reply for the first request, and so on; the last one for all others."""
-    waiting = list(replies)
-
-    async def reply(request: Received, writer: asyncio.StreamWriter) -> None:
-        await (waiting.pop(0) if len(waiting) > 1 else waiting[0])(request, writer)
-
-    return reply
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_get_follows_with_its_headers_within_its_origin(status: int) -> None:
-    output, at = ask(
-        hops(redirect("/there?x=1", status), answer(b'"ok"')), method="GET", secret_headers={"Authorization": SECRET}
-    )
-    assert output.content == "ok"
-    assert [(request.method, request.target) for request in at.requests] == [("GET", "/"), ("GET", "/there?x=1")]
-    assert [request.headers["authorization"] for request in at.requests] == [SECRET, SECRET]
-    assert at.requests[1].headers["idempotency-key"] == "call_1"
-
-
-@pytest.mark.parametrize("status", [307, 308])
-def test_a_write_is_repeated_as_it_was(status: int) -> None:
-    output, at = ask(hops(redirect("/there", status), answer(b'"ok"')), {"a": 1})
-    assert output.content == "ok"
-    assert [(request.method, request.body) for request in at.requests] == [("POST", b'{"a":1}')] * 2
-
-
-def test_see_other_is_read_with_a_get() -> None:
-    output, at = ask(hops(redirect("/result", 303), answer(b'"ok"')), {"a": 1})
-    assert output.content == "ok"
-    assert (at.requests[1].method, at.requests[1].body) == ("GET", b"")
-    assert "content-type" not in at.requests[1].headers
-
-
-@pytest.mark.parametrize("status", [301, 302])
-def test_a_write_is_not_turned_into_a_read(status: int) -> None:
-    output, at = ask(redirect("/there", status), {"a": 1})
-    assert refused(output) == "tool_http_error"
-    assert len(at.requests) == 1
-
-
-def test_a_loop_ends() -> None:
-    output, at = ask(redirect("/"), method="GET", max_redirects=3)
-    assert refused(output) == "tool_http_error"
-    assert len(at.requests) == 4
-    output, at = ask(redirect("/"), method="GET", max_redirects=0)
-    assert (refused(output), len(at.requests)) == ("tool_http_error", 1)
-
-
-@pytest.mark.parametrize(
-    "location",
-    [
-        "http://169.254.169.254/latest/meta-data/",
-        "http://10.0.0.1/",
-        "http://[::1]:{port}/",
-        "http://0x0a000001/",
-        "//192.168.0.1/",
-        "file:///etc/passwd",
-        "ftp://127.0.0.1/",
-        "http://user:pass@127.0.0.1:{port}/",
-        "http://127.0.0.1:22/",
-    ],
-)
-def test_a_redirect_passes_the_guard_again(location: str) -> None:
-    async def reply(request: Received, writer: asyncio.StreamWriter) -> None:
-        port = request.headers["host"].rpartition(":")[2]
-        await redirect(location.replace("{port}", port))(request, writer)
-
-    output, at = ask(reply, method="GET")
-    assert refused(output) == "tool_address_refused"
-    assert len(at.requests) == 1
-
-
-@pytest.mark.parametrize("location", ["http://[", "http://a b/", "http://\x01/", "http://x.example:port/"])
-def test_a_redirect_to_nonsense_is_a_fault(location: str) -> None:
-    output, at = ask(redirect(location), method="GET")
-    assert refused(output) in ("tool_bad_response", "tool_address_refused")
-    assert len(at.requests) == 1
-
-
-def test_secrets_stay_at_their_origin_and_do_not_come_back() -> None:
-    """A → B → A: the path of the third request is B's choice, so it has no secrets either."""
-
-    async def run() -> tuple[ToolOutput, list[Received], list[Received]]:
-        there: list[str] = []
-        async with service(lambda request, writer: redirect(there[0], 307)(request, writer)) as second:
-            first_replies = hops(redirect(second.url("/b", host="other.example"), 307), answer(b'"ok"'))
-            async with service(first_replies) as first:
-                there.append(first.url("/back"))
-                tool = HttpTool(
-                    first.url(), secret_headers={"X-Key": SECRET, "Authorization": SECRET}, headers={"X-Mine": "1"}
-                )
-                output = await tool.call({"a": 1}, call_id="c", guard=naming("other.example"))
-                return output, first.requests, second.requests
-
-    output, first, second = asyncio.run(run())
-    assert output.content == "ok"
-    assert [request.headers.get("x-key") for request in (*first, *second)] == [SECRET, None, None]
-    assert SECRET not in repr([first[1], second])
-    assert second[0].headers.keys() & {"authorization", "x-key", "x-mine", "cookie"} == set()
-    assert second[0].body == b'{"a":1}'
-
-
-def test_another_port_is_another_origin() -> None:
-    async def run() -> Received:
-        async with service(answer(b"{}")) as second, service(redirect(second.url("/b"), 307)) as first:
-            await HttpTool(first.url(), secret_headers={"X-Key": SECRET}).call({}, call_id="c", guard=LOOPBACK)
-            return second.requests[0]
-
-    assert "x-key" not in asyncio.run(run()).headers
-
-
-def test_cookies_are_not_kept() -> None:
-    replies = hops(answer(b"", status=302, headers={"location": "/2", "set-cookie": "a=1"}), answer(b"{}"))
-    _, at = ask(replies, method="GET")
-    assert "cookie" not in at.requests[1].headers
-
-
-# Rebinding
-
-
-def test_the_address_that_was_checked_is_the_one_that_is_called() -> None:
-    """A resolver that names a permitted address first and a private one ever after: it is asked once only.
-
-    127.0.0.9, where nobody listens, stands for a public address; the private one is where the service listens.
-    """
-
-    async def run() -> tuple[ToolOutput, int, list[str]]:
-        asked: list[str] = []
-
-        async def rebinding(host: str, port: int) -> list[str]:
-            asked.append(host)
-            return ["127.0.0.9"] if len(asked) == 1 else ["127.0.0.1"]
-
-        async with service(answer(b'"private"')) as at:
-            guard = Guard(allowed=AllowedTargets.parse("127.0.0.9"), resolver=rebinding)
-            output = await HttpTool(at.url(host="rebind.example")).call({}, call_id="c", guard=guard)
-            return output, at.connections, asked
-
-    output, connections, asked = asyncio.run(run())
-    assert refused(output) == "tool_unavailable"
-    assert connections == 0
-    assert asked == ["rebind.example"]
-
-
-def test_every_new_connection_is_checked_anew() -> None:
-    """Permitted first, private second: the redirect to the same name needs a second connection, which is refused."""
-
-    async def run() -> tuple[ToolOutput, int, int]:
-        asked: list[str] = []
-
-        async def rebinding(host: str, port: int) -> list[str]:
-            asked.append(host)
-            return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
-
-        async with service(redirect("/again")) as at:
-            tool = HttpTool(at.url(host="rebind.example"), method="GET")
-            guard = Guard(allowed=AllowedTargets.parse("127.0.0.1"), resolver=rebinding)
-            output = await tool.call({}, call_id="c", guard=guard)
-            return output, at.connections, len(asked)
-
-    output, connections, asked = asyncio.run(run())
-    assert refused(output) == "tool_address_refused"
-    assert (connections, asked) == (1, 2)
-
-
-def test_the_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:1")
-    output, at = ask(answer(b'"direct"'))
-    assert output.content == "direct"
-    assert at.requests[0].target == "/"
-
-
-# Secrets
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain"])
@@ -553,6 +285,12 @@ def test_an_echoed_secret_is_hidden(kind: str, status: int) -> None:
     output, _ = ask(echo, secret_headers={"Authorization": SECRET})
     assert "sesame" not in repr(output)
     assert "[hidden]" in repr(output)
+
+
+def test_an_escaped_echo_is_hidden_too() -> None:
+    escaped = "".join(f"\\u{ord(character):04x}" for character in SECRET)
+    output, _ = ask(answer(f'["{escaped}"]'.encode()), secret_headers={"Authorization": SECRET})
+    assert output.content == ["[hidden]"]
 
 
 def test_no_log_no_repr_and_no_error_holds_a_secret(caplog: pytest.LogCaptureFixture) -> None:
@@ -569,48 +307,3 @@ def test_no_log_no_repr_and_no_error_holds_a_secret(caplog: pytest.LogCaptureFix
     with pytest.raises(Invalid) as caught:
         HttpTool("https://x.example/", secret_headers={"Authorization": f"{SECRET}\n"})
     assert "sesame" not in repr(caught.value) + repr(caught.value.errors)
-
-
-# Saving one
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"url": "ftp://x.example/"},
-        {"url": "x.example"},
-        {"url": ""},
-        {"url": "http:///x"},
-        {"url": "https://{host}/"},
-        {"url": "https://{host}.example/"},
-        {"url": "https://x.example:{port}/"},
-        {"url": "{scheme}://x.example/"},
-        {"url": "https://user@x.example/"},
-        {"url": "https://user:pass@x.example/"},
-        {"url": "https://x.example/#part"},
-        {"url": "https://x.example/{"},
-        {"url": "https://x.example/{a b}"},
-        {"url": "https://x.example/{{a}}"},
-        {"url": "https://x.example:port/"},
-        {"url": "https://[::1/"},
-        {"method": "TRACE"},
-        {"method": "get"},
-        {"headers": {"Host": "internal"}},
-        {"headers": {"Content-Length": "0"}},
-        {"headers": {"Transfer-Encoding": "chunked"}},
-        {"headers": {"Idempotency-Key": "x"}},
-        {"headers": {"X-A": "a\r\nX-B: b"}},
-        {"headers": {"X-A": ""}},
-        {"headers": {"X-A": "é"}},
-        {"headers": {"X A": "a"}},
-        {"headers": {"": "a"}},
-        {"secret_headers": {"Connection": "x"}},
-        {"timeout_seconds": 0},
-        {"max_response_bytes": 0},
-        {"max_redirects": -1},
-    ],
-)
-def test_a_tool_that_could_never_be_called_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(Invalid) as caught:
-        HttpTool(**{"url": "https://x.example/", **options})
-    assert caught.value.errors[0]["loc"]

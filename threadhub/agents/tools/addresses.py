@@ -63,7 +63,9 @@ BAD_PORTS = frozenset(
 )
 HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 ENTRY = re.compile(
-    r"\[(?P<v6>[0-9A-Fa-f]*:[0-9A-Fa-f:./]*)\](?::(?P<v6_port>\d+))?|(?P<plain>[^:\[\]]+)(?::(?P<port>\d+))?|(?P<bare>[0-9A-Fa-f:./]+)"
+    r"\[(?P<v6>[0-9A-Fa-f]*:[0-9A-Fa-f:./]*)\](?::(?P<v6_port>\d+))?"
+    r"|(?P<plain>[^:\[\]]+)(?::(?P<port>\d+))?"
+    r"|(?P<bare>[0-9A-Fa-f:./]+)"
 )
 
 

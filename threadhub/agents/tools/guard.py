@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,10 +41,14 @@ class Resolver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What an installation lets its tools call. `ssl_context` replaces the system's trusted authorities."""
+    """What an installation lets its tools call.
+
+    `ssl_context` replaces the system's trusted authorities; `is_own` says whether an address is this machine's.
+    """
 
     allowed: AllowedTargets = field(default_factory=AllowedTargets)
     resolver: Resolver = resolve
+    is_own: Callable[[Address], bool] = is_this_machine
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
 
     def check_url(self, url: URL) -> None:
@@ -84,7 +88,7 @@ class Guard:
         for form in forms(address):
             if self.allowed.permits(host=host, address=form, port=port):
                 continue
-            reason = refusal(form) or ("this machine itself" if is_this_machine(form) else None)
+            reason = refusal(form) or ("this machine itself" if self.is_own(form) else None)
             if reason is not None:
                 raise ToolAddressRefused(reason=f"The host has an address that may not be called: {reason}.")
         if not self.allowed.names_port(host=host, address=address, port=port) and (reason := port_refusal(port)):

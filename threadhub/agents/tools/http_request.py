@@ -108,9 +108,6 @@ def fill(url: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         return quote(text, safe="")
 
     filled = PLACEHOLDER.sub(value, url)
-    path = re.split(r"[?#]", filled.partition("://")[2], maxsplit=1)[0]
-    if taken and any(_is_dots(segment) for segment in path.split("/")):
-        raise ToolArgumentsInvalid("The arguments make no valid address.")
     return filled, {name: item for name, item in arguments.items() if name not in taken}
 
 
@@ -153,7 +150,10 @@ def _text(value: Any) -> str | None:
 
 
 def _check_path_value(name: str, text: str) -> None:
-    """What a placeholder of the path takes: nothing that could lead to another path, also once decoded."""
+    """What a placeholder of the path takes: nothing that could lead to another path, also once decoded.
+
+    No part of it is `.` or `..`, so it makes none together with what stands beside it either.
+    """
     if not text or any(ord(character) < 32 for character in text):
         raise ToolArgumentsInvalid(f"The argument {name} must not be empty or hold control characters.")
     if any(_is_dots(part) for part in re.split(r"[/\\]", text)):
