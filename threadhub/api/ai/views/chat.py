@@ -46,14 +46,14 @@ class Chat(AiViewSet):
     )
     def complete(self, request: Request, integration_id: str) -> HttpResponseBase:
         """Answer the messages sent; nothing of it stays."""
-        return self.respond(self.ask(self.body, integration_id))
+        return self.answer_run(self.ask(self.body, integration_id).run)
 
     @extend_schema(
         operation_id="ai_chat_completion_in_thread", parameters=[STREAM], request=inputs.ChatRequest, responses=ANSWERS
     )
     def complete_in_thread(self, request: Request, integration_id: str, thread_id: str) -> HttpResponseBase:
         """Append the new ones of the messages to the thread, answer, and keep the answer there."""
-        return self.respond(self.ask(self.body, integration_id, thread_id))
+        return self.answer_run(self.ask(self.body, integration_id, thread_id).run)
 
     def ask(self, body: dict[str, Any], integration_id: str, thread_id: str | None = None) -> Started:
         """Start the run that a chat call asks for."""
@@ -67,12 +67,12 @@ class Chat(AiViewSet):
         asked = inputs.parse(body)
         return resent.ask(actor=actor, thread=thread, sent=asked.sent, now=self.now, wish=asked.wish)
 
-    def respond(self, started: Started) -> HttpResponseBase:
+    def answer_run(self, run: Run) -> HttpResponseBase:
         """A stream where it was asked for by Accept or `stream=true` of the query, else the whole answer."""
         streaming = str(self.request.query_params.get("stream")).lower() in YES
         if streaming or accepts_stream(self.request):
-            return stream(started.run, encode=Chunks(started.run), closing=DONE)
-        return AfterRun(started.run, self.answer)
+            return stream(run, encode=Chunks(run), closing=DONE)
+        return AfterRun(run, self.answer)
 
     def answer(self, run: Run) -> HttpResponse:
         """The JSON answer of a run that is over."""
@@ -97,7 +97,7 @@ class AgentChat(Chat):
     @extend_schema(operation_id="ai_agent_chat", request=inputs.AgentChatRequest, responses=ANSWERS)
     def create(self, request: Request, agent_id: str) -> HttpResponseBase:
         """Answer the messages sent, in the thread `threadId` where one is named."""
-        return self.respond(self.ask(self.body, agent_id, inputs.thread_of(self.body)))
+        return self.answer_run(self.ask(self.body, agent_id, inputs.thread_of(self.body)).run)
 
     @extend_schema(
         operation_id="ai_agent_chat_stream",
