@@ -1,4 +1,4 @@
-"""The people of the tests, and how they ask. alice is a member, victor a viewer, mallory belongs to another workspace."""
+"""The people of the tests, and how they ask. alice is a member, victor a viewer, mallory of another workspace."""
 
 import asyncio
 import threading
