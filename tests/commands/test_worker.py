@@ -85,7 +85,7 @@ def test_it_ends_what_does_not_end_by_itself_when_it_is_stopped(
     answer = Message.objects.get(run_id=run.pk, role="assistant")
     assert answer.partial
     assert answer.content
-    assert jobs() == []
+    assert ("threads.execute", "doing") not in jobs()  # it may be in the queue again, where it finds an ended run
 
 
 def test_runs_that_can_end_in_time_do(tenant: Tenant) -> None:

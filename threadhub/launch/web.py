@@ -2,7 +2,11 @@
 
 The same as this line, which production uses, and besides it ends with its parent process:
 
-    granian --interface asgi --no-ws --workers-kill-timeout 15 threadhub.asgi:application
+    granian --interface asgi --no-ws --backlog 2048 --backpressure 4096 --respawn-failed-workers
+        --workers-kill-timeout 30 threadhub.asgi:application
+
+Each open stream counts as a request in progress, of which granian lets in no more than its backpressure; its own
+default of 1,024, divided by the number of workers, would leave the next reader waiting.
 """
 
 import argparse
@@ -14,6 +18,8 @@ from granian.server import Server
 
 from threadhub.launch import lifeline
 
+BACKLOG = 2048
+BACKPRESSURE = 4096
 KILL_SECONDS = 2  # for streams that are still open; less than the supervisor's patience
 
 
@@ -34,6 +40,8 @@ def main() -> None:
         websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=KILL_SECONDS,
+        backlog=BACKLOG,
+        backpressure=BACKPRESSURE,
         log_level=LogLevels.warning,
     ).serve()
 
