@@ -18,21 +18,21 @@ from django.conf import settings
 from threadhub import embedded
 
 data_dir = Path(sys.argv[1])
-POOL = {{"pool": {{"min_size": 1, "max_size": 4, "timeout": 10}}}}
+POOL = {"pool": {"min_size": 1, "max_size": 4, "timeout": 10}}
 settings.configure(
     INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
     USE_TZ=True,
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-    DATABASES={{
-        "default": {{
+    DATABASES={
+        "default": {
             "ENGINE": "threadhub.embedded.backend",
             "THREADHUB_DATA_DIR": data_dir,
             "THREADHUB_DURABLE": False,
             **embedded.connection_settings(data_dir),
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": {options},
-        }}
-    }},
+            "OPTIONS": OPTIONS_HERE,
+        }
+    },
 )
 django.setup()
 from django.core.management import call_command
@@ -47,7 +47,7 @@ def ask(sql):
 
 def run(data_dir: Path, program: str, options: str = "{}", *, env: dict[str, str] | None = None) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PREAMBLE.format(options=options) + program, str(data_dir)],
+        [sys.executable, "-W", "error", "-c", PREAMBLE.replace("OPTIONS_HERE", options) + program, str(data_dir)],
         capture_output=True,
         text=True,
         cwd="/",
@@ -113,6 +113,12 @@ for one in threads: one.join()
 print(len(answers))
 """
     assert run(data_dir, program, "POOL") == "12\n"
+
+
+def test_a_short_command_does_not_leave_its_pool_to_meet_the_stopped_server(data_dir: Path) -> None:
+    """It would say on stderr that it cannot connect; the pool still fills itself when the command is done."""
+    for _ in range(3):
+        assert run(data_dir, "print(ask('SELECT 1'))", '{"pool": {"min_size": 8, "max_size": 8}}') == "1\n"
 
 
 def test_dbshell_starts_the_server_and_brings_its_own_psql(data_dir: Path, tmp_path: Path) -> None:

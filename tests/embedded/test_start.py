@@ -140,6 +140,31 @@ sys.stdin.readline()
     people.wait_until(lambda: not people.servers(data_dir))
 
 
+def test_a_child_forked_while_another_thread_was_inside_does_not_wait_for_it(data_dir: Path, new_user: NewUser) -> None:
+    program = """
+import json, os, sys, threading
+from pathlib import Path
+from threadhub.embedded import server
+inside = threading.Event()
+def stay_inside():
+    with server._uses_guard:
+        inside.set()
+        threading.Event().wait()
+threading.Thread(target=stay_inside, daemon=True).start()
+inside.wait()
+if os.fork():
+    os._exit(0)
+sys.stdin.readline()
+server.ensure_running(Path(sys.argv[1]), durable=False)
+print(json.dumps({}), flush=True)
+sys.stdin.readline()
+os._exit(0)
+"""
+    user = new_user(program=program)
+    user.ensure()
+    assert people.ask(data_dir, "SELECT 1") == 1
+
+
 def test_the_log_says_neither_statements_nor_values(data_dir: Path, alice: User) -> None:
     with people.connect(data_dir) as connection:
         connection.execute("CREATE TABLE secret (word text PRIMARY KEY)")
