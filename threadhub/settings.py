@@ -187,6 +187,9 @@ PROVIDERS = ProviderSettings.from_environ(os.environ)
 PROVIDER_RETRIES = env.int("PROVIDER_RETRIES", default=2)
 PROVIDER_TIMEOUT_SECONDS = env.int("PROVIDER_TIMEOUT_SECONDS", default=120)
 
+# Private addresses that tools may reach all the same: "10.1.0.0/16, 127.0.0.1:8080, intranet.example".
+TOOL_ALLOWED_NETWORKS = env.str("TOOL_ALLOWED_NETWORKS", default="")
+
 # Runs: a worker renews its lease on a run; a run without a lease is ended.
 # Events of a finished run stand as rows this long; later replays are made from the messages.
 RUN_EVENTS_KEPT_SECONDS = env.int("RUN_EVENTS_KEPT_SECONDS", default=24 * 3600)

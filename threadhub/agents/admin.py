@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from threadhub.agents import configure
+from threadhub.agents import calling, configure
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
 from threadhub.agents.models import Agent, Tool
 from threadhub.console import display, rights
@@ -188,8 +188,7 @@ class ToolAdmin(ConsoleAdmin):
     @column("Arguments")
     def schema(self, tool: Tool) -> str:
         """What the model is told: a built-in tool's schema is code."""
-        builtin = BUILTIN_TOOLS.get(tool.name)
-        return display.json_block(builtin.parameters if builtin else tool.parameters)
+        return display.json_block(calling.parameters_of(tool))
 
     @column("Description")
     def about(self, tool: Tool) -> str:

@@ -179,7 +179,7 @@ class Work:
 
     async def _results(self, toolset: ToolSet, calls: Sequence[ToolCall]) -> list[ToolResult]:
         """Make the calls, one after the other, and say what they gave."""
-        results = [await in_thread(tools.call)(toolset, call) for call in calls]
+        results = [await tools.call(toolset, call, run=self.run) for call in calls]
         for result in results:
             self.recorder.put(
                 events.TOOL_RESULT,

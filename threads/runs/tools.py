@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from threadhub.agents.builtin_tools import BUILTIN_TOOLS, ToolFailed
+from threadhub.agents import calling
 from threadhub.agents.events import ToolCall
 from threadhub.agents.models import Agent, Tool
 from threadhub.agents.providers.request import ToolSpec
@@ -22,7 +22,10 @@ class ToolSet:
 
     def specs(self) -> tuple[ToolSpec, ...]:
         """The tools as the model is told of them."""
-        ours = [_spec(tool) for tool in self.ours.values()]
+        ours = [
+            ToolSpec(tool.name, calling.description_of(tool), calling.parameters_of(tool))
+            for tool in self.ours.values()
+        ]
         clients = [
             ToolSpec(tool["name"], tool.get("description") or "", tool.get("parameters") or {"type": "object"})
             for tool in self.clients.values()
@@ -33,7 +36,7 @@ class ToolSet:
         return call.name in self.clients
 
     def type_of(self, name: str) -> str:
-        """`builtin`, `client`, or `unknown` for a tool outside the set."""
+        """`builtin`, `http`, `mcp`, `client`, or `unknown` for a tool outside the set."""
         if name in self.clients:
             return "client"
         return self.ours[name].kind if name in self.ours else "unknown"
@@ -70,20 +73,10 @@ def ignored(*, agent: Agent, enabled_tools: Sequence[str] | None) -> list[str]:
     return [name for name in dict.fromkeys(enabled_tools) if name not in known]
 
 
-def call(tools: ToolSet, wanted: ToolCall) -> ToolResult:
-    """Run one of our tools. A tool outside the set is refused, whatever the model says."""
+async def call(tools: ToolSet, wanted: ToolCall, *, run: Run) -> ToolResult:
+    """Call one of our tools. A tool outside the set is refused, whatever the model says."""
     tool = tools.ours.get(wanted.name)
-    builtin = BUILTIN_TOOLS.get(tool.name) if tool else None
-    if builtin is None:
+    if tool is None:
         return ToolResult(wanted, {"error": NOT_ENABLED.format(name=wanted.name)}, is_error=True)
-    try:
-        return ToolResult(wanted, builtin.call(wanted.arguments), is_error=False)
-    except ToolFailed as error:
-        return ToolResult(wanted, {"error": error.message}, is_error=True)
-
-
-def _spec(tool: Tool) -> ToolSpec:
-    builtin = BUILTIN_TOOLS.get(tool.name)
-    if builtin is None:
-        return ToolSpec(tool.name, tool.description, tool.parameters or {"type": "object"})
-    return ToolSpec(tool.name, tool.description or builtin.description, builtin.parameters)
+    output = await calling.call(tool=tool, arguments=wanted.arguments, call_id=f"{run.wire_id}:{wanted.id}")
+    return ToolResult(wanted, output.content, is_error=output.is_error)

@@ -14,6 +14,8 @@ class Tool(models.Model):
 
     class Kind(models.TextChoices):
         BUILTIN = "builtin"  # code of this project, found by the tool's name (threadhub/agents/builtin_tools.py)
+        HTTP = "http"  # a web service (threadhub/agents/tools/http_tool.py)
+        MCP = "mcp"  # a tool of an MCP server (threadhub/agents/tools/mcp_tool.py)
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="tools")
@@ -21,6 +23,8 @@ class Tool(models.Model):
     description = models.TextField(blank=True)
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.BUILTIN)
     parameters = models.JSONField(default=dict, blank=True)
+    config = models.JSONField(default=dict, blank=True)  # how to reach it: the arguments of HttpTool or McpServer
+    sealed_secrets = models.BinaryField(null=True, editable=False)  # secret headers, encrypted (lib/sealed.py)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

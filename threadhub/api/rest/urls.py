@@ -80,5 +80,6 @@ urlpatterns: list[Any] = [
     ),
     path("chat_sessions/<str:chat_session_id>/threads/<str:thread_id>/", include(under_thread(visitors=True))),
     path("search", Search.as_view({"get": "list"})),
-    path("tools", Tools.as_view({"get": "list"})),
+    path("tools", Tools.as_view({"get": "list", "post": "create"})),
+    path("tools/<str:tool_id>", Tools.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),
 ]

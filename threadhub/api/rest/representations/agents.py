@@ -3,7 +3,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from threadhub.agents.builtin_tools import BUILTIN_TOOLS
+from threadhub.agents import calling
 from threadhub.agents.models import Agent, DoubleTexting, Tool
 from threadhub.api.rest.representations.fields import WireId, moment
 
@@ -14,16 +14,17 @@ class ToolRepresentation(serializers.Serializer[Any]):
     description = serializers.SerializerMethodField()
     kind = serializers.ChoiceField(choices=Tool.Kind.values, read_only=True)
     parameters = serializers.SerializerMethodField(help_text="JSON Schema of the arguments.")
+    config = serializers.DictField(
+        read_only=True,
+        help_text="How it is reached, for tools of the kinds http and mcp; secret headers are never shown.",
+    )
 
     def get_description(self, tool: Tool) -> str:
-        builtin = BUILTIN_TOOLS.get(tool.name)
-        return tool.description or (builtin.description if builtin else "")
+        return calling.description_of(tool)
 
     @extend_schema_field({"type": "object", "additionalProperties": {}})
     def get_parameters(self, tool: Tool) -> dict[str, Any]:
-        builtin = BUILTIN_TOOLS.get(tool.name)
-        parameters: dict[str, Any] = builtin.parameters if builtin else tool.parameters
-        return parameters
+        return calling.parameters_of(tool)
 
 
 class AgentRepresentation(serializers.Serializer[Any]):
