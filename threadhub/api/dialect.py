@@ -4,14 +4,16 @@ from typing import Literal
 
 Dialect = Literal["ai", "rest"]
 
-REST_ROOTS = ("/threads", "/agents", "/chat_sessions", "/search", "/tools", "/files")
+PAGES = ("/admin", "/static")
 
 
 def dialect_of(path: str) -> Dialect | None:
-    """`ai` under /api, `rest` under its own roots, None for everything else (admin, docs, static files)."""
-    if path == "/api" or path.startswith("/api/"):
+    """`ai` under /api, None for the console and its files, `rest` for everything else: what is no address at all,
+    most often a mistyped one of a client, is told so in JSON too."""
+    if _under(path, "/api"):
         return "ai"
-    for root in REST_ROOTS:
-        if path == root or path.startswith(root + "/"):
-            return "rest"
-    return None
+    return None if any(_under(path, root) for root in PAGES) else "rest"
+
+
+def _under(path: str, root: str) -> bool:
+    return path == root or path.startswith(root + "/")

@@ -26,19 +26,29 @@ PING = b": ping\n\n"
 PING_SECONDS = 15.0
 
 Encode = Callable[[StoredEvent], bytes]
+Leaving = Callable[[], object]  # what is done when the reader goes before the end
+
+_leaving: set[asyncio.Task[object]] = set()  # asyncio itself keeps no task alive
 
 
 class AfterRun(HttpResponse):
     """Stands for the JSON answer of a run that is still going on; `awaiting` replaces it by the real one."""
 
-    def __init__(self, run: Run, render: Callable[[Run], HttpResponseBase]) -> None:
+    def __init__(
+        self, run: Run, render: Callable[[Run], HttpResponseBase], *, when_left: Leaving | None = None
+    ) -> None:
         super().__init__(status=500)
         self.run = run
         self.render_run = render
+        self.when_left = when_left
 
     async def settle(self) -> HttpResponseBase:
         """Wait for the run's end, then render it as it stands in the database."""
-        await until_end(run_id=self.run.id, workspace_id=self.run.workspace_id)
+        try:
+            await until_end(run_id=self.run.id, workspace_id=self.run.workspace_id)
+        except asyncio.CancelledError:
+            _leave(self.when_left)
+            raise
         return await in_thread(self._render)()
 
     def _render(self) -> HttpResponseBase:
@@ -69,12 +79,19 @@ def last_event_id(request: HttpRequest) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def stream(run: Run, *, encode: Encode, closing: bytes = b"", after: int = 0) -> RunStream:
-    """The run's events from number `after` on, encoded one by one, then `closing`."""
-    return RunStream(run, _frames(run, encode, closing, after))
+def stream(
+    run: Run, *, encode: Encode, closing: bytes = b"", after: int = 0, when_left: Leaving | None = None
+) -> RunStream:
+    """The run's events from number `after` on, encoded one by one, then `closing`.
+
+    A reader who goes changes nothing for the run, unless `when_left` says so.
+    """
+    return RunStream(run, _frames(run, encode, closing, after, when_left))
 
 
-async def _frames(run: Run, encode: Encode, closing: bytes, after: int) -> AsyncIterator[bytes]:
+async def _frames(
+    run: Run, encode: Encode, closing: bytes, after: int, when_left: Leaving | None
+) -> AsyncIterator[bytes]:
     events = follow(run_id=run.id, workspace_id=run.workspace_id, after=after)
     waiting: asyncio.Task[StoredEvent] | None = None
     try:
@@ -87,6 +104,7 @@ async def _frames(run: Run, encode: Encode, closing: bytes, after: int) -> Async
             try:
                 event = waiting.result()
             except StopAsyncIteration:
+                when_left = None
                 break
             waiting = None
             frame = encode(event)
@@ -97,6 +115,15 @@ async def _frames(run: Run, encode: Encode, closing: bytes, after: int) -> Async
     finally:
         if waiting is not None:
             waiting.cancel()
+        _leave(when_left)
+
+
+def _leave(when_left: Leaving | None) -> None:
+    """Do what is to be done without a reader, outside the request that is being taken down."""
+    if when_left is not None:
+        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(in_thread(when_left)())
+        _leaving.add(task)
+        task.add_done_callback(_leaving.discard)
 
 
 def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:

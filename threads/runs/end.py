@@ -4,6 +4,7 @@ Whoever ends a run takes its row's lock, as the worker's every batch of events d
 stored after it, and what was said until then is kept as a partial answer.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -40,6 +41,12 @@ def cancel(*, actor: Actor, run: Run, now: datetime) -> Run:
         raise RunEnded
     _end(locked, Run.Status.CANCELLED, now=now)
     return locked
+
+
+def cancel_if_live(*, actor: Actor, run: Run, now: datetime) -> None:
+    """Cancel a run that may have ended, or gone with its thread, meanwhile. Raises PermissionMissing."""
+    with suppress(RunEnded, Thread.DoesNotExist, Run.DoesNotExist):
+        cancel(actor=actor, run=run, now=now)
 
 
 def interrupt(*, run: Run, now: datetime) -> None:

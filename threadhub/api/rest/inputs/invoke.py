@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from chat_sessions.models import EXTERNAL_REF_CHARACTERS
+from threadhub.agents.models import DoubleTexting
 from threadhub.api.rest.inputs.documents import documents, uploads
 from threadhub.api.rest.inputs.strict import Strict, Text, Truth
 from threads.actions.messages import Draft
@@ -26,6 +27,12 @@ class ThreadInvoke(Strict):
         child=Text(max_length=TOOL_CHARACTERS), required=False, allow_null=True, max_length=MAX_TOOLS
     )
     documents = documents()
+    double_texting = serializers.ChoiceField(
+        choices=DoubleTexting.values,
+        required=False,
+        allow_null=True,
+        help_text="What happens while another question of the thread is answered; as the agent has it by default.",
+    )
 
 
 class AgentInvoke(ThreadInvoke):
@@ -56,7 +63,10 @@ class Asking:
     def __init__(self, body: dict[str, Any]) -> None:
         self.body = body
         self.drafts = [*document_drafts(uploads(body.get("documents"))), Draft(Message.Role.USER, body["prompt"])]
-        self.wish = Wish(enabled_tools=body.get("enabled_tools"))
+        strategy = body.get("double_texting")
+        self.wish = Wish(
+            enabled_tools=body.get("enabled_tools"), double_texting=DoubleTexting(strategy) if strategy else None
+        )
 
     @classmethod
     def parse(cls, request: Request, form: type[ThreadInvoke]) -> "Asking":

@@ -10,7 +10,7 @@ from threadhub.api.problem import Problem
 from threadhub.api.rest.events import encoder
 from threadhub.api.rest.representations.messages import MessageRepresentation
 from threadhub.api.rest.representations.runs import ANSWERED, usage
-from threadhub.api.streaming import AfterRun, RunStream, stream
+from threadhub.api.streaming import AfterRun, Leaving, RunStream, stream
 from threadhub.lib import ids, json
 from threadhub.lib.errors import Conflict
 from threads.access import RunNotFound
@@ -27,18 +27,21 @@ class RunCancelled(Conflict):
 class RunAnswers:
     """Answers of one request: where files are linked from, and whether tool calls are shown."""
 
-    def __init__(self, request: Any, threads_path: str, *, show_tool_calls: bool = True) -> None:
+    def __init__(
+        self, request: Any, threads_path: str, *, show_tool_calls: bool = True, when_left: Leaving | None = None
+    ) -> None:
         self.request = request
         self.threads_path = threads_path
         self.show_tool_calls = show_tool_calls
+        self.when_left = when_left
 
     def as_stream(self, run: Run, after: int = 0) -> RunStream:
         """The run's events from number `after` on."""
-        return stream(run, encode=encoder(run), after=after)
+        return stream(run, encode=encoder(run), after=after, when_left=self.when_left)
 
     def when_over(self, run: Run) -> AfterRun:
         """The JSON that is sent when the run is over."""
-        return AfterRun(run, self._render)
+        return AfterRun(run, self._render, when_left=self.when_left)
 
     def _render(self, run: Run) -> HttpResponseBase:
         """The answer; a problem where the run failed. Raises RunCancelled, and RunNotFound when its thread is gone."""
