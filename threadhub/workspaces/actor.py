@@ -32,6 +32,11 @@ class Actor:
     external_ref: str | None = None
     personal_key: bool = False  # of a key: it acts as its user, not as a server of the workspace
 
+    @property
+    def identity(self) -> str:
+        """Who this is, in one word that stays the same: `key:…`, `session:…`, `user:…` or `system:None`."""
+        return f"{self.kind}:{self.session_id or self.key_id or self.user_id}"
+
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
 

@@ -10,6 +10,7 @@ class Permission(StrEnum):
     THREAD_DELETE = "thread.delete"
     MESSAGE_APPEND = "message.append"  # any role, by a server; a visitor's words come in by invoking
     MESSAGE_DELETE = "message.delete"
+    FEEDBACK_GIVE = "feedback.give"
     AGENT_READ = "agent.read"
     AGENT_WRITE = "agent.write"
     AGENT_INVOKE = "agent.invoke"
@@ -21,9 +22,11 @@ class Permission(StrEnum):
 
 P = Permission
 READ = frozenset({P.THREAD_READ, P.AGENT_READ, P.WORKSPACE_READ})
-MEMBER = READ | {P.THREAD_WRITE, P.THREAD_DELETE, P.AGENT_INVOKE}
+MEMBER = READ | {P.THREAD_WRITE, P.THREAD_DELETE, P.AGENT_INVOKE, P.FEEDBACK_GIVE}
 ADMIN = frozenset(Permission)
-VISITOR = frozenset({P.THREAD_READ, P.THREAD_WRITE, P.THREAD_DELETE, P.AGENT_INVOKE, P.CHAT_SESSION_READ})
+VISITOR = frozenset(
+    {P.THREAD_READ, P.THREAD_WRITE, P.THREAD_DELETE, P.AGENT_INVOKE, P.CHAT_SESSION_READ, P.FEEDBACK_GIVE}
+)
 
 
 class Role(StrEnum):
@@ -55,6 +58,6 @@ class Scope(StrEnum):
 SCOPE_PERMISSIONS: dict[Scope, frozenset[Permission]] = {
     Scope.READ: READ | {P.THREAD_READ_ALL, P.CHAT_SESSION_READ},
     Scope.WRITE: frozenset({P.THREAD_WRITE, P.THREAD_DELETE, P.MESSAGE_APPEND, P.MESSAGE_DELETE, P.CHAT_SESSION_WRITE}),
-    Scope.INVOKE: frozenset({P.AGENT_INVOKE}),
+    Scope.INVOKE: frozenset({P.AGENT_INVOKE, P.FEEDBACK_GIVE}),
     Scope.ADMIN: ADMIN,
 }

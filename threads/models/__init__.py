@@ -1,8 +1,9 @@
 from threads.models.attachment import Attachment
+from threads.models.feedback import Feedback
 from threads.models.message import Message
 from threads.models.run import Run
 from threads.models.run_event import RunEvent
 from threads.models.summary import Summary
 from threads.models.thread import Thread
 
-__all__ = ["Attachment", "Message", "Run", "RunEvent", "Summary", "Thread"]
+__all__ = ["Attachment", "Feedback", "Message", "Run", "RunEvent", "Summary", "Thread"]

@@ -8,6 +8,7 @@ from threadhub.api.rest.views.agent_threads import AgentThreads
 from threadhub.api.rest.views.agents import Agents
 from threadhub.api.rest.views.attachments import Attachments
 from threadhub.api.rest.views.chat_sessions import ChatSessionDetail, ChatSessions, ChatSessionTokens
+from threadhub.api.rest.views.feedback import Feedbacks
 from threadhub.api.rest.views.invoke import InvokeAgent, InvokeThread
 from threadhub.api.rest.views.messages import Messages
 from threadhub.api.rest.views.runs import Runs
@@ -33,11 +34,15 @@ class Reference:
 register_converter(Reference, "reference")
 
 
+FEEDBACK: dict[str, Any] = {"get": "retrieve", "put": "give", "delete": "destroy"}
+
+
 def under_thread(**initial: Any) -> list[URLPattern]:
     """What every path of a thread has below it; `visitors=True` where a chat token opens it."""
     return [
         path("messages", Messages.as_view({"get": "list"}, **initial)),
         path("messages/<str:message_id>", Messages.as_view({"get": "retrieve"}, **initial)),
+        path("messages/<str:message_id>/feedback", Feedbacks.as_view(FEEDBACK, **initial)),
         path("runs", Runs.as_view({"get": "list"}, **initial)),
         path("runs/<str:run_id>", Runs.as_view({"get": "retrieve"}, **initial)),
         path("runs/<str:run_id>/events", awaiting(Runs.as_view({"get": "events"}, **initial))),
