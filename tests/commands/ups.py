@@ -51,6 +51,11 @@ class Up:
         return self.process.wait(SECONDS)
 
 
+def hear_hangups() -> None:
+    """As in a terminal: what runs the tests may have been started with `nohup`, which its children inherit."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def up(data_dir: Path, *options: str, port: int | None = None, **environment: str) -> Up:
     """Start it; it is not ready yet."""
     port = port or free_port()
@@ -67,6 +72,7 @@ def up(data_dir: Path, *options: str, port: int | None = None, **environment: st
             stdout=stdout,
             stderr=stderr,
             env={**clean_environment(), **environment},
+            preexec_fn=hear_hangups,
         )
     return Up(process, port, out, err)
 
