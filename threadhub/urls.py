@@ -2,15 +2,20 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from django.views.decorators.csrf import csrf_exempt
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from threadhub.views import health
+
+READ = ["get", "head"]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("threadhub.api.rest.urls")),
     path("api/", include("threadhub.api.ai.urls")),
-    path("openapi.json", SpectacularAPIView.as_view(), name="openapi"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    path("openapi.json", SpectacularJSONAPIView.as_view(http_method_names=READ), name="openapi"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="openapi", http_method_names=READ), name="docs"),
+    path("", csrf_exempt(RedirectView.as_view(url="/docs", http_method_names=READ))),
     path("health", health, name="health"),
     path("admin/", admin.site.urls),
 ]

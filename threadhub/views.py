@@ -2,8 +2,12 @@
 
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 
 
+@csrf_exempt
+@require_safe
 def health(request: HttpRequest) -> HttpResponse:
     """200 when the process answers and reaches its database, else 503; for load balancers."""
     try:
