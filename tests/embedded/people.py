@@ -84,7 +84,8 @@ class User:
     def ensure(self) -> None:
         """Let it make sure that the server runs, and expect that it does."""
         self.say("ensure")
-        assert self.answer() == {}
+        said = self.answer()
+        assert said == {}, said
 
     def refusal(self) -> tuple[str, str]:
         """Let it try to run the server, and return the error's class and sentence."""

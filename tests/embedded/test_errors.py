@@ -93,6 +93,7 @@ def test_a_server_that_was_started_by_other_means(
     where = binaries.find().directory
     unshare = ["unshare", "--user", "--map-user=1000"] if os.geteuid() == 0 else []
     pg_ctl = [*unshare, str(where / "pg_ctl"), "-D", str(cluster)]
+    people.wait_until(lambda: not people.keepers(data_dir))  # it removes an empty socket directory
     embedded.socket_directory(data_dir).mkdir()
     options = f"-c listen_addresses= -k {embedded.socket_directory(data_dir)}"
     subprocess.run([*pg_ctl, "-w", "-o", options, "-l", str(tmp_path / "log"), "start"], check=True)

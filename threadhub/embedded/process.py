@@ -81,7 +81,12 @@ def is_server(pid: int, layout: Layout) -> bool:
 
 
 def left_over(layout: Layout) -> Iterator[int]:
-    """Children of a killed server of this cluster; where they cannot be told apart, those of any killed server."""
+    """Children of a killed server of this cluster.
+
+    Where it cannot be seen what they work in, those of any killed server of the same user: to end them costs nobody
+    anything.
+    """
+    owner = layout.root.stat().st_uid
     for entry in PROC.iterdir() if HAS_PROC else ():
         if not entry.name.isdigit():
             continue
@@ -90,7 +95,8 @@ def left_over(layout: Layout) -> Iterator[int]:
             if _works_in(pid, layout.cluster):
                 yield pid
         except PermissionError:
-            if _command(pid)[0].startswith(b"postgres: ") and _name(_parent(pid)) != PROGRAM:
+            is_child = _command(pid)[0].startswith(b"postgres: ")
+            if is_child and _owner(pid) == owner and _name(_parent(pid)) != PROGRAM:
                 yield pid
         except OSError:
             continue
@@ -109,6 +115,15 @@ def _command(pid: int) -> list[bytes]:
         return (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return [b""]
+
+
+def _owner(pid: int) -> int | None:
+    """Whom the process runs as: the second number after `Uid:`."""
+    try:
+        found = re.search(r"^Uid:\s+\d+\s+(\d+)", (PROC / str(pid) / "status").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) if found else None
 
 
 def _stat(pid: int) -> re.Match[str] | None:
