@@ -52,18 +52,33 @@ def direct_parameters() -> dict[str, Any]:
 
 
 async def run_worker(*, concurrency: int) -> None:
-    """Work until cancelled; then running jobs have SHUTDOWN_SECONDS to end. Outlives a restart of the database."""
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101  a coroutine runs in a task
+    """Work until cancelled; then running jobs have SHUTDOWN_SECONDS to end. Outlives a restart of the database.
+
+    Each life is a task of its own: what procrastinate and the task group cancel when a connection is lost is then never
+    taken for the order to stop, which is what cancels this task.
+    """
     while True:
+        life = asyncio.create_task(_work(concurrency=concurrency))
         try:
-            await _work(concurrency=concurrency)
-        except* DATABASE_LOST as lost:
-            if task.cancelling():
-                raise asyncio.CancelledError from None
-            reason = lost.exceptions[0]
-            logger.warning("the worker starts again: %s", reason.__cause__ or reason)
+            await asyncio.wait([life])
+        except asyncio.CancelledError:
+            life.cancel()
+            await asyncio.wait([life])
+            raise
+        finally:
+            _note_the_end(life)
         await asyncio.sleep(RETRY_SECONDS)
+
+
+def _note_the_end(life: asyncio.Task[None]) -> None:
+    """Log why a worker's life ended; raises what is not the loss of the database."""
+    if not life.done() or life.cancelled():
+        return
+    try:
+        life.result()
+    except* DATABASE_LOST as lost:
+        reason = lost.exceptions[0]
+        logger.warning("the worker starts again: %s", reason.__cause__ or reason)
 
 
 async def _work(*, concurrency: int) -> None:
