@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from chat_sessions import tokens
 from chat_sessions.models import ChatSession
@@ -67,14 +68,17 @@ def open(
     return Opened(session, tokens.issue(session=session, now=now), refresh_token)
 
 
+def visible(*, actor: Actor, now: datetime) -> QuerySet[ChatSession]:
+    """The living sessions that the actor may see: a key those of its workspace, a visitor only their own."""
+    sessions = ChatSession.objects.select_related("agent").filter(
+        workspace_id=actor.workspace_id, ended_at__isnull=True, expires_at__gt=now
+    )
+    return sessions if actor.session_id is None else sessions.filter(pk=actor.session_id)
+
+
 def get(*, actor: Actor, session_id: UUID, now: datetime) -> ChatSession:
     """A living session that the actor may see: a key those of its workspace, a visitor only their own."""
-    sessions = ChatSession.objects.select_related("agent").filter(
-        workspace_id=actor.workspace_id, pk=session_id, ended_at__isnull=True, expires_at__gt=now
-    )
-    if actor.kind == "session" and actor.session_id != session_id:
-        raise ChatSessionNotFound
-    session = sessions.first()
+    session = visible(actor=actor, now=now).filter(pk=session_id).first()
     if session is None:
         raise ChatSessionNotFound
     actor.require(Permission.CHAT_SESSION_READ)

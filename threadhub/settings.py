@@ -171,7 +171,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_URLS_REGEX = r"^/(api|threads|agents|chat_sessions|search)(/|$)"
+CORS_URLS_REGEX = r"^/(api|threads|agents|chat_sessions|search|tools|workspaces)(/|$)"
 
 # Lifetimes, in seconds.
 ACCESS_TOKEN_SECONDS = env.int("ACCESS_TOKEN_SECONDS", default=300 * 60)

@@ -17,6 +17,7 @@ from threadhub.workspaces.models import Membership, RefreshToken, User
 
 ALGORITHM = "HS256"
 AUDIENCE = "threadhub:access"
+REUSE_GRACE = timedelta(seconds=10)
 REFRESH_PREFIX = "thr_"
 
 
@@ -87,7 +88,8 @@ def issue(*, user: User, workspace_id: UUID | None, now: datetime, sign_in_id: U
 def refresh(*, refresh_token: str, now: datetime) -> SignedIn:
     """New tokens for a refresh token, which is void from then on. Raises InvalidRefreshToken.
 
-    A token that comes back after its use was copied by somebody: then all tokens of that sign-in are void.
+    A token that comes back after its use was copied by somebody: then all tokens of that sign-in are void. Two requests
+    of one client at once are not that: for REUSE_GRACE the second is only refused.
     """
     with transaction.atomic():
         row = (
@@ -100,7 +102,7 @@ def refresh(*, refresh_token: str, now: datetime) -> SignedIn:
         if row is not None and live and row.used_at is None:
             RefreshToken.objects.filter(pk=row.pk).update(used_at=now)
             return issue(user=row.user, workspace_id=row.workspace_id, now=now, sign_in_id=row.sign_in_id)
-        if row is not None:
+        if row is not None and (row.used_at is None or now - row.used_at > REUSE_GRACE):
             revoke(sign_in_id=row.sign_in_id, now=now)
     raise InvalidRefreshToken
 

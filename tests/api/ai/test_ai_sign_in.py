@@ -155,6 +155,9 @@ def test_a_refresh_token_works_once_and_the_access_token_goes_on(alice: User) ->
     assert Api(second["token"]).get("/api/me").status_code == 200
     again = Api(first["refreshToken"]).post("/api/token/refresh")
     assert (again.status_code, again.json()["code"]) == (401, "invalid_refresh_token")
+    assert Api(second["token"]).get("/api/me").status_code == 200, "two requests of one client at once are no theft"
+    RefreshToken.objects.filter(used_at__isnull=False).update(used_at=timezone.now() - timedelta(minutes=1))
+    assert Api(first["refreshToken"]).post("/api/token/refresh").status_code == 401
     assert Api(second["token"]).get("/api/me").status_code == 401, "somebody copied it: the whole sign-in is void"
 
 

@@ -15,6 +15,7 @@ from threadhub.api.rest import dates
 from threadhub.lib import ids, json
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.models import User
+from threads.models import Message
 from threads.querysets.threads import ThreadQuerySet
 
 NO_ID = UUID(int=0)  # what an id that cannot be one stands for: nothing has it, so nothing is found
@@ -154,6 +155,24 @@ class AgentFilter(django_filters.FilterSet):  # type: ignore[misc]
         lambda agents, value: agents.filter(active=value),
         description="Only agents that may be asked, or only disabled ones.",
         enum=["true", "false"],
+    )
+
+
+class ChatSessionFilter(django_filters.FilterSet):  # type: ignore[misc]
+    agentId = Chained(
+        an_id(Agent.PREFIX), lambda sessions, value: sessions.filter(agent_id=value), description="With this agent."
+    )
+    externalRef = Chained(
+        str, lambda sessions, value: sessions.filter(external_ref=value), description="Exactly this reference."
+    )
+
+
+class MessageFilter(django_filters.FilterSet):  # type: ignore[misc]
+    role = Chained(
+        one_of(*Message.Role.values),
+        lambda messages, value: messages.filter(role=value),
+        description="Only messages of this role.",
+        enum=list(Message.Role.values),
     )
 
 

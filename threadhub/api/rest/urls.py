@@ -16,6 +16,7 @@ from threadhub.api.rest.views.search import Search
 from threadhub.api.rest.views.session_threads import SessionThreads
 from threadhub.api.rest.views.threads import Threads
 from threadhub.api.rest.views.tools import Tools
+from threadhub.api.rest.views.workspaces import Workspaces
 from threadhub.api.streaming import awaiting
 
 
@@ -75,7 +76,9 @@ urlpatterns: list[Any] = [
         "agents/<str:agent_id>/threads/<str:thread_id>/invoke",
         awaiting(InvokeThread.as_view({"post": "create"})),
     ),
-    path("chat_sessions", ChatSessions.as_view({"post": "create"})),
+    path("workspaces", Workspaces.as_view({"get": "list"})),
+    path("workspaces/<str:workspace_id>", Workspaces.as_view({"get": "retrieve"})),
+    path("chat_sessions", ChatSessions.as_view({"get": "list", "post": "create"})),
     path("chat_sessions/<str:chat_session_id>", ChatSessionDetail.as_view({"get": "retrieve", "delete": "destroy"})),
     path("chat_sessions/<str:chat_session_id>/refresh", ChatSessionTokens.as_view({"post": "refresh"})),
     path("chat_sessions/<str:chat_session_id>/threads", SessionThreads.as_view({"get": "list", "post": "create"})),

@@ -27,6 +27,18 @@ class OpenedChatSession(serializers.Serializer[Any]):
     expires_at = moment(source="session.expires_at")
 
 
+class ListedChatSession(serializers.Serializer[Any]):
+    """A session in a list: without secrets, agent and thread."""
+
+    id = WireId(ChatSession.PREFIX)
+    agent_id = WireId(Agent.PREFIX)
+    external_ref = serializers.CharField(read_only=True)
+    thread_id = WireId(Thread.PREFIX, source="first_thread_id", allow_null=True)
+    created_at = moment()
+    updated_at = moment()
+    expires_at = moment()
+
+
 class ChatSessionRepresentation(serializers.Serializer[Any]):
     """A session as its visitor sees it; `thread` is the first one, null once it was deleted."""
 

@@ -1,5 +1,6 @@
 """`/chat_sessions` and `/chat_sessions/{chat_session_id}`."""
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,8 +11,14 @@ from threadhub.agents.access import AgentNotFound
 from threadhub.agents.models import Agent
 from threadhub.api.authentication import bearer
 from threadhub.api.permissions import DeclaredPermission
+from threadhub.api.rest.filters import ChatSessionFilter
 from threadhub.api.rest.inputs.chat_sessions import ChatSessionRefresh, NewChatSession
-from threadhub.api.rest.representations.chat_sessions import ChatSessionRepresentation, OpenedChatSession
+from threadhub.api.rest.pagination import KeysetPagination
+from threadhub.api.rest.representations.chat_sessions import (
+    ChatSessionRepresentation,
+    ListedChatSession,
+    OpenedChatSession,
+)
 from threadhub.api.rest.views.base import RestViewSet
 from threadhub.api.views import path_id
 from threadhub.workspaces.permissions import Permission
@@ -21,7 +28,17 @@ from threads.actions.chat_sessions import first_thread, open_with_thread
 class ChatSessions(RestViewSet):
     """Opened by a workspace's key, for a visitor whose browser then has the chat token only."""
 
-    permissions = {"POST": Permission.CHAT_SESSION_WRITE}
+    permissions = {"GET": Permission.CHAT_SESSION_READ, "POST": Permission.CHAT_SESSION_WRITE}
+    filterset_class = ChatSessionFilter
+    pagination_class = KeysetPagination
+
+    def get_queryset(self) -> QuerySet[ChatSession]:
+        return sessions.visible(actor=self.actor, now=self.now)
+
+    @extend_schema(responses={200: ListedChatSession(many=True)})
+    def list(self, request: Request) -> Response:
+        """The living sessions of the workspace."""
+        return self.page(self.get_queryset(), ListedChatSession)
 
     @extend_schema(request=NewChatSession, responses={200: OpenedChatSession})
     def create(self, request: Request) -> Response:

@@ -1,12 +1,13 @@
 """The messages of a thread by themselves: `…/threads/{thread_id}/messages[/{message_id}]`."""
 
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from threadhub.api.rest.filters import MessageFilter
 from threadhub.api.rest.inputs.messages import NewMessage, draft
 from threadhub.api.rest.position_page import PositionPage
 from threadhub.api.rest.representations.messages import MessageRepresentation
@@ -17,6 +18,7 @@ from threadhub.workspaces.permissions import Permission
 from threads import access
 from threads.actions import messages
 from threads.models import Message
+from threads.querysets.messages import MessageQuerySet
 
 PARAMETERS = [
     OpenApiParameter("take", int, default=50, description="At most 100."),
@@ -43,11 +45,13 @@ class Messages(InThread):
         "DELETE": Permission.MESSAGE_DELETE,
     }
     query = {"list": ("take", "order", "after", "before")}
+    filterset_class = MessageFilter
 
     @extend_schema(responses={200: MessagePage}, parameters=PARAMETERS)
     def list(self, request: Request, **path: Any) -> Response:
         thread = self.find_thread()
-        page = PositionPage(request, Message.objects.of_thread(thread))
+        rows = cast("MessageQuerySet", self.filter_queryset(Message.objects.of_thread(thread)))
+        page = PositionPage(request, rows)
         data = MessageRepresentation(page.rows, many=True, context=self._context()).data
         links = {"has_more": page.next is not None, "next": page.next, "previous": page.previous}
         return Response({"count": thread.message_count, **links, "data": data})
