@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django import app as procrastinate_app
@@ -51,6 +52,19 @@ def make_tenant(name: str) -> Tenant:
     agent = configure.create(actor=actors.system(workspace.pk), name="Echo", provider="echo", tools=tools)
     _, key = keys.create(workspace=workspace, user=owner, name="test")
     return Tenant(workspace, owner, agent, key)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _audit_trail_can_be_emptied_between_tests() -> Iterator[None]:
+    """Django empties all tables after a test with real transactions; the audit trail refuses that, as it should."""
+    original = DatabaseOperations.execute_sql_flush
+
+    def flush(self: Any, sql_list: list[str]) -> None:
+        original(self, ["SET LOCAL session_replication_role = replica", *sql_list])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "execute_sql_flush", flush)
+        yield
 
 
 @pytest.fixture

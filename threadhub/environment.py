@@ -5,6 +5,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from threadhub.lib import client_address
+
 FALSE = ("", "false", "off", "n", "no", "0")
 
 
@@ -20,3 +22,10 @@ class Environment(environ.Env):  # type: ignore[misc]
             return super().get_value(var, cast, *args, **kwargs)
         except (ValueError, TypeError) as error:
             raise fault from error
+
+    def networks(self, var: str) -> tuple[client_address.Network, ...]:
+        """Addresses and networks, with commas between them."""
+        try:
+            return client_address.networks(self.list(var, default=[]))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var} has a value that cannot be read: {error}.") from error

@@ -23,6 +23,8 @@ DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.load_or_create(DATA_DIR / "secret_key")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# Proxies whose X-Forwarded-For is believed, as addresses or networks.
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -42,6 +44,7 @@ INSTALLED_APPS = [
     "django_structlog",
     "procrastinate.contrib.django",
     "threadhub",
+    "threadhub.audit",
     "threadhub.workspaces",
     "threadhub.agents",
     "chat_sessions",
@@ -55,6 +58,7 @@ MIDDLEWARE = [
     "threadhub.handler.StaticFiles",
     "corsheaders.middleware.CorsMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
+    "threadhub.origin.SetOrigin",
     "threadhub.api.middleware.ApiErrors",
     "threadhub.console.middleware.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",

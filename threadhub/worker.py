@@ -12,7 +12,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.exceptions import ConnectorException
 
-from threadhub import embedded
+from threadhub import audit, embedded
 from threadhub.lib.asynchronous import in_thread
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ async def run_worker(*, concurrency: int) -> None:
     Each life is a task of its own: what procrastinate and the task group cancel when a connection is lost is then never
     taken for the order to stop, which is what cancels this task.
     """
+    audit.origin.set(audit.Origin(face="worker"))
     while True:
         life = asyncio.create_task(_work(concurrency=concurrency))
         try:

@@ -34,8 +34,14 @@ class Actor:
 
     @property
     def identity(self) -> str:
-        """Who this is, in one word that stays the same: `key:…`, `session:…`, `user:…` or `system:None`."""
-        return f"{self.kind}:{self.session_id or self.key_id or self.user_id}"
+        """Who this is, in one word that stays the same: `key:…`, `session:…`, `user:…` or `system`."""
+        who = self.session_id or self.key_id or self.user_id
+        return f"{self.kind}:{who}" if who else self.kind
+
+    @property
+    def on_behalf_of(self) -> str | None:
+        """The person for whom a personal key or a session's token acts, as `user:…`."""
+        return f"user:{self.user_id}" if self.user_id and self.kind in ("key", "session") else None
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions

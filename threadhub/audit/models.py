@@ -1,0 +1,78 @@
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models.functions import Now
+
+from threadhub.audit.recording import INSTALLATION
+from threadhub.lib import ids
+
+
+class AuditEvent(models.Model):
+    """Who did what to which things, when and from where. The database refuses to change or remove one.
+
+    No foreign keys: it outlives all that it tells of. `workspace_id` is zero for the installation itself. `seq`,
+    `previous` and `hash` are its place in the workspace's chain, empty until it is linked. `salt`, `salts` and
+    `masked` let values be taken out for an erasure without breaking the chain (chain.py).
+    """
+
+    PREFIX: ClassVar[str] = "auditevent"
+
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    workspace_id = models.UUIDField()
+    at = models.DateTimeField(db_default=Now())
+    actor = models.TextField()
+    on_behalf_of = models.TextField(null=True)
+    action = models.TextField()
+    ids = ArrayField(models.TextField())
+    details = models.JSONField()
+    face = models.TextField()
+    address = models.TextField(null=True)
+    user_agent = models.TextField(null=True)
+    request_id = models.TextField()
+    salt = models.BinaryField(null=True, max_length=16)
+    salts = models.JSONField(null=True)
+    masked = models.JSONField(null=True)
+    seq = models.BigIntegerField(null=True)
+    previous = models.BinaryField(null=True, max_length=32)
+    hash = models.BinaryField(null=True, max_length=32)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index("workspace_id", models.F("at").desc(), models.F("id").desc(), name="audit_newest"),
+            models.Index("workspace_id", "actor", models.F("at").desc(), models.F("id").desc(), name="audit_of_actor"),
+            models.Index("workspace_id", "at", "id", name="audit_unlinked", condition=models.Q(seq=None)),
+            GinIndex("workspace_id", "ids", name="audit_about"),
+        ]
+        constraints = [
+            models.UniqueConstraint("workspace_id", "seq", name="audit_chain", condition=models.Q(seq__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.wire_id
+
+    @property
+    def wire_id(self) -> str:
+        return ids.encode(self.PREFIX, self.id)
+
+    @property
+    def of_workspace(self) -> bool:
+        """Whether it tells of a workspace, not of the installation itself."""
+        return self.workspace_id != INSTALLATION
+
+
+class AuditHead(models.Model):
+    """The end of a workspace's chain: what it must still be, or more, at any later time."""
+
+    workspace_id = models.UUIDField(primary_key=True)
+    seq = models.BigIntegerField()
+    hash = models.BinaryField(max_length=32)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["workspace_id"]
+
+    def __str__(self) -> str:
+        return f"{self.workspace_id} {self.seq}"

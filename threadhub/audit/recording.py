@@ -1,0 +1,68 @@
+"""Writing an audit event: one INSERT in the caller's transaction, so there is no write without its event, and no event
+of a write that was rolled back. It waits for nobody: the chain is made later (linking.py)."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from threadhub.audit import sql
+from threadhub.audit.origins import origin
+from threadhub.lib import ids as wire
+from threadhub.lib import json
+
+SHOWN_CHARACTERS = 200  # of a text in details, and of what a client calls itself
+SALT_BYTES = 16
+# Events of the installation itself stand under this in the place of a workspace: a key has no NULL.
+INSTALLATION = UUID(int=0)
+
+
+class Who(Protocol):
+    """Who acts: `user:…`, `key:…`, `session:…`, `system`, and in which workspace; None: in none. A workspace's Actor
+    is one."""
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def on_behalf_of(self) -> str | None: ...
+
+    @property
+    def workspace_id(self) -> UUID | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Somebody who is no Actor (yet): one who tries to sign in, a superuser, the installation."""
+
+    identity: str
+    workspace_id: UUID | None = None
+    on_behalf_of: str | None = None
+
+
+def record(*, actor: Who, action: str, ids: Sequence[str], details: Mapping[str, Any] | None = None) -> None:
+    """Keep for ever that `actor` did `action` ("noun.verb") to the things of these wire ids.
+
+    `details` is small JSON without content and without secrets; long texts in it are cut to 200 characters. Its
+    top-level values are what an erasure may mask, so personal data stands there and nowhere else.
+    """
+    where = origin.get()
+    sql.insert(
+        id=wire.new(),
+        workspace_id=actor.workspace_id or INSTALLATION,
+        actor=actor.identity,
+        on_behalf_of=actor.on_behalf_of,
+        action=action,
+        ids=list(ids),
+        details=json.dumps({name: _shortened(value) for name, value in (details or {}).items()}).decode(),
+        face=where.face,
+        address=where.address or None,
+        user_agent=_shortened(where.user_agent) or None,
+        request_id=where.request_id,
+        salt=secrets.token_bytes(SALT_BYTES),
+    )
+
+
+def _shortened(value: Any) -> Any:
+    return value[:SHOWN_CHARACTERS] if isinstance(value, str) else value
