@@ -1,5 +1,6 @@
 """`manage.py up`: from an empty directory to a hub that answers, and back."""
 
+import contextlib
 import json
 import signal
 import stat
@@ -12,6 +13,7 @@ import pytest
 from tests import processes
 from tests.commands.conftest import CONCURRENCY
 from tests.commands.ups import Up, all_gone, manage, until, up
+from threadhub.launch.supervisor import RESTARTS
 
 pytestmark = pytest.mark.xdist_group("commands")
 FIELDS = [
@@ -107,14 +109,43 @@ def test_a_killed_one_leaves_no_process(running: Up, data_dir: Path) -> None:
     until(lambda: all_gone(own), seconds=20)
 
 
-def test_it_says_so_and_ends_when_its_worker_is_killed(running: Up, data_dir: Path) -> None:
+@pytest.mark.parametrize(("name", "words"), [("worker", "manage.py work"), ("web server", "threadhub.launch.web")])
+def test_what_is_killed_is_started_again(running: Up, data_dir: Path, name: str, words: str) -> None:
+    other = up(data_dir, "--json")
+    known = other.facts()
+    killed = other.child(words)
+    processes.kill(next(one for one in killed if one.pid == min(each.pid for each in killed)))
+    until(lambda: f"The {name} was killed by signal 9. It is started again." in other.err.read_text())
+    until(lambda: all_gone(set(killed)) and bool(other.child(words)))
+    ask = {"prompt": "/say here I am"}
+    key = {"authorization": f"Bearer {known['api_key']}"}
+    with httpx.Client(base_url=other.url, headers=key, timeout=60, trust_env=False) as client:
+        until(lambda: answers(client))
+        said = client.post(f"/agents/{known['agent_id']}/invoke", json=ask).json()["data"]["answer"]
+    assert said == "here I am"
+    own = processes.descendants(other.process.pid)
+    assert other.signal() == 0
+    assert all_gone(own)
+
+
+def answers(client: httpx.Client) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return client.get("/health").status_code == 200
+    return False
+
+
+def test_it_says_so_and_ends_when_its_worker_ends_again_and_again(running: Up, data_dir: Path) -> None:
     other = up(data_dir, "--json")
     other.facts()
     own = processes.descendants(other.process.pid)
-    (worker,) = other.child("manage.py work")
-    processes.kill(worker)
+    for _ in range(RESTARTS + 1):
+        until(lambda: bool(other.child("manage.py work")))
+        (worker,) = other.child("manage.py work")
+        processes.kill(worker)
     assert other.process.wait(30) == 1
-    assert "The worker was killed by signal 9. The rest is ended too." in other.err.read_text()
+    assert "The worker was killed by signal 9. It ends again and again, so the rest is ended too." in (
+        other.err.read_text()
+    )
     assert all_gone(own)
 
 

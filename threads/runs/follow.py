@@ -31,6 +31,7 @@ CHANNEL = "run_events"
 # Without news from LISTEN a run is looked at this often (seconds): notices a lost worker, and bridges a reconnect.
 LOOK_EVERY = 5.0
 RECONNECT_AFTER = 0.5
+THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer was complete.")
 
 
 async def follow(*, run_id: UUID, workspace_id: UUID, after: int = 0) -> AsyncIterator[StoredEvent]:
@@ -181,10 +182,14 @@ def _events_after(run_id: UUID, workspace_id: UUID, seq: int) -> list[StoredEven
 
 
 def _closing_of_gone(run_id: UUID, last_seq: int) -> list[StoredEvent]:
-    """End the run if its worker is lost. If the run went with its thread, the event that its readers still miss."""
+    """End the run if its worker is lost. If the run went with its thread, the events that its readers still miss."""
     run = Run.objects.filter(pk=run_id).first()
     if run is None:
-        return [StoredEvent(last_seq + 1, events.MESSAGE_STOP, {"status": "cancelled", "finish_reason": ""})]
+        code, message = THREAD_DELETED
+        return [
+            StoredEvent(last_seq + 1, events.ERROR, {"code": code, "message": message}),
+            StoredEvent(last_seq + 2, events.MESSAGE_STOP, {"status": "failed", "finish_reason": ""}),
+        ]
     now = timezone.now()
     if run.live and run.lease_expires_at is not None and run.lease_expires_at < now:
         end_if_lost(run=run, now=now)

@@ -15,7 +15,7 @@ from threads.runs.events import StoredEvent
 
 Frame = tuple[str, dict[str, Any]]
 
-# The stream has four words for what can go wrong; the run itself keeps the exact code. The others are `llm_error`.
+# The stream has four words for what can go wrong, and the exact code beside. The others are `llm_error`.
 ERROR_TYPES = {
     "context_length_exceeded": "context_length_exceeded",
     "provider_timeout": "http_error",
@@ -24,6 +24,7 @@ ERROR_TYPES = {
     "worker_lost": "internal_error",
     "worker_stopped": "internal_error",
     "not_taken": "internal_error",
+    "thread_deleted": "internal_error",
     "time_limit": "internal_error",
     "step_limit": "internal_error",
 }
@@ -45,14 +46,15 @@ def _bytes(seq: int, name: str, data: dict[str, Any]) -> bytes:
 
 def _frames(event: StoredEvent, answer_id: str) -> list[Frame]:
     """One frame; none for a stored message that is not the answer; two where the run was gone before it began, since
-    a stream must open before it closes."""
+    a stream must open before anything else."""
     if event.type == events.MESSAGE_STOP:
-        opening = [_message_start({"message_id": answer_id, "model": ""})] if event.seq == 1 else []
-        return [*opening, ("message_stop", {})]
+        return [("message_stop", {})]
     if event.type == events.MESSAGE_STORED:
         is_answer = event.data["message_id"] == answer_id
         return [("message_id", {"message_id": _message_id(answer_id)})] if is_answer else []
-    return [_ENCODERS[event.type](event.data)]
+    gone = event.seq == 1 and event.type != events.MESSAGE_START
+    opening = [_message_start({"message_id": answer_id, "model": ""})] if gone else []
+    return [*opening, _ENCODERS[event.type](event.data)]
 
 
 def _message_start(data: dict[str, Any]) -> Frame:
@@ -101,7 +103,8 @@ def _usage(data: dict[str, Any]) -> Frame:
 
 
 def _error(data: dict[str, Any]) -> Frame:
-    return "error", {"error": {"type": ERROR_TYPES.get(data["code"], "llm_error"), "message": data["message"]}}
+    type = ERROR_TYPES.get(data["code"], "llm_error")
+    return "error", {"error": {"type": type, "code": data["code"], "message": data["message"]}}
 
 
 def _message_id(text: str) -> str:
