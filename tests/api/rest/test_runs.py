@@ -218,5 +218,6 @@ def test_every_type_of_event_is_spelled(api: Api) -> None:
     assert answer.text == "Hi"
     other = StoredEvent(9, events.MESSAGE_STORED, {"message_id": str(ids.new()), "position": 1, "role": "tool"})
     assert encode(other) == b""
-    gone = read([encode(StoredEvent(1, events.MESSAGE_STOP, {"status": "cancelled", "finish_reason": ""}))])
-    assert gone.names == ["message_start", "message_stop"]
+    error = StoredEvent(1, events.ERROR, {"code": "thread_deleted", "message": "It is gone."})
+    gone = read([encode(error), encode(StoredEvent(2, events.MESSAGE_STOP, {"status": "failed", "finish_reason": ""}))])
+    assert gone.names == ["message_start", "error", "message_stop"]
