@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from chat_sessions import sessions
+from chat_sessions import endings
 from chat_sessions.models import ChatSession
 from threadhub.console import display
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
@@ -47,7 +47,7 @@ class ChatSessionAdmin(ConsoleAdmin):
             question=lambda session: "End this chat session?",
             consequence="Its visitor's tokens stop working at once. The threads stay.",
             done=lambda session: "The chat session has ended.",
-            do=lambda actor, thing, now: sessions.end(actor=actor, session=thing, now=now),
+            do=lambda actor, thing, now: endings.end(actor=actor, session=thing, now=now),
             applies=lambda session: session.ended_at is None,
         ),
     )

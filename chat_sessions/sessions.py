@@ -1,17 +1,16 @@
-"""A chat session's life: opened, refreshed, ended."""
+"""Chat sessions: opened by a server, found, entered. How they end: endings.py, expiry.py; by a browser: visitors.py."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.db import transaction
 from django.db.models import QuerySet
 
-from chat_sessions import tokens
+from chat_sessions import expiry, tokens
 from chat_sessions.models import ChatSession
 from threadhub.agents import access as agents
+from threadhub.agents.models import Agent
 from threadhub.lib import secrets
 from threadhub.lib.errors import NotFound, Unauthenticated
 from threadhub.workspaces.actor import Actor
@@ -49,30 +48,47 @@ def open(
     now: datetime,
     allowed_vectors: list[Any] | None = None,
     system_prompt_variables: dict[str, Any] | None = None,
+    name: str | None = None,
+    metadata: dict[str, Any] | None = None,
 ) -> Opened:
-    """A new session of a visitor with an agent. Raises AgentNotFound, AgentDisabled, PermissionMissing."""
+    """A new session of a visitor with an agent, opened by a server that vouches for the reference.
+
+    Raises AgentNotFound, AgentDisabled, PermissionMissing.
+    """
     actor.require(Permission.CHAT_SESSION_WRITE)
     agent = agents.get_to_invoke(actor=actor, agent_id=agent_id)
-    refresh_token = secrets.new_token(REFRESH_PREFIX)
-    session = ChatSession.objects.create(
-        workspace_id=actor.workspace_id,
+    return begin(
         agent=agent,
         external_ref=external_ref,
+        now=now,
         allowed_vectors=allowed_vectors or [],
         system_prompt_variables=system_prompt_variables or {},
+        name=name or "",
+        metadata=metadata or {},
+    )
+
+
+def begin(*, agent: Agent, external_ref: str, now: datetime, **fields: Any) -> Opened:
+    """As `open`, for callers that asked for leave themselves."""
+    refresh_token = secrets.new_token(REFRESH_PREFIX)
+    expires_at = expiry.absolute_end(now=now)
+    session = ChatSession.objects.create(
+        workspace_id=agent.workspace_id,
+        agent=agent,
+        external_ref=external_ref,
         refresh_digest=secrets.digest(refresh_token),
         created_at=now,
         updated_at=now,
-        expires_at=now + timedelta(seconds=settings.CHAT_SESSION_SECONDS),
+        expires_at=expires_at,
+        idle_expires_at=expiry.idle_end(expires_at=expires_at, now=now),
+        **fields,
     )
     return Opened(session, tokens.issue(session=session, now=now), refresh_token)
 
 
 def visible(*, actor: Actor, now: datetime) -> QuerySet[ChatSession]:
     """The living sessions that the actor may see: a key those of its workspace, a visitor only their own."""
-    sessions = ChatSession.objects.select_related("agent").filter(
-        workspace_id=actor.workspace_id, ended_at__isnull=True, expires_at__gt=now
-    )
+    sessions = expiry.living(now=now).select_related("agent").filter(workspace_id=actor.workspace_id)
     return sessions if actor.session_id is None else sessions.filter(pk=actor.session_id)
 
 
@@ -91,33 +107,6 @@ def enter(*, actor: Actor, session_id: UUID, now: datetime) -> Actor:
     Raises ChatSessionNotFound, PermissionMissing.
     """
     session = get(actor=actor, session_id=session_id, now=now)
+    expiry.note_activity(session=session, now=now)
     visitor = tokens.actor_of(session)
     return replace(visitor, permissions=visitor.permissions & actor.permissions)
-
-
-def refresh(*, session_id: UUID, refresh_token: str, now: datetime) -> Opened:
-    """New tokens for the session's refresh token, which is void from then on. Raises InvalidRefreshToken."""
-    with transaction.atomic():
-        session = (
-            ChatSession.objects.select_for_update()
-            .filter(
-                pk=session_id,
-                refresh_digest=secrets.digest(refresh_token),
-                ended_at__isnull=True,
-                expires_at__gt=now,
-            )
-            .first()
-        )
-        if session is None:
-            raise InvalidRefreshToken
-        next_token = secrets.new_token(REFRESH_PREFIX)
-        session.refresh_digest = secrets.digest(next_token)
-        session.updated_at = now
-        session.save(update_fields=["refresh_digest", "updated_at"])
-    return Opened(session, tokens.issue(session=session, now=now), next_token)
-
-
-def end(*, actor: Actor, session: ChatSession, now: datetime) -> None:
-    """End a session: its tokens stop working at once; its threads stay."""
-    actor.require(Permission.CHAT_SESSION_WRITE)
-    ChatSession.objects.filter(pk=session.pk, ended_at__isnull=True).update(ended_at=now, updated_at=now)

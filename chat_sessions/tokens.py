@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import jwt
 from django.conf import settings
 
+from chat_sessions import expiry
 from chat_sessions.models import ChatSession
 from threadhub.lib import ids
 from threadhub.lib.errors import Unauthenticated
@@ -29,23 +30,38 @@ def issue(*, session: ChatSession, now: datetime) -> str:
     return jwt.encode(claims, settings.SECRET_KEY, algorithm=ALGORITHM)
 
 
-def authenticate(*, chat_token: str, now: datetime) -> Actor:
-    """The visitor behind a chat token. Raises InvalidChatToken, also once the session was ended."""
+def authenticate(*, chat_token: str, now: datetime, origin: str | None = None) -> Actor:
+    """The visitor behind a chat token, who is noted to be active.
+
+    Raises InvalidChatToken, also once the session is over, and where a session that a web page opened is used by a
+    page of another `origin` (the request's header; servers send none).
+    """
+    session = session_of(chat_token=chat_token, now=now)
+    if origin is not None and session.origin not in ("", origin):
+        raise InvalidChatToken
+    expiry.note_activity(session=session, now=now)
+    return actor_of(session)
+
+
+def session_of(*, chat_token: str, now: datetime) -> ChatSession:
+    """The living session behind a chat token. Raises InvalidChatToken."""
     try:
         claims = jwt.decode(
             chat_token,
             settings.SECRET_KEY,
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
-            options={"require": ["exp", "id"]},
+            # The times are checked below, against the one `now` of the request.
+            options={"require": ["exp", "id"], "verify_exp": False, "verify_iat": False},
         )
         session_id = ids.decode(ChatSession.PREFIX, claims["id"])
-    except (jwt.PyJWTError, ids.InvalidId, AttributeError) as error:
+        expires_at = int(claims["exp"])
+    except (jwt.PyJWTError, ids.InvalidId, AttributeError, TypeError, ValueError) as error:
         raise InvalidChatToken from error
-    session = ChatSession.objects.filter(pk=session_id, ended_at__isnull=True, expires_at__gt=now).first()
-    if session is None:
+    session = expiry.living(now=now).filter(pk=session_id).first()
+    if session is None or expires_at <= now.timestamp():
         raise InvalidChatToken
-    return actor_of(session)
+    return session
 
 
 def actor_of(session: ChatSession) -> Actor:

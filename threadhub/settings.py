@@ -56,7 +56,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "threadhub.handler.StaticFiles",
-    "corsheaders.middleware.CorsMiddleware",
+    "threadhub.api.cors.Cors",
     "django_structlog.middlewares.RequestMiddleware",
     "threadhub.origin.SetOrigin",
     "threadhub.api.middleware.ApiErrors",
@@ -175,6 +175,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "last-event-id", "x-api-key"]
+CORS_EXPOSE_HEADERS = ["idempotent-replayed", "link", "location", "retry-after"]
 CORS_URLS_REGEX = r"^/(api|threads|agents|chat_sessions|search|tools|workspaces)(/|$)"
 
 # Lifetimes, in seconds.
@@ -182,6 +184,9 @@ ACCESS_TOKEN_SECONDS = env.int("ACCESS_TOKEN_SECONDS", default=300 * 60)
 REFRESH_TOKEN_SECONDS = env.int("REFRESH_TOKEN_SECONDS", default=30 * 24 * 3600)
 CHAT_TOKEN_SECONDS = env.int("CHAT_TOKEN_SECONDS", default=3600)
 CHAT_SESSION_SECONDS = env.int("CHAT_SESSION_SECONDS", default=30 * 24 * 3600)
+CHAT_SESSION_IDLE_SECONDS = env.int("CHAT_SESSION_IDLE_SECONDS", default=7 * 24 * 3600)
+# An ended session's row is removed after this; its threads stay.
+CHAT_SESSION_KEPT_SECONDS = env.int("CHAT_SESSION_KEPT_SECONDS", default=30 * 24 * 3600)
 SIGNUP_ENABLED = env.bool("SIGNUP_ENABLED", default=False)
 # The id of the workspace that people who sign up become members of; empty: each gets a workspace of their own.
 SIGNUP_WORKSPACE = env.str("SIGNUP_WORKSPACE", default="")

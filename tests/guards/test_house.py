@@ -64,9 +64,9 @@ def test_every_table_with_a_workspace_has_it_in_its_keys() -> None:
             """
         )
         rows = cursor.fetchall()
-    assert {table for table, _ in rows} - of_secrets - {"chat_sessions_chatsession"} == set()
-    of_sessions = [index for table, index in rows if table == "chat_sessions_chatsession"]
-    assert all("refresh_digest" in index for index in of_sessions)
+    columns = {"chat_sessions_chatsession": "refresh_digest", "agents_agent": "public_key"}
+    assert {table for table, _ in rows} - of_secrets - set(columns) == set()
+    assert all(columns[table] in index for table, index in rows if table in columns)
 
 
 def test_every_model_is_ordered_and_ends_on_something_unique() -> None:

@@ -27,6 +27,8 @@ FIELDS = frozenset(
         "double_texting",
         "active",
         "metadata",
+        "allowed_origins",
+        "identity_required",
     }
 )
 

@@ -33,7 +33,7 @@ class TokenAuthentication(BaseAuthentication):
         token = request.headers.get("x-api-key", "").strip() or bearer(request)
         if token is None:
             return None
-        return authenticate(token)
+        return authenticate(token, origin=request.headers.get("Origin"))
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
@@ -62,8 +62,8 @@ def bearer(request: Request) -> str | None:
     return token.strip()
 
 
-def authenticate(token: str) -> tuple[Actor, Any]:
-    """The actor behind an API key, an access token or a chat token."""
+def authenticate(token: str, *, origin: str | None = None) -> tuple[Actor, Any]:
+    """The actor behind an API key, an access token or a chat token; `origin` is the asking page's, if one asks."""
     now = timezone.now()
     if token.startswith(keys.PREFIX):
         return keys.authenticate(secret=token, now=now), None
@@ -72,7 +72,7 @@ def authenticate(token: str) -> tuple[Actor, Any]:
     try:
         session = sign_in.authenticate(access_token=token)
     except sign_in.InvalidAccessToken:
-        return tokens.authenticate(chat_token=token, now=now), None
+        return tokens.authenticate(chat_token=token, now=now, origin=origin), None
     return session.actor, session
 
 

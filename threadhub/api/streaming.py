@@ -6,8 +6,10 @@ event loop, with no thread and no database connection held.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
@@ -15,11 +17,12 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
+from chat_sessions.endings import ChatSessionEnded
 from threadhub.api import errors
 from threadhub.lib.asynchronous import in_thread, release_thread
 from threads.models import Run
 from threads.runs.events import StoredEvent
-from threads.runs.follow import follow, until_end
+from threads.runs.follow import follow, session_over, until_end
 
 EVENT_STREAM = "text/event-stream"
 PING = b": ping\n\n"
@@ -35,20 +38,34 @@ class AfterRun(HttpResponse):
     """Stands for the JSON answer of a run that is still going on; `awaiting` replaces it by the real one."""
 
     def __init__(
-        self, run: Run, render: Callable[[Run], HttpResponseBase], *, when_left: Leaving | None = None
+        self,
+        run: Run,
+        render: Callable[[Run], HttpResponseBase],
+        *,
+        when_left: Leaving | None = None,
+        session_id: UUID | None = None,
     ) -> None:
         super().__init__(status=500)
+        self.session_id = session_id
         self.run = run
         self.render_run = render
         self.when_left = when_left
 
     async def settle(self) -> HttpResponseBase:
-        """Wait for the run's end, then render it as it stands in the database."""
+        """Wait for the run's end, then render it as it stands in the database. Raises ChatSessionEnded."""
+        waiting = asyncio.ensure_future(until_end(run_id=self.run.id, workspace_id=self.run.workspace_id))
+        over = _session_over(self.session_id)
         try:
-            await until_end(run_id=self.run.id, workspace_id=self.run.workspace_id)
+            await asyncio.wait({waiting, over} if over else {waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                _leave(self.when_left)
+                raise ChatSessionEnded
+            waiting.result()
         except asyncio.CancelledError:
             _leave(self.when_left)
             raise
+        finally:
+            _cancel(waiting, over)
         return await in_thread(self._render)()
 
     def _render(self) -> HttpResponseBase:
@@ -79,25 +96,46 @@ def last_event_id(request: HttpRequest) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
+@dataclass(frozen=True, slots=True)
+class InSession:
+    """A stream that a visitor reads, as long as their chat session lives; `ended(begun)` are the last frames after."""
+
+    session_id: UUID
+    ended: Callable[[bool], bytes]
+
+
 def stream(
-    run: Run, *, encode: Encode, closing: bytes = b"", after: int = 0, when_left: Leaving | None = None
+    run: Run,
+    *,
+    encode: Encode,
+    closing: bytes = b"",
+    after: int = 0,
+    when_left: Leaving | None = None,
+    session: InSession | None = None,
 ) -> RunStream:
     """The run's events from number `after` on, encoded one by one, then `closing`.
 
-    A reader who goes changes nothing for the run, unless `when_left` says so.
+    A reader who goes changes nothing for the run, unless `when_left` says so. The end of a chat session is the end of
+    its streams.
     """
-    return RunStream(run, _frames(run, encode, closing, after, when_left))
+    return RunStream(run, _frames(run, encode, closing, after, when_left, session))
 
 
 async def _frames(
-    run: Run, encode: Encode, closing: bytes, after: int, when_left: Leaving | None
+    run: Run, encode: Encode, closing: bytes, after: int, when_left: Leaving | None, session: InSession | None
 ) -> AsyncIterator[bytes]:
     events = follow(run_id=run.id, workspace_id=run.workspace_id, after=after)
     waiting: asyncio.Task[StoredEvent] | None = None
+    over = _session_over(session.session_id if session else None)
+    begun = after > 0
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(events))
-            done, _ = await asyncio.wait({waiting}, timeout=PING_SECONDS)
+            both = {waiting, over} if over else {waiting}
+            done, _ = await asyncio.wait(both, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if session and over in done:
+                yield session.ended(begun)
+                return
             if not done:
                 yield PING
                 continue
@@ -109,13 +147,24 @@ async def _frames(
             waiting = None
             frame = encode(event)
             if frame:
+                begun = True
                 yield frame
         if closing:
             yield closing
     finally:
-        if waiting is not None:
-            waiting.cancel()
+        _cancel(waiting, over)
         _leave(when_left)
+
+
+def _session_over(session_id: UUID | None) -> asyncio.Task[Any] | None:
+    """A task that is done when the chat session is over."""
+    return asyncio.ensure_future(session_over(session_id=session_id)) if session_id is not None else None
+
+
+def _cancel(*tasks: asyncio.Task[Any] | None) -> None:
+    for task in tasks:
+        if task is not None:
+            task.cancel()
 
 
 def _leave(when_left: Leaving | None) -> None:

@@ -17,8 +17,13 @@ def digest(secret: str) -> bytes:
 
 def new_token(prefix: str) -> str:
     """`prefix` + 256 random bits + six characters of CRC-32, so that a mistyped or cut secret is seen at once."""
-    body = base64.b32encode(secrets.token_bytes(TOKEN_BYTES)).decode().rstrip("=").lower()
-    return f"{prefix}{body}{_checksum(prefix + body)}"
+    return token_of(prefix, secrets.token_bytes(TOKEN_BYTES))
+
+
+def token_of(prefix: str, body: bytes) -> str:
+    """The token that spells these bytes, which nobody else may be able to guess."""
+    spelled = base64.b32encode(body).decode().rstrip("=").lower()
+    return f"{prefix}{spelled}{_checksum(prefix + spelled)}"
 
 
 def looks_whole(prefix: str, token: str) -> bool:

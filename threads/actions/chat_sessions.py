@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from chat_sessions import sessions, tokens
+from chat_sessions import sessions, tokens, visitors
 from chat_sessions.models import ChatSession
 from threadhub.workspaces.actor import Actor
 from threads.actions import threads
@@ -30,8 +30,18 @@ def open_with_thread(
 ) -> OpenedWithThread:
     """As `sessions.open`, and a new thread of its visitor."""
     opened = sessions.open(actor=actor, agent_id=agent_id, external_ref=external_ref, now=now, **options)
+    return _with_thread(opened, now)
+
+
+@transaction.atomic
+def open_by_page_with_thread(*, agent_key: str, origin: str | None, now: datetime, **options: Any) -> OpenedWithThread:
+    """As `visitors.open_by_page`, and a new thread of its visitor."""
+    return _with_thread(visitors.open_by_page(agent_key=agent_key, origin=origin, now=now, **options), now)
+
+
+def _with_thread(opened: sessions.Opened, now: datetime) -> OpenedWithThread:
     session = opened.session
-    thread = threads.create(actor=tokens.actor_of(session), agent_id=agent_id, now=now)
+    thread = threads.create(actor=tokens.actor_of(session), agent_id=session.agent_id, now=now)
     session.first_thread_id = thread.id
     session.save(update_fields=["first_thread_id"])
     return OpenedWithThread(session, opened.chat_token, opened.refresh_token, thread)

@@ -18,6 +18,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from procrastinate.contrib.django.utils import connector_params
 
+from chat_sessions import endings, expiry
 from threadhub import embedded
 from threadhub.lib.asynchronous import in_thread
 from threads.models import Run, RunEvent
@@ -28,10 +29,12 @@ from threads.runs.events import StoredEvent
 logger = logging.getLogger(__name__)
 
 CHANNEL = "run_events"
+CHANNELS = (CHANNEL, endings.CHANNEL)
 # Without news from LISTEN a run is looked at this often (seconds): notices a lost worker, and bridges a reconnect.
 LOOK_EVERY = 5.0
 RECONNECT_AFTER = 0.5
 THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer was complete.")
+LONGEST_WAIT = 24 * 3600.0
 
 
 async def follow(*, run_id: UUID, workspace_id: UUID, after: int = 0) -> AsyncIterator[StoredEvent]:
@@ -54,6 +57,23 @@ async def until_end(*, run_id: UUID, workspace_id: UUID) -> None:
     """Wait until a run is over."""
     async for _ in follow(run_id=run_id, workspace_id=workspace_id):
         pass
+
+
+async def session_over(*, session_id: UUID) -> None:
+    """Wait until a chat session has ended or expired."""
+    hub = _hub()
+    async with hub.session_news(session_id) as news:
+        while True:
+            news.clear()
+            try:
+                left = await in_thread(expiry.seconds_left)(session_id=session_id, now=timezone.now())
+            except DatabaseError as error:
+                logger.warning("could not read a chat session: %s", error)
+                left = RECONNECT_AFTER
+            if left <= 0:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), timeout=min(left, LONGEST_WAIT))
 
 
 class Feed:
@@ -91,6 +111,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.feeds: dict[UUID, Feed] = {}
+        self.sessions: dict[UUID, set[asyncio.Event]] = {}  # who waits for the end of which chat session
         self.listener: asyncio.Task[None] | None = None
         self.listening = asyncio.Event()
 
@@ -112,6 +133,20 @@ class Hub:
                 if feed.pump is not None:
                     feed.pump.cancel()
 
+    @contextlib.asynccontextmanager
+    async def session_news(self, session_id: UUID) -> AsyncIterator[asyncio.Event]:
+        """An event that is set when the session was ended, or may have been."""
+        await self._listen()
+        news = asyncio.Event()
+        self.sessions.setdefault(session_id, set()).add(news)
+        try:
+            yield news
+        finally:
+            waiting = self.sessions[session_id]
+            waiting.discard(news)
+            if not waiting:
+                del self.sessions[session_id]
+
     async def _listen(self) -> None:
         """Be heard of before the first look: what is committed after it will be notified."""
         if self.listener is None or self.listener.done():
@@ -132,14 +167,24 @@ class Hub:
         """Wake a run's feed at each notification, and all feeds after a reconnect: some may have been missed."""
         parameters = await in_thread(_connection_parameters)()
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
+            for channel in CHANNELS:
+                await connection.execute(f"LISTEN {channel}")
             self.listening.set()
             for feed in self.feeds.values():
                 feed.news.set()
+            for session_id in self.sessions:
+                self._wake_session(session_id)
             async for notification in connection.notifies():
+                if notification.channel == endings.CHANNEL:
+                    self._wake_session(UUID(notification.payload))
+                    continue
                 feed_of_run = self.feeds.get(UUID(notification.payload))
                 if feed_of_run is not None:
                     feed_of_run.news.set()
+
+    def _wake_session(self, session_id: UUID) -> None:
+        for news in self.sessions.get(session_id, ()):
+            news.set()
 
     async def _pump(self, feed: Feed) -> None:
         """Read new events into the feed until the run is over."""

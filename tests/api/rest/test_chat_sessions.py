@@ -11,7 +11,9 @@ from chat_sessions.models import ChatSession
 from tests.api.rest.conftest import THREAD_FIELDS, fault, open_session, problem, same_404
 from tests.conftest import Api, Tenant
 from threadhub.lib import ids
+from threadhub.workspaces import keys
 from threadhub.workspaces.models import User
+from threadhub.workspaces.permissions import Scope
 from threads.models import Thread
 
 OPENED = [
@@ -26,6 +28,8 @@ OPENED = [
     "created_at",
     "updated_at",
     "expires_at",
+    "idle_expires_at",
+    "anonymous",
 ]
 
 
@@ -139,7 +143,6 @@ class TestRefresh:
         assert response["Cache-Control"] == "no-store"
         assert response.json()["refresh_token"] != token
         assert Api(response.json()["chat_token"]).get(f"/chat_sessions/{session['id']}").status_code == 200
-        problem(refresh(session, *sent), 401, "invalid_refresh_token")
         assert refresh(session, response.json()["refresh_token"]).status_code == 200
 
     def test_nothing_else_refreshes(self, api: Api, tenant: Tenant) -> None:
@@ -163,12 +166,46 @@ class TestEnd:
         same_404(api.get(path), api.delete(path), api.get(f"{path}/threads"))
         assert api.get(f"/threads/{session['thread_id']}").status_code == 200
 
-    def test_a_visitor_may_not_end_it(self, api: Api, tenant: Tenant) -> None:
+    def test_a_visitor_logs_out_with_it(self, api: Api, tenant: Tenant) -> None:
+        session, other = open_session(api, tenant), open_session(api, tenant)
+        visitor = Api(session["chat_token"])
+        assert visitor.delete(f"/chat_sessions/{other['id']}").status_code == 404
+        assert visitor.delete(f"/chat_sessions/{session['id']}").status_code == 204
+        problem(visitor.get(f"/chat_sessions/{session['id']}"), 401, "invalid_chat_token")
+        assert Api(other["chat_token"]).get(f"/chat_sessions/{other['id']}").status_code == 200
+        assert [each.end_reason for each in ChatSession.objects.all()] == ["", "logged_out"]
+
+    def test_a_key_that_only_reads_may_not_end_it(self, api: Api, tenant: Tenant) -> None:
         session = open_session(api, tenant)
-        problem(Api(session["chat_token"]).delete(f"/chat_sessions/{session['id']}"), 403, "permission_missing")
+        _, secret = keys.create(workspace=tenant.workspace, user=tenant.owner, name="reader", scopes=[Scope.READ])
+        problem(Api(secret).delete(f"/chat_sessions/{session['id']}"), 403, "permission_missing")
+        assert api.get(f"/chat_sessions/{session['id']}").status_code == 200
 
     def test_it_ends_by_itself(self, api: Api, tenant: Tenant) -> None:
         session = open_session(api, tenant)
         ChatSession.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
         problem(Api(session["chat_token"]).get(f"/chat_sessions/{session['id']}"), 401, "invalid_chat_token")
         assert api.get(f"/chat_sessions/{session['id']}").status_code == 404
+
+
+class TestRevoke:
+    def test_it_ends_what_fits_everything_named(
+        self, api: Api, tenant: Tenant, mallorys: Api, other_tenant: Tenant
+    ) -> None:
+        mine = [open_session(api, tenant, ref) for ref in ("a", "a", "b")]
+        foreign = open_session(mallorys, other_tenant, "a")
+        body = {"external_ref": "a", "agent_id": tenant.agent.wire_id}
+        assert api.post("/chat_sessions/revoke", body).json() == {"ended": 2}
+        assert api.post("/chat_sessions/revoke", body).json() == {"ended": 0}
+        assert api.post("/chat_sessions/revoke", {"agent_id": other_tenant.agent.wire_id}).json() == {"ended": 0}
+        assert api.post("/chat_sessions/revoke", {"user_id": "user_1"}).json() == {"ended": 0}
+        alive = {each["id"] for each in api.get("/chat_sessions").json()["data"]}
+        assert alive == {mine[2]["id"]}
+        assert Api(foreign["chat_token"]).get(f"/chat_sessions/{foreign['id']}").status_code == 200
+
+    def test_it_does_not_end_everything(self, api: Api, tenant: Tenant) -> None:
+        session = open_session(api, tenant)
+        problem(api.post("/chat_sessions/revoke", {}), 422, "nothing_named")
+        body = {"agent_id": tenant.agent.wire_id}
+        problem(Api(session["chat_token"]).post("/chat_sessions/revoke", body), 403, "permission_missing")
+        assert api.get(f"/chat_sessions/{session['id']}").status_code == 200

@@ -1,9 +1,12 @@
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
+from threadhub.agents import origins
 from threadhub.agents.models.tool import Tool
 from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
@@ -45,12 +48,29 @@ class Agent(models.Model):
     tools = models.ManyToManyField(Tool, through="AgentTool", related_name="agents", blank=True)
     active = models.BooleanField(default=True)
     metadata = models.JSONField(default=dict, blank=True)
+    # For web pages (threadhub/agents/browsers.py). No public key: no page opens a chat session.
+    public_key = models.CharField(max_length=64, null=True, blank=True, editable=False)
+    allowed_origins = ArrayField(
+        models.CharField(max_length=origins.MAX_LENGTH, validators=[origins.validate]),
+        size=origins.MAX_ORIGINS,
+        default=list,
+        blank=True,
+    )
+    identity_required = models.BooleanField(default=False)  # visitors without a proof of who they are stay out
+    sealed_identity_secret = models.BinaryField(null=True, editable=False)
+    sealed_previous_identity_secret = models.BinaryField(null=True, editable=False)
+    previous_identity_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        indexes = [models.Index("workspace", models.F("created_at").desc(), models.F("id").desc(), name="agent_newest")]
+        indexes = [
+            models.Index("workspace", models.F("created_at").desc(), models.F("id").desc(), name="agent_newest"),
+            GinIndex(fields=["allowed_origins"], condition=models.Q(public_key__isnull=False), name="agent_by_origin"),
+        ]
+        # Looked up before the workspace is known, so unique without it.
+        constraints = [models.UniqueConstraint(fields=["public_key"], name="agent_public_key_once")]
 
     def __str__(self) -> str:
         return self.name
@@ -58,6 +78,10 @@ class Agent(models.Model):
     @property
     def wire_id(self) -> str:
         return ids.encode(self.PREFIX, self.id)
+
+    @property
+    def has_identity_secret(self) -> bool:
+        return self.sealed_identity_secret is not None
 
 
 class AgentTool(models.Model):

@@ -4,9 +4,11 @@ not the event's name, or data that is not JSON end it with an error.
 Every stored event is encoded by itself, so that a reader may come in anywhere. The `id:` line is the event's number.
 """
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from chat_sessions.endings import ChatSessionEnded
 from threadhub.api.streaming import Encode
 from threadhub.lib import ids, json
 from threads.models import Message, Run
@@ -40,8 +42,25 @@ def encoder(run: Run) -> Encode:
     return encode
 
 
+def session_ended(run: Run) -> Callable[[bool], bytes]:
+    """The function that makes the last frames of a stream whose chat session has ended, given whether it had begun.
+    They have no number: the run may go on, and they are no events of it."""
+
+    def closing(begun: bool) -> bytes:
+        opening = [] if begun else [_message_start({"message_id": str(run.answer_id), "model": ""})]
+        error = {"type": "http_error", "message": ChatSessionEnded().message}
+        frames = [*opening, ("error", {"error": error}), ("message_stop", {})]
+        return b"".join(_unnumbered(*frame) for frame in frames)
+
+    return closing
+
+
+def _unnumbered(name: str, data: dict[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), json.dumps({"type": name, **data}))
+
+
 def _bytes(seq: int, name: str, data: dict[str, Any]) -> bytes:
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (seq, name.encode(), json.dumps({"type": name, **data}))
+    return b"id: %d\n" % seq + _unnumbered(name, data)
 
 
 def _frames(event: StoredEvent, answer_id: str) -> list[Frame]:

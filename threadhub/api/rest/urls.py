@@ -7,7 +7,14 @@ from django.urls import URLPattern, include, path, register_converter
 from threadhub.api.rest.views.agent_threads import AgentThreads
 from threadhub.api.rest.views.agents import Agents
 from threadhub.api.rest.views.attachments import Attachments
-from threadhub.api.rest.views.chat_sessions import ChatSessionDetail, ChatSessions, ChatSessionTokens
+from threadhub.api.rest.views.browsers import IdentitySecrets, PublicKeys
+from threadhub.api.rest.views.chat_sessions import (
+    ChatSessionClaims,
+    ChatSessionDetail,
+    ChatSessionRevocations,
+    ChatSessions,
+    ChatSessionTokens,
+)
 from threadhub.api.rest.views.feedback import Feedbacks
 from threadhub.api.rest.views.invoke import InvokeAgent, InvokeThread
 from threadhub.api.rest.views.messages import Messages
@@ -68,6 +75,8 @@ urlpatterns: list[Any] = [
     path("threads/<str:thread_id>/", include(under_thread())),
     path("agents", Agents.as_view({"get": "list", "post": "create"})),
     path("agents/<str:agent_id>", Agents.as_view(AGENT)),
+    path("agents/<str:agent_id>/public_key", PublicKeys.as_view({"post": "renew", "delete": "destroy"})),
+    path("agents/<str:agent_id>/identity_secret", IdentitySecrets.as_view({"post": "renew", "delete": "destroy"})),
     path("agents/<str:agent_id>/invoke", awaiting(InvokeAgent.as_view({"post": "create"}))),
     path("agents/<str:agent_id>/threads", AgentThreads.as_view({"get": "list", "post": "create"})),
     path("agents/<str:agent_id>/threads/by-ref/<reference:external_ref>", AgentThreads.as_view({"put": "upsert"})),
@@ -79,8 +88,10 @@ urlpatterns: list[Any] = [
     path("workspaces", Workspaces.as_view({"get": "list"})),
     path("workspaces/<str:workspace_id>", Workspaces.as_view({"get": "retrieve"})),
     path("chat_sessions", ChatSessions.as_view({"get": "list", "post": "create"})),
+    path("chat_sessions/revoke", ChatSessionRevocations.as_view({"post": "revoke"})),
     path("chat_sessions/<str:chat_session_id>", ChatSessionDetail.as_view({"get": "retrieve", "delete": "destroy"})),
     path("chat_sessions/<str:chat_session_id>/refresh", ChatSessionTokens.as_view({"post": "refresh"})),
+    path("chat_sessions/<str:chat_session_id>/claim", ChatSessionClaims.as_view({"post": "claim"})),
     path("chat_sessions/<str:chat_session_id>/threads", SessionThreads.as_view({"get": "list", "post": "create"})),
     path(
         "chat_sessions/<str:chat_session_id>/threads/<str:thread_id>",

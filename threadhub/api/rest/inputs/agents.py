@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from threadhub.agents.models import Agent, DoubleTexting, Tool
+from threadhub.agents.origins import MAX_LENGTH, MAX_ORIGINS
 from threadhub.api.rest.inputs.strict import Metadata, Real, Strict, Text, Truth, Whole
 from threadhub.lib import ids
 
@@ -38,6 +39,13 @@ class AgentChange(Strict):
     double_texting = serializers.ChoiceField(choices=DoubleTexting.values, required=False)
     active = Truth(required=False)
     metadata = Metadata(required=False)
+    allowed_origins = serializers.ListField(
+        child=Text(max_length=MAX_LENGTH),
+        required=False,
+        max_length=MAX_ORIGINS,
+        help_text="Of the web pages that may open chat sessions: scheme, host and port, exactly.",
+    )
+    identity_required = Truth(required=False)
     tools = serializers.ListField(child=ToolId(), required=False, max_length=MAX_TOOLS)
 
 

@@ -42,9 +42,20 @@ class AgentRepresentation(serializers.Serializer[Any]):
     double_texting = serializers.ChoiceField(choices=DoubleTexting.values, read_only=True)
     active = serializers.BooleanField(read_only=True)
     metadata = serializers.DictField(read_only=True)
+    public_key = serializers.CharField(read_only=True, allow_null=True)
+    allowed_origins = serializers.ListField(child=serializers.CharField(), read_only=True)
+    identity_required = serializers.BooleanField(read_only=True)
+    has_identity_secret = serializers.BooleanField(read_only=True)
     tools = ToolRepresentation(many=True, read_only=True)
     created_at = moment()
     updated_at = moment()
+
+
+class IdentitySecret(serializers.Serializer[Any]):
+    """Shown once."""
+
+    identity_secret = serializers.CharField(read_only=True)
+    previous_until = moment(allow_null=True, help_text="How long proofs by the secret before are still taken.")
 
 
 class SessionAgentRepresentation(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ from threadhub.agents.models import Agent
 from threadhub.api.rest.representations.agents import SessionAgentRepresentation
 from threadhub.api.rest.representations.fields import WireId, moment
 from threadhub.api.rest.representations.threads import ThreadRepresentation
+from threadhub.workspaces.models import User
 from threads.models import Thread
 
 
@@ -25,6 +26,8 @@ class OpenedChatSession(serializers.Serializer[Any]):
     created_at = moment(source="session.created_at")
     updated_at = moment(source="session.updated_at")
     expires_at = moment(source="session.expires_at")
+    idle_expires_at = moment(source="session.idle_expires_at")
+    anonymous = serializers.BooleanField(source="session.anonymous", read_only=True)
 
 
 class ListedChatSession(serializers.Serializer[Any]):
@@ -37,6 +40,12 @@ class ListedChatSession(serializers.Serializer[Any]):
     created_at = moment()
     updated_at = moment()
     expires_at = moment()
+    idle_expires_at = moment()
+    anonymous = serializers.BooleanField(read_only=True)
+    origin = serializers.CharField(read_only=True, help_text="Of the page that opened it; empty: a server did.")
+    user_id = WireId(User.PREFIX, allow_null=True)
+    name = serializers.CharField(read_only=True)
+    metadata = serializers.DictField(read_only=True)
 
 
 class ChatSessionRepresentation(serializers.Serializer[Any]):
@@ -52,6 +61,10 @@ class ChatSessionRepresentation(serializers.Serializer[Any]):
     created_at = moment()
     updated_at = moment()
     expires_at = moment()
+    idle_expires_at = moment()
+    anonymous = serializers.BooleanField(read_only=True)
+    name = serializers.CharField(read_only=True)
+    metadata = serializers.DictField(read_only=True)
 
     def get_thread_id(self, session: ChatSession) -> str | None:
         thread = self.context["thread"]
@@ -61,3 +74,16 @@ class ChatSessionRepresentation(serializers.Serializer[Any]):
     def get_thread(self, session: ChatSession) -> Any:
         thread = self.context["thread"]
         return ThreadRepresentation(thread).data if thread is not None else None
+
+
+class Revoked(serializers.Serializer[Any]):
+    ended = serializers.IntegerField(read_only=True, help_text="How many sessions this ended.")
+
+
+class ClaimedChatSession(serializers.Serializer[Any]):
+    """Whose the session is from now on, and how many threads became theirs."""
+
+    id = WireId(ChatSession.PREFIX, source="session.id")
+    user_id = WireId(User.PREFIX, source="session.user_id")
+    claimed_at = moment(source="session.claimed_at")
+    threads = serializers.IntegerField(read_only=True)

@@ -7,10 +7,10 @@ from django.http.response import HttpResponseBase
 
 from threadhub.api import errors
 from threadhub.api.problem import Problem
-from threadhub.api.rest.events import encoder
+from threadhub.api.rest.events import encoder, session_ended
 from threadhub.api.rest.representations.messages import MessageRepresentation
 from threadhub.api.rest.representations.runs import ANSWERED, usage
-from threadhub.api.streaming import AfterRun, Leaving, RunStream, stream
+from threadhub.api.streaming import AfterRun, InSession, Leaving, RunStream, stream
 from threadhub.lib import ids, json
 from threadhub.lib.errors import Conflict
 from threads.access import RunNotFound
@@ -34,14 +34,17 @@ class RunAnswers:
         self.threads_path = threads_path
         self.show_tool_calls = show_tool_calls
         self.when_left = when_left
+        # A visitor's answers end with their chat session; a key that asks for them has a word of its own.
+        self.session_id = request.user.session_id
 
     def as_stream(self, run: Run, after: int = 0) -> RunStream:
         """The run's events from number `after` on."""
-        return stream(run, encode=encoder(run), after=after, when_left=self.when_left)
+        session = InSession(self.session_id, session_ended(run)) if self.session_id else None
+        return stream(run, encode=encoder(run), after=after, when_left=self.when_left, session=session)
 
     def when_over(self, run: Run) -> AfterRun:
         """The JSON that is sent when the run is over."""
-        return AfterRun(run, self._render, when_left=self.when_left)
+        return AfterRun(run, self._render, when_left=self.when_left, session_id=self.session_id)
 
     def _render(self, run: Run) -> HttpResponseBase:
         """The answer; a problem where the run failed. Raises RunCancelled, and RunNotFound when its thread is gone."""
