@@ -1,0 +1,27 @@
+"""What the fault tests share: an empty queue, and web servers that outlive one test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from tests.faults import site
+from tests.faults.site import Web
+
+
+@pytest.fixture(autouse=True)
+def _empty_queue(transactional_db: None) -> None:
+    """The queue's tables are no models of Django's, so they keep what an earlier test left."""
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE procrastinate_jobs, procrastinate_workers CASCADE")
+
+
+@pytest.fixture(scope="session")
+def two_webs(
+    django_db_setup: None, django_db_blocker: object, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Web]]:
+    """Two web servers on the test's database, as behind a load balancer."""
+    directory: Path = tmp_path_factory.mktemp("webs")
+    with site.webs(directory, 2) as started:
+        yield started
