@@ -37,6 +37,7 @@ class ChatSession(models.Model):
     metadata = models.JSONField(default=dict, blank=True)
     allowed_vectors = models.JSONField(default=list, blank=True)
     system_prompt_variables = models.JSONField(default=dict, blank=True)
+    enabled_tools = models.JSONField(null=True, blank=True)  # names or ids that narrow the agent's tools; null: all
     first_thread_id = models.UUIDField(null=True, editable=False)
     refresh_digest = models.BinaryField(max_length=32, unique=True, editable=False)
     refreshed_at = models.DateTimeField(null=True, editable=False)

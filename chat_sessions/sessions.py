@@ -48,10 +48,12 @@ def open(
     now: datetime,
     allowed_vectors: list[Any] | None = None,
     system_prompt_variables: dict[str, Any] | None = None,
+    enabled_tools: list[str] | None = None,
     name: str | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> Opened:
     """A new session of a visitor with an agent, opened by a server that vouches for the reference.
+    `enabled_tools` narrows the agent's tools, by name or id.
 
     Raises AgentNotFound, AgentDisabled, PermissionMissing.
     """
@@ -63,6 +65,7 @@ def open(
         now=now,
         allowed_vectors=allowed_vectors or [],
         system_prompt_variables=system_prompt_variables or {},
+        enabled_tools=enabled_tools,
         name=name or "",
         metadata=metadata or {},
     )

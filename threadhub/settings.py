@@ -206,6 +206,8 @@ RUN_EVENTS_KEPT_SECONDS = env.int("RUN_EVENTS_KEPT_SECONDS", default=24 * 3600)
 RUN_LEASE_SECONDS = env.int("RUN_LEASE_SECONDS", default=30)
 # A queued run that no worker took by then is expired.
 RUN_QUEUE_SECONDS = env.int("RUN_QUEUE_SECONDS", default=600)
+# A call of a tool that needs an approval and is not decided by then is refused.
+APPROVAL_SECONDS = env.int("APPROVAL_SECONDS", default=24 * 3600)
 # Pieces of an answer that come faster than this are stored and sent together.
 RUN_FLUSH_SECONDS = env.float("RUN_FLUSH_SECONDS", default=0.03)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=20)

@@ -34,6 +34,15 @@ async def end_lost_runs(timestamp: int) -> None:
     await in_thread(end_all_lost)(now=timezone.now())
 
 
+@app.periodic(cron="* * * * * */10")
+@app.task(name="threads.expire_approvals", queue="upkeep", pass_context=False, queueing_lock="threads.expire_approvals")
+async def expire_approvals(timestamp: int) -> None:
+    """Refuse the calls that nobody approved in time; their runs go on."""
+    from threads.actions.approvals import expire_due
+
+    await in_thread(expire_due)(now=timezone.now())
+
+
 @app.periodic(cron="*/10 * * * *")
 @app.task(name="threads.compact_run_events", queue="upkeep", queueing_lock="threads.compact_run_events")
 async def compact_run_events(timestamp: int) -> None:

@@ -1,5 +1,6 @@
 """Calling a tool, whatever kind it is: its arguments are checked first, and every failure is an output."""
 
+import hashlib
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +32,12 @@ def description_of(tool: Tool) -> str:
     """What the model is told a tool is for."""
     builtin = BUILTIN_TOOLS.get(tool.name) if tool.kind == Tool.Kind.BUILTIN else None
     return tool.description or (builtin.description if builtin else "")
+
+
+def digest_of(tool: Tool) -> bytes:
+    """SHA-256 of what a tool is: its schema and how it is reached. Not its secrets, which may be renewed."""
+    definition = [str(tool.pk), tool.name, tool.kind, parameters_of(tool), tool.config]
+    return hashlib.sha256(json.dumps_sorted(definition)).digest()
 
 
 async def call(*, tool: Tool, arguments: dict[str, Any], call_id: str) -> ToolOutput:

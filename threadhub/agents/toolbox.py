@@ -16,7 +16,7 @@ from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}", re.ASCII)  # what model services take as a tool's name
-FIELDS = frozenset({"name", "description", "kind", "parameters", "config"})
+FIELDS = frozenset({"name", "description", "kind", "parameters", "config", "approval"})
 
 
 class ToolNotFound(NotFound):
@@ -94,6 +94,9 @@ def _check(tool: Tool) -> None:
     faults = schemas.check_schema(tool.parameters or calling.ANYTHING)
     if faults:
         raise Invalid.at("body", "parameters", msg="; ".join(map(str, faults)))
+    if tool.kind == Tool.Kind.CLIENT:
+        _check_clients(tool)
+        return
     try:
         calling.http_tool(tool) if tool.kind == Tool.Kind.HTTP else calling.mcp_server(tool)
     except TypeError as error:
@@ -101,3 +104,11 @@ def _check(tool: Tool) -> None:
     except Invalid as error:
         rows = [{**row, "loc": ["body", "config", *row["loc"]]} for row in error.errors]
         raise Invalid(error.message, rows) from error
+
+
+def _check_clients(tool: Tool) -> None:
+    """A tool that the client runs is never reached from here, and its client asks its own person."""
+    if tool.config or tool.sealed_secrets is not None:
+        raise Invalid.at("body", "config", msg="A client's tool is not called from here: it has no config or secrets.")
+    if tool.approval != Tool.Approval.NEVER:
+        raise Invalid.at("body", "approval", msg="A client's tool needs no approval here: the client runs it.")

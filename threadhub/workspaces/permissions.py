@@ -14,6 +14,7 @@ class Permission(StrEnum):
     AGENT_READ = "agent.read"
     AGENT_WRITE = "agent.write"
     AGENT_INVOKE = "agent.invoke"
+    TOOL_APPROVE = "tool.approve"  # decide whether a call that the model asks for is made
     CHAT_SESSION_READ = "chat_session.read"
     CHAT_SESSION_WRITE = "chat_session.write"
     WORKSPACE_READ = "workspace.read"

@@ -5,5 +5,6 @@ from threads.models.run import Run
 from threads.models.run_event import RunEvent
 from threads.models.summary import Summary
 from threads.models.thread import Thread
+from threads.models.tool_approval import ToolApproval
 
-__all__ = ["Attachment", "Feedback", "Message", "Run", "RunEvent", "Summary", "Thread"]
+__all__ = ["Attachment", "Feedback", "Message", "Run", "RunEvent", "Summary", "Thread", "ToolApproval"]

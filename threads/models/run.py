@@ -10,7 +10,8 @@ from threads.querysets.runs import RunQuerySet
 
 
 class Run(models.Model):
-    """One asking of an agent on a thread: `queued → running → succeeded | failed | cancelled | expired`.
+    """One asking of an agent on a thread:
+    `queued → running → succeeded | requires_action | failed | cancelled | expired`.
 
     Runs of a thread are numbered in the order of asking. At most one of them is running; the database holds that.
     Others may be queued behind it; then `input` keeps their messages until it is their turn.
@@ -21,7 +22,7 @@ class Run(models.Model):
     class Status(models.TextChoices):
         QUEUED = "queued"
         RUNNING = "running"
-        REQUIRES_ACTION = "requires_action"  # ended for now: the client must bring its tools' results
+        REQUIRES_ACTION = "requires_action"  # its part is done; another run goes on once others have done theirs
         SUCCEEDED = "succeeded"
         FAILED = "failed"
         CANCELLED = "cancelled"
@@ -45,6 +46,7 @@ class Run(models.Model):
     )
     number = models.IntegerField()
     user_id = models.UUIDField(null=True, editable=False)  # who asked, where it was a user
+    session_id = models.UUIDField(null=True, editable=False)  # the chat session in which it was asked
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
     provider = models.CharField(max_length=16, blank=True)
     model = models.CharField(max_length=200, blank=True)
@@ -54,6 +56,14 @@ class Run(models.Model):
     options = models.JSONField(default=dict, blank=True)
     enabled_tools = models.JSONField(null=True, blank=True)  # names or ids; null: all of the agent's
     ignored_tools = models.JSONField(default=list, blank=True)
+    # Calls that the model asked for and that were not made: [{"tool_call_id", "name", "code"}].
+    refused_tools = models.JSONField(default=list, blank=True, editable=False)
+    # Of a run that stops at `requires_action`: {"tool_calls": [{"id", "name", "arguments"}], "approvals": [{"id",
+    # "tool_call_id", "name", "arguments", "expires_at"}]}: the client's part and that of those who approve.
+    required_action = models.JSONField(null=True, editable=False)
+    waiting = models.BooleanField(default=False, editable=False)  # for that; False once it goes on, or never will
+    continues = models.UUIDField(null=True, editable=False)  # the run whose step this one goes on with
+    continued_by = models.UUIDField(null=True, editable=False)
     answer_id = models.UUIDField(default=ids.new, editable=False)  # the id that the final message has, or will have
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)
@@ -81,6 +91,7 @@ class Run(models.Model):
                 condition=models.Q(replay__isnull=True, finished_at__isnull=False),
                 name="run_not_compacted",
             ),
+            models.Index("thread", condition=models.Q(waiting=True), name="run_waiting"),
             models.Index("lease_expires_at", condition=models.Q(status__in=("queued", "running")), name="run_lease"),
         ]
         constraints = [

@@ -14,10 +14,12 @@ from threadhub.lib import ids
 from threads import sql, tasks
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run, Thread
-from threads.runs import events, queue
+from threads.runs import continuing, events, queue, waiting
+from threads.runs.continuing import OpenCall
 from threads.runs.end import may_start_over, start_over, stored, write_last_events
 from threads.runs.recorder import RunOver
-from threads.runs.tools import ToolResult
+from threads.runs.tools import ToolResult, ToolSet
+from threads.runs.waiting import Awaited
 
 Pending = list[tuple[str, dict[str, Any]]]
 
@@ -51,6 +53,7 @@ class Outcome:
     finish_reason: str = ""
     error: tuple[str, str] | None = None
     drafts: Sequence[Draft] = field(default_factory=tuple)
+    awaited: Awaited | None = None  # with `requires_action`
     outgrown: bool = False  # the thread fills the agent's budget: its older messages should be summarized
 
 
@@ -106,6 +109,24 @@ def store_calls(*, run: Run, pending: Pending, text: str, calls: Sequence[ToolCa
 
 
 @transaction.atomic
+def take_calls(
+    *, run: Run, pending: Pending, opened: Sequence[OpenCall], toolset: ToolSet, now: datetime
+) -> dict[str, ToolResult]:
+    """Tell of the calls that a run goes on with, and take their approvals, before any of them is made: from here on no
+    worker will make them again. Returns those that may not be made. Raises RunOver."""
+    locked = _lock(run)
+    refusals = continuing.take(opened=opened, toolset=toolset, now=now)
+    write_last_events(locked, pending)
+    _touch(locked)
+    return refusals
+
+
+def note_refusals(*, run: Run, refused: list[dict[str, Any]]) -> None:
+    """Keep which calls of the model were not made."""
+    Run.objects.filter(pk=run.pk, workspace_id=run.workspace_id).update(refused_tools=refused)
+
+
+@transaction.atomic
 def store_results(*, run: Run, pending: Pending, results: Sequence[ToolResult]) -> None:
     """Keep what a step's tools gave. Raises RunOver."""
     locked = _lock(run)
@@ -124,7 +145,10 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
     closing.append((events.USAGE, spent.as_dict()))
     if outcome.error is not None:
         closing.append((events.ERROR, {"code": outcome.error[0], "message": outcome.error[1]}))
-    closing.append((events.MESSAGE_STOP, {"status": outcome.status.value, "finish_reason": outcome.finish_reason}))
+    stop: dict[str, Any] = {"status": outcome.status.value, "finish_reason": outcome.finish_reason}
+    if outcome.awaited is not None:
+        stop["required_action"] = waiting.begin(locked, outcome.awaited, now=now)
+    closing.append((events.MESSAGE_STOP, stop))
     write_last_events(locked, closing)
     locked.status = outcome.status
     locked.finish_reason = outcome.finish_reason
@@ -134,7 +158,8 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
         setattr(locked, name, value)
     locked.save()
     sql.notify("run_events", str(run.id))
-    queue.call_next(thread=locked.thread, now=now)
+    if queue.call_next(thread=locked.thread, now=now) is not None:
+        waiting.abandon(thread=locked.thread, now=now)  # a newer question is there already
     if outcome.outgrown:
         summarizing = tasks.summarize.configure(lock=f"summarize:{locked.thread_id}")
         summarizing.defer(thread_id=str(locked.thread_id), workspace_id=str(locked.workspace_id))

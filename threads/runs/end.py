@@ -17,7 +17,7 @@ from threadhub.workspaces.permissions import Permission
 from threads import sql
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run, RunEvent, Thread
-from threads.runs import events, queue
+from threads.runs import events, queue, waiting
 
 MAX_ATTEMPTS = 3
 WORKER_LOST = ("worker_lost", "The worker stopped before the answer was complete.")
@@ -33,10 +33,16 @@ class RunEnded(Conflict):
 
 @transaction.atomic
 def cancel(*, actor: Actor, run: Run, now: datetime) -> Run:
-    """End a live run; what was answered so far stays, marked as partial. Raises RunEnded, PermissionMissing."""
+    """End a live run; what was answered so far stays, marked as partial. One that waits for others waits no longer, and
+    its approvals are void. Raises RunEnded, PermissionMissing."""
     actor.require(Permission.AGENT_INVOKE)
-    Thread.objects.select_for_update().get(pk=run.thread_id)  # lock order everywhere: thread, then run
+    thread = Thread.objects.select_for_update().get(pk=run.thread_id)  # lock order everywhere: thread, then run
     locked = Run.objects.select_for_update().get(pk=run.pk)
+    if locked.waiting:
+        waiting.abandon(thread=thread, now=now)
+        locked.status, locked.waiting = Run.Status.CANCELLED, False
+        locked.save(update_fields=["status", "waiting"])
+        return locked
     if not locked.live:
         raise RunEnded
     _end(locked, Run.Status.CANCELLED, now=now)
@@ -121,6 +127,8 @@ def _end(run: Run, status: Run.Status, *, now: datetime, error: tuple[str, str] 
     write_last_events(run, closing)
     if run.input is not None:  # it was not its turn yet, but what was asked must not be lost
         queue.store_input(run)
+    if run.continues is not None:  # what was approved for it and not called yet, nobody will call
+        waiting.void(workspace_id=run.workspace_id, run_ids=[run.continues], now=now)
     run.status = status
     run.finished_at = now
     run.error_code, run.error_message = error or ("", "")

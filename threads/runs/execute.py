@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -20,10 +20,11 @@ from threadhub.lib.asynchronous import in_thread
 from threads import summaries
 from threads.actions.messages import Draft
 from threads.models import Message, Run
-from threads.runs import answer, context, events, tools
+from threads.runs import answer, context, continuing, events, tools
 from threads.runs.answer import Outcome, Pending, Spent
 from threads.runs.recorder import Recorder, RunOver
 from threads.runs.tools import ToolResult, ToolSet
+from threads.runs.waiting import Awaited
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,8 @@ class Work:
         try:
             provider = providers.get(self.run.provider, settings=settings.PROVIDERS)
             toolset = await in_thread(tools.effective)(self.run)
+            if self.run.continues is not None:
+                await self._go_on(toolset)
             for _ in range(self.run.agent.max_steps):
                 built = await in_thread(context.build)(run=self.run, tools=toolset)
                 await in_thread(answer.note_context)(run=self.run, context=built.record())
@@ -109,8 +112,10 @@ class Work:
                 await self._ask(provider, built.request, toolset)
                 if not self.step.calls:
                     return self._answered()
-                if any(toolset.is_clients(call) for call in self.step.calls):
-                    return await self._hand_over(toolset)
+                toolset = await in_thread(tools.effective)(self.run)  # as it is now that the model asks
+                sorted_out = tools.sorted_out(toolset, self.step.calls)
+                if sorted_out.waits:
+                    return await self._hand_over(toolset, sorted_out)
                 await self._call_tools(toolset)
         except ProviderError as error:
             return self._failed(error.code, error.message)
@@ -166,6 +171,25 @@ class Work:
                         self.step.finish_reason = reason
         self._close_block()
 
+    async def _go_on(self, toolset: ToolSet) -> None:
+        """Take up the step at which the run before this one stopped: its open calls are made now, or refused."""
+        opened = await in_thread(continuing.open_calls)(run=self.run)
+        if not opened:
+            return
+        await self._settled()  # what comes now is numbered by the transaction that takes the approvals
+        for each in opened:
+            self._call(each.call, toolset)
+        self.step = Step()
+        refusals = await in_thread(answer.take_calls)(
+            run=self.run,
+            pending=self.recorder.take_pending(),
+            opened=opened,
+            toolset=toolset,
+            now=timezone.now(),
+        )
+        results = await self._results(toolset, [each.call for each in opened], refusals)
+        await in_thread(answer.store_results)(run=self.run, pending=await self._settled(), results=results)
+
     async def _call_tools(self, toolset: ToolSet) -> None:
         await in_thread(answer.store_calls)(
             run=self.run,
@@ -177,9 +201,19 @@ class Work:
         results = await self._results(toolset, calls)
         await in_thread(answer.store_results)(run=self.run, pending=await self._settled(), results=results)
 
-    async def _results(self, toolset: ToolSet, calls: Sequence[ToolCall]) -> list[ToolResult]:
+    async def _results(
+        self, toolset: ToolSet, calls: Sequence[ToolCall], refusals: Mapping[str, ToolResult] | None = None
+    ) -> list[ToolResult]:
         """Make the calls, one after the other, and say what they gave."""
-        results = [await tools.call(toolset, call, run=self.run) for call in calls]
+        results = [(refusals or {}).get(call.id) or await tools.call(toolset, call, run=self.run) for call in calls]
+        refused = [
+            {"tool_call_id": each.call.id, "name": each.call.name, "code": each.code}
+            for each in results
+            if each.refused
+        ]
+        if refused:
+            self.run.refused_tools += refused
+            await in_thread(answer.note_refusals)(run=self.run, refused=self.run.refused_tools)
         for result in results:
             self.recorder.put(
                 events.TOOL_RESULT,
@@ -228,14 +262,14 @@ class Work:
         draft = Draft(role=Message.Role.ASSISTANT, content=self.step.content, run_id=self.run.id, id=self.run.answer_id)
         return Outcome(Run.Status.SUCCEEDED, self.step.finish_reason, drafts=[draft], outgrown=self.outgrown)
 
-    async def _hand_over(self, toolset: ToolSet) -> Outcome:
-        """The model asked for a tool that the client runs: the run rests until the client brings the result. What it
-        asked of our own beside that is done."""
+    async def _hand_over(self, toolset: ToolSet, sorted_out: tools.Step) -> Outcome:
+        """The model asked for a tool that the client runs, or that a person must approve: the run stops until they have
+        done their part. What can be done at once is."""
         asking = answer.calling_draft(self.run, self.step.content, self.step.calls, id=self.run.answer_id)
-        ours = [call for call in self.step.calls if not toolset.is_clients(call)]
         self.step = Step()
-        done = [answer.result_draft(self.run, result) for result in await self._results(toolset, ours)]
-        return Outcome(Run.Status.REQUIRES_ACTION, "tool_calls", drafts=[asking, *done])
+        done = [answer.result_draft(self.run, result) for result in await self._results(toolset, sorted_out.now)]
+        awaited = Awaited(sorted_out.outputs, sorted_out.approvals)
+        return Outcome(Run.Status.REQUIRES_ACTION, "tool_calls", drafts=[asking, *done], awaited=awaited)
 
     def _failed(self, code: str, message: str) -> Outcome:
         """What was said until then is kept, marked as partial."""

@@ -15,7 +15,7 @@ from threads import access
 from threads.actions import threads
 from threads.actions.messages import Draft, store
 from threads.models import Run, Thread
-from threads.runs import queue, tools
+from threads.runs import queue, tools, waiting
 from threads.runs.end import end_if_lost, interrupt
 
 
@@ -80,15 +80,19 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
     """Append the drafts to the thread and queue a run of its agent.
 
     While another run of the thread is live, the double-texting strategy decides: the question is refused, waits for
-    its turn, or cancels what is under way.
+    its turn, or cancels what is under way. A run that waits for outputs or approvals waits no longer: what it asked
+    for stays unanswered.
 
-    Raises ThreadNotFound, AgentDisabled, PermissionMissing, ThreadArchived, ThreadRunning, NothingAsked.
+    Raises ThreadNotFound, AgentDisabled, PermissionMissing, ThreadArchived, ThreadRunning, NothingAsked,
+    ClientToolNameTaken.
     """
     wish = wish or Wish()
     agent = agents.get_to_invoke(actor=actor, agent_id=thread.agent_id)
+    tools.check_names(agent=agent, client_tools=wish.client_tools)
     thread = access.lock(thread=thread)
     if not drafts and not thread.message_count:
         raise access.NothingAsked
+    waiting.abandon(thread=thread, now=now)
     waits = _must_wait(thread, wish.double_texting or DoubleTexting(agent.double_texting), now)
     run = Run(
         workspace_id=thread.workspace_id,
@@ -96,6 +100,7 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
         thread=thread,
         agent=agent,
         user_id=actor.user_id,
+        session_id=actor.session_id,
         provider=agent.provider,
         model=agent.model,
         options=wish.options(),

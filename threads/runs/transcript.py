@@ -15,9 +15,9 @@ class Transcript:
 
     @property
     def answer(self) -> Message | None:
-        """The last message, where it is the assistant's."""
-        last = self.messages[-1] if self.messages else None
-        return last if last is not None and last.role == Message.Role.ASSISTANT else None
+        """The assistant's last message. Results of tools come after it where the run stopped at `requires_action`."""
+        assistants = [message for message in self.messages if message.role == Message.Role.ASSISTANT]
+        return assistants[-1] if assistants else None
 
 
 def of_run(*, run: Run) -> Transcript:

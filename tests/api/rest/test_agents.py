@@ -156,7 +156,7 @@ def test_tools_are_listed_with_their_schema(api: Api, django_assert_num_queries:
         page = api.get("/tools").json()
     assert page["count"] == 1
     (tool,) = page["data"]
-    assert tool.keys() == {"id", "name", "description", "kind", "parameters", "config"}
+    assert tool.keys() == {"id", "name", "description", "kind", "parameters", "config", "approval"}
     assert (tool["name"], tool["kind"]) == ("current_time", "builtin")
     assert tool["parameters"]["properties"].keys() == {"zone"}
     assert tool["description"]

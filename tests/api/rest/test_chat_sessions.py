@@ -25,6 +25,7 @@ OPENED = [
     "refresh_token",
     "allowed_vectors",
     "system_prompt_variables",
+    "enabled_tools",
     "created_at",
     "updated_at",
     "expires_at",

@@ -46,6 +46,8 @@ class TestAnswer:
             "finish_reason": "stop",
             "usage": {"input_tokens": 1, "output_tokens": 3, "cached_tokens": 0},
             "ignored_tools": [],
+            "refused_tools": [],
+            "required_action": None,
         }
         assert message["id"] == answer["message_id"]
         assert spoken(api, thread["id"]) == [("user", "Hello"), ("assistant", "You said: Hello")]

@@ -5,7 +5,7 @@ No event name, no id line: the clients skip them, and the stream cannot be resum
 
 from typing import Any
 
-from threadhub.api.ai.representations.completions import client_tool_calls, head, usage
+from threadhub.api.ai.representations.completions import awaited, finish_reason, head, usage
 from threadhub.api.ai.representations.messages import tool_call
 from threadhub.lib import json
 from threads.models import Run
@@ -66,10 +66,10 @@ class Chunks:
             case Run.Status.SUCCEEDED:
                 return self._chunk("done", {}, data["finish_reason"] or "stop", usage=self.usage)
             case Run.Status.REQUIRES_ACTION:
-                pending = client_tool_calls(self.run, self.calls)
-                calls = [{"index": at, **call} for at, call in enumerate(pending["assistantToolCalls"])]
-                asking = self._chunk(delta={"tool_calls": calls}, **pending)
-                return asking + self._chunk("done", {}, "tool_calls", usage=self.usage)
+                pending = awaited(data.get("required_action"), self.calls)
+                calls = [{"index": at, **call} for at, call in enumerate(pending.get("assistantToolCalls", ()))]
+                asking = self._chunk(delta={"tool_calls": calls} if calls else {}, **pending)
+                return asking + self._chunk("done", {}, finish_reason("tool_calls", pending), usage=self.usage)
             case Run.Status.CANCELLED:
                 return frame({"type": "error", "code": CANCELLED[0], "message": CANCELLED[1]})
         return b""  # failed or expired: its error was told

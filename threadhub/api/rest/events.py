@@ -67,7 +67,9 @@ def _frames(event: StoredEvent, answer_id: str) -> list[Frame]:
     """One frame; none for a stored message that is not the answer; two where the run was gone before it began, since
     a stream must open before anything else."""
     if event.type == events.MESSAGE_STOP:
-        return [("message_stop", {})]
+        # Only where others have a part in it; a client of the seed's takes no notice.
+        required = event.data.get("required_action")
+        return [("message_stop", {"status": event.data["status"], "required_action": required} if required else {})]
     if event.type == events.MESSAGE_STORED:
         is_answer = event.data["message_id"] == answer_id
         return [("message_id", {"message_id": _message_id(answer_id)})] if is_answer else []

@@ -15,7 +15,7 @@ from threadhub.api.rest import dates
 from threadhub.lib import ids, json
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.models import User
-from threads.models import Message
+from threads.models import Message, Thread, ToolApproval
 from threads.querysets.threads import ThreadQuerySet
 
 NO_ID = UUID(int=0)  # what an id that cannot be one stands for: nothing has it, so nothing is found
@@ -164,6 +164,23 @@ class ChatSessionFilter(django_filters.FilterSet):  # type: ignore[misc]
     )
     externalRef = Chained(
         str, lambda sessions, value: sessions.filter(external_ref=value), description="Exactly this reference."
+    )
+
+
+class ApprovalFilter(django_filters.FilterSet):  # type: ignore[misc]
+    status = Chained(
+        one_of(*ToolApproval.Status.values),
+        lambda approvals, value: approvals.filter(status=value),
+        description="Only approvals of this status.",
+        enum=list(ToolApproval.Status.values),
+    )
+    threadId = Chained(
+        an_id(Thread.PREFIX), lambda approvals, value: approvals.filter(thread_id=value), description="Of this thread."
+    )
+    agentId = Chained(
+        an_id(Agent.PREFIX),
+        lambda approvals, value: approvals.filter(run__agent_id=value),
+        description="Asked for by this agent.",
     )
 
 

@@ -6,6 +6,7 @@ from django.urls import URLPattern, include, path, register_converter
 
 from threadhub.api.rest.views.agent_threads import AgentThreads
 from threadhub.api.rest.views.agents import Agents
+from threadhub.api.rest.views.approvals import Approvals
 from threadhub.api.rest.views.attachments import Attachments
 from threadhub.api.rest.views.browsers import IdentitySecrets, PublicKeys
 from threadhub.api.rest.views.chat_sessions import (
@@ -22,6 +23,7 @@ from threadhub.api.rest.views.runs import Runs
 from threadhub.api.rest.views.search import Search
 from threadhub.api.rest.views.session_threads import SessionThreads
 from threadhub.api.rest.views.threads import Threads
+from threadhub.api.rest.views.tool_outputs import ToolOutputs
 from threadhub.api.rest.views.tools import Tools
 from threadhub.api.rest.views.workspaces import Workspaces
 from threadhub.api.streaming import awaiting
@@ -55,6 +57,7 @@ def under_thread(**initial: Any) -> list[URLPattern]:
         path("runs/<str:run_id>", Runs.as_view({"get": "retrieve"}, **initial)),
         path("runs/<str:run_id>/events", awaiting(Runs.as_view({"get": "events"}, **initial))),
         path("runs/<str:run_id>/cancel", Runs.as_view({"post": "cancel"}, **initial)),
+        path("runs/<str:run_id>/tool_outputs", awaiting(ToolOutputs.as_view({"post": "create"}, **initial))),
         path("attachments/<str:file_id>", Attachments.as_view({"get": "retrieve"}, **initial)),
         path("invoke", awaiting(InvokeThread.as_view({"post": "create"}, **initial))),
     ]
@@ -98,6 +101,10 @@ urlpatterns: list[Any] = [
         SessionThreads.as_view({"get": "retrieve", "delete": "destroy"}),
     ),
     path("chat_sessions/<str:chat_session_id>/threads/<str:thread_id>/", include(under_thread(visitors=True))),
+    path("approvals", Approvals.as_view({"get": "list"})),
+    path("approvals/<str:approval_id>", Approvals.as_view({"get": "retrieve"})),
+    path("approvals/<str:approval_id>/approve", Approvals.as_view({"post": "approve"})),
+    path("approvals/<str:approval_id>/refuse", Approvals.as_view({"post": "refuse"})),
     path("search", Search.as_view({"get": "list"})),
     path("tools", Tools.as_view({"get": "list", "post": "create"})),
     path("tools/<str:tool_id>", Tools.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),

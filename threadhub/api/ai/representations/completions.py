@@ -25,9 +25,21 @@ class UsageObject(serializers.Serializer[Any]):
     total_tokens = serializers.IntegerField()
 
 
+class ApprovalObject(serializers.Serializer[Any]):
+    """A call that is made once a person approves it."""
+
+    id = serializers.CharField()
+    tool_call_id = serializers.CharField()
+    name = serializers.CharField()
+    arguments = serializers.DictField()
+    expires_at = serializers.CharField()
+
+
 class CompletionObject(serializers.Serializer[Any]):
     """OpenAI's chat completion; `created` is whole seconds since 1970. Where the model asks for tools of the client,
-    `type` is `client_tool_calls` and the calls are named: `functionCalls` the client's, `assistantToolCalls` all."""
+    `type` is `client_tool_calls` and the calls are named: `functionCalls` the client's, `assistantToolCalls` all. Where
+    it asks for nothing but tools that a person must approve, `type` is `approval_required`: the thread goes on by
+    itself once that is decided. `approvals` names those calls in either case."""
 
     id = serializers.CharField()
     object = serializers.ChoiceField(choices=["chat.completion"])
@@ -35,24 +47,25 @@ class CompletionObject(serializers.Serializer[Any]):
     model = serializers.CharField(allow_blank=True)
     choices = CompletionChoice(many=True)
     usage = UsageObject()
-    type = serializers.ChoiceField(choices=["client_tool_calls"], required=False)
+    type = serializers.ChoiceField(choices=["client_tool_calls", "approval_required"], required=False)
     functionCalls = ToolCallObject(many=True, required=False)
     backendResults = serializers.ListField(child=serializers.DictField(), required=False)
     assistantToolCalls = ToolCallObject(many=True, required=False)
+    approvals = ApprovalObject(many=True, required=False)
 
 
 def completion(run: Run) -> dict[str, Any]:
     """The answer of a run that succeeded or waits for the client's tools. One query: its message."""
     message = Message.objects.filter(pk=run.answer_id, workspace_id=run.workspace_id).first()
     said: dict[str, Any] = {"role": "assistant", "content": (message and message.content) or ""}
-    pending = client_tool_calls(run, (message and message.tool_calls) or []) if _waits(run) else {}
-    if pending:
+    pending = awaited(run.required_action, (message and message.tool_calls) or []) if _waits(run) else {}
+    if "assistantToolCalls" in pending:
         said["tool_calls"] = pending["assistantToolCalls"]
     return {
         **pending,
         **head(run),
         "object": "chat.completion",
-        "choices": [{"index": 0, "message": said, "finish_reason": run.finish_reason or "stop"}],
+        "choices": [{"index": 0, "message": said, "finish_reason": finish_reason(run.finish_reason, pending)}],
         "usage": usage(run.input_tokens or 0, run.output_tokens or 0),
     }
 
@@ -75,15 +88,25 @@ def usage(input_tokens: int, output_tokens: int) -> dict[str, int]:
     }
 
 
-def client_tool_calls(run: Run, calls: list[dict[str, Any]]) -> dict[str, Any]:
-    """The calls that the model made at the end of a run: the client's own to be done, and all of them."""
-    clients = {tool["name"] for tool in run.options.get("client_tools", [])}
+def awaited(required: dict[str, Any] | None, calls: list[dict[str, Any]]) -> dict[str, Any]:
+    """What others have to do with the calls at the end of a run; `required`: as the run keeps it."""
+    required = required or {"tool_calls": [], "approvals": []}
+    clients = {call["id"] for call in required["tool_calls"]}
+    approvals = {"approvals": required["approvals"]} if required["approvals"] else {}
+    if approvals and not clients:
+        return {"type": "approval_required", **approvals}
     return {
         "type": "client_tool_calls",
-        "functionCalls": [tool_call(call) for call in calls if call["name"] in clients],
+        "functionCalls": [tool_call(call) for call in calls if call["id"] in clients],
         "backendResults": [],
         "assistantToolCalls": [tool_call(call) for call in calls],
+        **approvals,
     }
+
+
+def finish_reason(reason: str, pending: dict[str, Any]) -> str:
+    """Why the answer ended: `tool_calls` only where the client has some to make."""
+    return "stop" if not reason or pending.get("type") == "approval_required" else reason
 
 
 def _waits(run: Run) -> bool:

@@ -3,7 +3,7 @@ from typing import Any
 from rest_framework import serializers
 
 from chat_sessions.models import EXTERNAL_REF_CHARACTERS
-from threadhub.api.rest.inputs.strict import Metadata, Strict, Text, Whole
+from threadhub.api.rest.inputs.strict import Metadata, Strict, Text, Whole, tool_names
 from threadhub.lib import json
 
 MAX_VECTORS = 100
@@ -38,6 +38,7 @@ class NewChatSession(Visitor):
     external_ref = Text(max_length=EXTERNAL_REF_CHARACTERS)
     allowed_vectors = serializers.ListField(required=False, allow_null=True, max_length=MAX_VECTORS)
     system_prompt_variables = Metadata(required=False, allow_null=True)
+    enabled_tools = tool_names(help_text="Narrows the agent's tools in all of the session's runs.")
 
 
 class NewVisit(Visitor):

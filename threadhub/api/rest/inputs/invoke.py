@@ -9,23 +9,20 @@ from rest_framework.request import Request
 from chat_sessions.models import EXTERNAL_REF_CHARACTERS
 from threadhub.agents.models import DoubleTexting
 from threadhub.api.rest.inputs.documents import documents, uploads
-from threadhub.api.rest.inputs.strict import Strict, Text, Truth
+from threadhub.api.rest.inputs.strict import Strict, Text, Truth, tool_names
+from threadhub.api.rest.inputs.tool_outputs import client_tools
 from threads.actions.messages import Draft
 from threads.attachments import Upload
 from threads.models import Message
 from threads.runs.start import Wish
-
-MAX_TOOLS = 100
-TOOL_CHARACTERS = 200
 
 
 class ThreadInvoke(Strict):
     """Seed 003's body, with the documents that its clients send."""
 
     prompt = Text()
-    enabled_tools = serializers.ListField(
-        child=Text(max_length=TOOL_CHARACTERS), required=False, allow_null=True, max_length=MAX_TOOLS
-    )
+    enabled_tools = tool_names()
+    client_tools = client_tools()
     documents = documents()
     double_texting = serializers.ChoiceField(
         choices=DoubleTexting.values,
@@ -65,7 +62,9 @@ class Asking:
         self.drafts = [*document_drafts(uploads(body.get("documents"))), Draft(Message.Role.USER, body["prompt"])]
         strategy = body.get("double_texting")
         self.wish = Wish(
-            enabled_tools=body.get("enabled_tools"), double_texting=DoubleTexting(strategy) if strategy else None
+            enabled_tools=body.get("enabled_tools"),
+            client_tools=body.get("client_tools") or (),
+            double_texting=DoubleTexting(strategy) if strategy else None,
         )
 
     @classmethod

@@ -12,6 +12,8 @@ from threadhub.lib import json
 
 TITLE_CHARACTERS = 1_000
 METADATA_BYTES = 16_384
+MAX_TOOLS = 100
+TOOL_CHARACTERS = 200
 
 
 class Strict(serializers.Serializer[Any]):
@@ -98,3 +100,9 @@ class Metadata(serializers.DictField):
 
 def title(**options: Any) -> Text:
     return Text(required=False, allow_null=True, allow_blank=True, max_length=TITLE_CHARACTERS, **options)
+
+
+def tool_names(**options: Any) -> serializers.ListField:
+    """Names or ids of tools."""
+    child = Text(max_length=TOOL_CHARACTERS)
+    return serializers.ListField(child=child, required=False, allow_null=True, max_length=MAX_TOOLS, **options)

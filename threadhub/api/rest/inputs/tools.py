@@ -28,13 +28,14 @@ class ToolChange(Strict):
     description = Text(required=False, allow_blank=True, max_length=10_000)
     parameters = serializers.DictField(required=False)
     config = Metadata(required=False)
+    approval = serializers.ChoiceField(choices=Tool.Approval.values, required=False)
     secret_headers = Headers(required=False, write_only=True)
 
 
 class NewTool(ToolChange):
     """`config` of an `http` tool: `url` (may hold `{name}` placeholders), `method`, `headers`, `timeout_seconds`,
     `max_response_bytes`, `max_redirects`. Of an `mcp` tool: `url`, `headers`, `timeout_seconds`, `max_response_bytes`,
-    and `tool` where the server calls it by another name."""
+    and `tool` where the server calls it by another name. A `client` tool has none: whoever asks the agent runs it."""
 
     name = Text(max_length=64)
     kind = serializers.ChoiceField(choices=Tool.Kind.values)

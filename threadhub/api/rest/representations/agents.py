@@ -19,6 +19,10 @@ class ToolRepresentation(serializers.Serializer[Any]):
         help_text="How it is reached, for tools of the kinds http and mcp; secret headers are never shown.",
     )
 
+    approval = serializers.ChoiceField(
+        choices=Tool.Approval.values, read_only=True, help_text="Whether a person must approve each call."
+    )
+
     def get_description(self, tool: Tool) -> str:
         return calling.description_of(tool)
 

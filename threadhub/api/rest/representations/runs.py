@@ -26,6 +26,35 @@ class UsageRepresentation(serializers.Serializer[Any]):
     cached_tokens = serializers.IntegerField(read_only=True, allow_null=True)
 
 
+class RefusedTool(serializers.Serializer[Any]):
+    """A call that the model asked for and that was not made."""
+
+    tool_call_id = serializers.CharField(read_only=True)
+    name = serializers.CharField(read_only=True)
+    code = serializers.CharField(read_only=True)
+
+
+class AwaitedCall(serializers.Serializer[Any]):
+    id = serializers.CharField(read_only=True)
+    name = serializers.CharField(read_only=True)
+    arguments = serializers.DictField(read_only=True)
+
+
+class AwaitedApproval(serializers.Serializer[Any]):
+    id = serializers.CharField(read_only=True, help_text="As in /approvals/{id}.")
+    tool_call_id = serializers.CharField(read_only=True)
+    name = serializers.CharField(read_only=True)
+    arguments = serializers.DictField(read_only=True)
+    expires_at = serializers.CharField(read_only=True)
+
+
+class RequiredAction(serializers.Serializer[Any]):
+    """`tool_calls`: the client runs these and brings what they gave. `approvals`: made once they are approved."""
+
+    tool_calls = AwaitedCall(many=True, read_only=True)
+    approvals = AwaitedApproval(many=True, read_only=True)
+
+
 class RunRepresentation(serializers.Serializer[Any]):
     id = WireId(Run.PREFIX)
     thread_id = WireId(Thread.PREFIX)
@@ -40,12 +69,20 @@ class RunRepresentation(serializers.Serializer[Any]):
     usage = serializers.SerializerMethodField()
     enabled_tools = serializers.ListField(child=serializers.CharField(), read_only=True, allow_null=True)
     ignored_tools = serializers.ListField(child=serializers.CharField(), read_only=True)
+    refused_tools = RefusedTool(many=True, read_only=True)
+    required_action = serializers.SerializerMethodField(help_text="What the run waits for, as long as it does.")
+    continues = WireId(Run.PREFIX, allow_null=True, help_text="The run whose step this one went on with.")
+    continued_by = WireId(Run.PREFIX, allow_null=True, help_text="The run that went on where this one stopped.")
     created_at = moment()
     started_at = moment(allow_null=True)
     finished_at = moment(allow_null=True)
 
     def get_message_id(self, run: Run) -> str | None:
         return ids.encode(Message.PREFIX, run.answer_id) if run.status in ANSWERED else None
+
+    @extend_schema_field(RequiredAction(allow_null=True))
+    def get_required_action(self, run: Run) -> Any:
+        return run.required_action if run.waiting else None
 
     @extend_schema_field(RunErrorRepresentation(allow_null=True))
     def get_error(self, run: Run) -> dict[str, str] | None:
@@ -73,6 +110,8 @@ class AnswerData(serializers.Serializer[Any]):
     finish_reason = serializers.CharField(read_only=True)
     usage = UsageRepresentation(read_only=True, allow_null=True)
     ignored_tools = serializers.ListField(child=serializers.CharField(), read_only=True)
+    refused_tools = RefusedTool(many=True, read_only=True)
+    required_action = RequiredAction(read_only=True, allow_null=True)
 
 
 class Answer(serializers.Serializer[Any]):

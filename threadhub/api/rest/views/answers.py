@@ -79,16 +79,19 @@ class RunAnswers:
             if message.role == Message.Role.TOOL
         ]
         answer = told.answer
+        at = told.messages.index(answer) if answer else -1
         return {
             "answer": (answer.content or "") if answer else "",
-            "message": messages[-1] if answer else None,
-            "messages": messages if self.show_tool_calls else messages[-1:],
+            "message": messages[at] if answer else None,
+            "messages": messages if self.show_tool_calls else [messages[at]] if answer else [],
             "tool_results": results if self.show_tool_calls else [],
             "run_id": run.wire_id,
             "status": run.status,
             "finish_reason": run.finish_reason,
             "usage": usage(run),
             "ignored_tools": run.ignored_tools,
+            "refused_tools": run.refused_tools,
+            "required_action": run.required_action,
         }
 
     def _problem(self, run: Run, status: int, code: str, message: str) -> Problem:
