@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from threadhub import database_url, embedded
+from threadhub.agents.prices import PriceTable
 from threadhub.agents.providers.settings import ProviderSettings
 from threadhub.console import look as console
 from threadhub.environment import Environment
@@ -196,6 +197,9 @@ PROVIDERS = ProviderSettings.from_environ(os.environ)
 # How often a call is tried again that failed for a passing reason before it said anything.
 PROVIDER_RETRIES = env.int("PROVIDER_RETRIES", default=2)
 PROVIDER_TIMEOUT_SECONDS = env.int("PROVIDER_TIMEOUT_SECONDS", default=120)
+
+# What models cost (threadhub/agents/prices.py): JSON, or the path of a file with it.
+PRICES = PriceTable.parse(env.str("THREADHUB_PRICES", default=""))
 
 # Private addresses that tools may reach all the same: "10.1.0.0/16, 127.0.0.1:8080, intranet.example".
 TOOL_ALLOWED_NETWORKS = env.str("TOOL_ALLOWED_NETWORKS", default="")

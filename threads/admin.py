@@ -241,7 +241,10 @@ class RunAdmin(ConsoleAdmin):
 
     @column("Tokens in, out")
     def tokens(self, run: Run) -> str:
-        return "–" if run.input_tokens is None else f"{run.input_tokens:,} → {run.output_tokens or 0:,}"
+        if run.input_tokens is None:
+            return "–"
+        cost = "" if run.unpriced else display.money(run.cost)
+        return " · ".join(filter(None, [f"{run.input_tokens:,} → {run.output_tokens or 0:,}", cost]))
 
     @column("Asked")
     def asked(self, run: Run) -> str:

@@ -5,19 +5,17 @@ locked while a summary is stored, and one whose messages were changed or summari
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 
-from threadhub.agents import context, providers
-from threadhub.agents.events import TextDelta
+from threadhub.agents import context
 from threadhub.agents.models import Agent
 from threadhub.agents.provider_errors import ProviderError
 from threadhub.agents.providers import ContextMessage, ModelRequest
 from threadhub.lib.asynchronous import in_thread
+from threads import own_asking
 from threads.models import Message, Summary, Thread
 
 FULL = 0.75  # of the budget: from here on the older messages are summarized …
@@ -173,18 +171,11 @@ def _lines_newest_first(thread: Thread) -> Iterator[tuple[int, str]]:
 
 
 async def _ask(chunk: Chunk) -> str:
-    provider = providers.get(chunk.agent.provider, settings=settings.PROVIDERS)
-    request = ModelRequest(
-        model=chunk.agent.model,
-        instructions=INSTRUCTIONS,
-        messages=(ContextMessage("user", chunk.text[: chunk.agent.context_budget * context.CHARACTERS_PER_TOKEN]),),
-        max_output_tokens=MAX_TOKENS,
-        timeout_seconds=settings.PROVIDER_TIMEOUT_SECONDS,
+    longest = chunk.agent.context_budget * context.CHARACTERS_PER_TOKEN
+    return await own_asking.ask(
+        agent=chunk.agent,
         purpose="summary",
+        instructions=INSTRUCTIONS,
+        text=chunk.text[:longest],
+        max_tokens=MAX_TOKENS,
     )
-    text: list[str] = []
-    async with aclosing(provider.stream(request)) as stream:
-        async for event in stream:
-            if isinstance(event, TextDelta):
-                text.append(event.text)
-    return "".join(text)

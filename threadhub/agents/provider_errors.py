@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from threadhub.agents.events import Usage
+
 
 class ProviderError(Exception):
     """The model service failed."""
@@ -23,6 +25,7 @@ class ProviderError(Exception):
         """
         self.message = message or (type(self).__doc__ or "").strip()
         self.retry_after = retry_after
+        self.usage: Usage | None = None  # what the service counted, where it did before it failed
         if retryable is not None:
             self.retryable = retryable
         super().__init__(self.message)

@@ -2,11 +2,15 @@
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from threadhub.agents.usage import written
 
 JSON_SHOWN = 20_000  # characters
 
@@ -53,6 +57,15 @@ def pretty(value: Any) -> str:
 def json_block(value: Any) -> SafeString | str:
     """JSON as a block of a page; a dash for nothing."""
     return format_html('<pre class="th-json">{}</pre>', pretty(value)) if value not in (None, {}, [], "") else "–"
+
+
+def money(cost: Decimal | None) -> str:
+    """An amount in the installation's currency, to four decimals: `0.0123 USD`, `< 0.0001 USD`; empty if unknown."""
+    if cost is None:
+        return ""
+    smallest = Decimal("0.0001")
+    amount = f"< {smallest}" if 0 < cost < smallest else str(written(round(cost, 4)))
+    return f"{amount} {settings.PRICES.currency or ''}".strip()
 
 
 def shortened(text: str | None, length: int = 80) -> str:

@@ -33,6 +33,7 @@ class Draft:
     uploads: Sequence[Upload] = ()
     run_id: UUID | None = None
     partial: bool = False
+    usage: dict[str, Any] | None = None
     sent_at: datetime | None = None
     id: UUID = field(default_factory=ids.new)
 
@@ -94,6 +95,7 @@ def _message(thread: Thread, draft: Draft, position: int, at: datetime) -> Messa
         extra=draft.extra,
         run_id=draft.run_id,
         partial=draft.partial,
+        usage=draft.usage,
         sent_at=draft.sent_at,
         created_at=at,
         updated_at=at,

@@ -51,6 +51,8 @@ class Message(models.Model):
     extra = models.JSONField(default=dict, blank=True)
     run_id = models.UUIDField(null=True, editable=False)
     partial = models.BooleanField(default=False)  # an answer that was cut short: cancelled, or its provider failed
+    # Of the call of the model that wrote it: {"input_tokens", "output_tokens", "cached_tokens", "cost": text or null}.
+    usage = models.JSONField(null=True, editable=False)
     # Its time by the clock of a client that resends its history, and knows the message by it.
     sent_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -71,6 +71,9 @@ class Run(models.Model):
     input_tokens = models.IntegerField(null=True)
     output_tokens = models.IntegerField(null=True)
     cached_tokens = models.IntegerField(null=True)
+    # Of what has a price, exact; null while nothing had. `unpriced` counts the calls of the model that had none.
+    cost = models.DecimalField(max_digits=30, decimal_places=12, null=True)
+    unpriced = models.PositiveSmallIntegerField(default=0)
     last_seq = models.IntegerField(default=0, editable=False)
     # What the model was given when it was last asked: {"hash", "first", "last", "summaries", "instructions"}.
     context = models.JSONField(null=True, editable=False)

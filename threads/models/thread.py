@@ -26,6 +26,10 @@ class Thread(models.Model):
         TRASHED = "trashed"
         TEMPORARY = "temporary"  # behind one asking without a thread; never listed, removed after the answer
 
+    class TitleSource(models.TextChoices):
+        PERSON = "person"  # whoever uses the API or the console: their title stays
+        AGENT = "agent"
+
     class Origin(models.TextChoices):
         DIRECT = "direct"
         CHAT_SESSION = "chat_session"
@@ -53,6 +57,7 @@ class Thread(models.Model):
     )
     external_ref = models.TextField(null=True, blank=True)
     title = models.TextField(null=True, blank=True)
+    title_source = models.CharField(max_length=8, choices=TitleSource.choices, null=True, editable=False)
     metadata = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
     origin = models.CharField(max_length=16, choices=Origin.choices, default=Origin.DIRECT)

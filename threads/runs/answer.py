@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from threadhub.agents.events import ToolCall, Usage
+from threadhub.agents.events import ToolCall
 from threadhub.lib import ids
 from threads import sql, tasks
 from threads.actions.messages import Draft, store
@@ -18,31 +18,11 @@ from threads.runs import continuing, events, queue, waiting
 from threads.runs.continuing import OpenCall
 from threads.runs.end import may_start_over, start_over, stored, write_last_events
 from threads.runs.recorder import RunOver
+from threads.runs.spending import SPENT_FIELDS, Spent, tokens_of
 from threads.runs.tools import ToolResult, ToolSet
 from threads.runs.waiting import Awaited
 
 Pending = list[tuple[str, dict[str, Any]]]
-
-
-@dataclass(slots=True)
-class Spent:
-    """Tokens of a run so far, by the provider's own numbers, over all its steps."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-
-    def add(self, usage: Usage) -> None:
-        self.input_tokens += usage.input_tokens
-        self.output_tokens += usage.output_tokens
-        self.cached_tokens += usage.cached_tokens or 0
-
-    def as_dict(self) -> dict[str, int]:
-        return {
-            "input_tokens": self.input_tokens,
-            "output_tokens": self.output_tokens,
-            "cached_tokens": self.cached_tokens,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +80,14 @@ def hand_back(*, run: Run, now: datetime) -> bool:
 
 
 @transaction.atomic
-def store_calls(*, run: Run, pending: Pending, text: str, calls: Sequence[ToolCall]) -> None:
+def store_calls(*, run: Run, pending: Pending, calling: Draft, spent: Spent, now: datetime) -> None:
     """Keep a step's message with its tool calls, before any of them is made. Raises RunOver."""
     locked = _lock(run)
-    (message,) = store(thread=locked.thread, drafts=[calling_draft(run, text, calls)])
+    (message,) = store(thread=locked.thread, drafts=[calling])
     write_last_events(locked, [*pending, (events.MESSAGE_STORED, stored(message))])
+    spent.put_on(locked)
     _touch(locked)
+    spent.record(run, now=now)
 
 
 @transaction.atomic
@@ -142,7 +124,8 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
     locked = _lock(run)
     messages = store(thread=locked.thread, drafts=outcome.drafts)
     closing = [*pending, *((events.MESSAGE_STORED, stored(message)) for message in messages)]
-    closing.append((events.USAGE, spent.as_dict()))
+    spent.put_on(locked)
+    closing.append((events.USAGE, tokens_of(locked)))
     if outcome.error is not None:
         closing.append((events.ERROR, {"code": outcome.error[0], "message": outcome.error[1]}))
     stop: dict[str, Any] = {"status": outcome.status.value, "finish_reason": outcome.finish_reason}
@@ -154,8 +137,6 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
     locked.finish_reason = outcome.finish_reason
     locked.error_code, locked.error_message = outcome.error or ("", "")
     locked.finished_at = now
-    for name, value in spent.as_dict().items():
-        setattr(locked, name, value)
     locked.save()
     sql.notify("run_events", str(run.id))
     if queue.call_next(thread=locked.thread, now=now) is not None:
@@ -163,9 +144,24 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
     if outcome.outgrown:
         summarizing = tasks.summarize.configure(lock=f"summarize:{locked.thread_id}")
         summarizing.defer(thread_id=str(locked.thread_id), workspace_id=str(locked.workspace_id))
+    spent.record(run, now=now)
 
 
-def calling_draft(run: Run, text: str, calls: Sequence[ToolCall], id: UUID | None = None) -> Draft:
+@transaction.atomic
+def note_late(*, run: Run, spent: Spent, now: datetime) -> None:
+    """Count what a provider reported for a run that somebody else has ended, or whose thread is gone."""
+    if not spent.unrecorded:
+        return
+    locked = Run.objects.select_for_update().filter(pk=run.pk, workspace_id=run.workspace_id).first()
+    if locked is not None:
+        spent.put_on(locked)
+        locked.save(update_fields=SPENT_FIELDS)
+    spent.record(run, now=now)
+
+
+def calling_draft(
+    run: Run, text: str, calls: Sequence[ToolCall], id: UUID | None = None, usage: dict[str, Any] | None = None
+) -> Draft:
     """The assistant's message that asks for tools."""
     return Draft(
         id=id or ids.new(),
@@ -173,6 +169,7 @@ def calling_draft(run: Run, text: str, calls: Sequence[ToolCall], id: UUID | Non
         content=text,
         tool_calls=[{"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls],
         run_id=run.id,
+        usage=usage,
     )
 
 
@@ -203,5 +200,5 @@ def _lock(run: Run) -> Run:
 
 
 def _touch(locked: Run) -> None:
-    locked.save(update_fields=["last_seq"])
+    locked.save(update_fields=["last_seq", *SPENT_FIELDS])
     sql.notify("run_events", str(locked.id))

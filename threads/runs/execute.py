@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -16,13 +17,16 @@ from threadhub.agents import providers
 from threadhub.agents.events import Finished, TextDelta, ToolCall, Usage
 from threadhub.agents.provider_errors import ProviderError
 from threadhub.agents.providers import ModelRequest, Provider
+from threadhub.agents.usage import Amount, measured
 from threadhub.lib.asynchronous import in_thread
 from threads import summaries
 from threads.actions.messages import Draft
 from threads.models import Message, Run
 from threads.runs import answer, context, continuing, events, tools
-from threads.runs.answer import Outcome, Pending, Spent
+from threads.runs.answer import Outcome, Pending
+from threads.runs.limits import LimitReached, Meter
 from threads.runs.recorder import Recorder, RunOver
+from threads.runs.spending import Spent
 from threads.runs.tools import ToolResult, ToolSet
 from threads.runs.waiting import Awaited
 
@@ -43,6 +47,12 @@ class Step:
     text: list[str] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     finish_reason: str = ""
+    used: Amount | None = None
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """For the message of this step; None where the provider reported nothing."""
+        return self.used.as_dict() if self.used is not None else None
 
     @property
     def content(self) -> str:
@@ -78,7 +88,8 @@ class Work:
     def __init__(self, run: Run, recorder: Recorder) -> None:
         self.run = run
         self.recorder = recorder
-        self.spent = Spent()
+        self.spent = Spent.of(run)
+        self.meter = Meter(run, self.spent.total)
         self.step = Step()
         self.block = -1
         self.open = False
@@ -109,6 +120,7 @@ class Work:
                 await in_thread(answer.note_context)(run=self.run, context=built.record())
                 self.outgrown = summaries.is_due(built.request, budget=self.run.agent.context_budget)
                 self.step = Step()
+                self.meter.asking(built.request)
                 await self._ask(provider, built.request, toolset)
                 if not self.step.calls:
                     return self._answered()
@@ -119,6 +131,8 @@ class Work:
                 await self._call_tools(toolset)
         except ProviderError as error:
             return self._failed(error.code, error.message)
+        except LimitReached as reached:
+            return self._failed(*reached.fault)
         return Outcome(Run.Status.FAILED, error=STEP_LIMIT)
 
     async def conclude(self, outcome: Outcome | BaseException) -> None:
@@ -138,6 +152,7 @@ class Work:
                 now=timezone.now(),
             )
         except RunOver:
+            await in_thread(answer.note_late)(run=self.run, spent=self.spent, now=timezone.now())
             return
         if isinstance(failure, Exception) and not isinstance(failure, RunOver):
             raise failure
@@ -148,6 +163,8 @@ class Work:
             try:
                 return await self._hear(provider, request, toolset)
             except ProviderError as error:
+                if error.usage is not None:
+                    self._used(error.usage)
                 if not error.retryable or failures > settings.PROVIDER_RETRIES or self.step.text or self.step.calls:
                     raise
                 wait = error.retry_after or RETRY_SECONDS * 2**failures * random.uniform(0.5, 1.5)  # noqa: S311
@@ -166,7 +183,7 @@ class Work:
                     case ToolCall():
                         self._call(event, toolset)
                     case Usage():
-                        self.spent.add(event)
+                        self._used(event)
                     case Finished(reason):
                         self.step.finish_reason = reason
         self._close_block()
@@ -194,8 +211,9 @@ class Work:
         await in_thread(answer.store_calls)(
             run=self.run,
             pending=await self._settled(),
-            text=self.step.content,
-            calls=self.step.calls,
+            calling=answer.calling_draft(self.run, self.step.content, self.step.calls, usage=self.step.usage),
+            spent=self.spent,
+            now=timezone.now(),
         )
         calls, self.step = self.step.calls, Step()
         results = await self._results(toolset, calls)
@@ -236,6 +254,13 @@ class Work:
             self.recorder.put(events.BLOCK_START, index=self.block, kind="text")
         self.step.text.append(text)
         self.recorder.put(events.TEXT_DELTA, index=self.block, text=text)
+        self.meter.heard(text)
+
+    def _used(self, usage: Usage) -> None:
+        amount = measured(usage, provider=self.run.provider, model=self.run.model)
+        self.spent.add(amount)
+        self.step.used = self.step.used or Amount()
+        self.step.used.add(amount)
 
     def _call(self, call: ToolCall, toolset: ToolSet) -> None:
         self._close_block()
@@ -259,13 +284,21 @@ class Work:
             self.recorder.put(events.BLOCK_STOP, index=self.block)
 
     def _answered(self) -> Outcome:
-        draft = Draft(role=Message.Role.ASSISTANT, content=self.step.content, run_id=self.run.id, id=self.run.answer_id)
+        draft = Draft(
+            role=Message.Role.ASSISTANT,
+            content=self.step.content,
+            run_id=self.run.id,
+            usage=self.step.usage,
+            id=self.run.answer_id,
+        )
         return Outcome(Run.Status.SUCCEEDED, self.step.finish_reason, drafts=[draft], outgrown=self.outgrown)
 
     async def _hand_over(self, toolset: ToolSet, sorted_out: tools.Step) -> Outcome:
         """The model asked for a tool that the client runs, or that a person must approve: the run stops until they have
         done their part. What can be done at once is."""
-        asking = answer.calling_draft(self.run, self.step.content, self.step.calls, id=self.run.answer_id)
+        asking = answer.calling_draft(
+            self.run, self.step.content, self.step.calls, id=self.run.answer_id, usage=self.step.usage
+        )
         self.step = Step()
         done = [answer.result_draft(self.run, result) for result in await self._results(toolset, sorted_out.now)]
         awaited = Awaited(sorted_out.outputs, sorted_out.approvals)
@@ -280,6 +313,7 @@ class Work:
                 content=self.step.content,
                 run_id=self.run.id,
                 partial=True,
+                usage=self.step.usage,
                 id=self.run.answer_id,
             )
             drafts.append(draft)

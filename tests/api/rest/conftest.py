@@ -39,6 +39,7 @@ MESSAGE_FIELDS = [
     "documents",
     "partial",
     "run_id",
+    "usage",
     "extra",
 ]
 PNG = "data:image/png;base64,iVBORw0KGgo="

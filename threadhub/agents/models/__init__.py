@@ -1,4 +1,6 @@
 from threadhub.agents.models.agent import Agent, AgentTool, DoubleTexting
+from threadhub.agents.models.budget import Budget
+from threadhub.agents.models.daily_usage import DailyUsage
 from threadhub.agents.models.tool import Tool
 
-__all__ = ["Agent", "AgentTool", "DoubleTexting", "Tool"]
+__all__ = ["Agent", "AgentTool", "Budget", "DailyUsage", "DoubleTexting", "Tool"]

@@ -44,6 +44,12 @@ class Agent(models.Model):
     context_budget = models.PositiveIntegerField(default=32_000, validators=[MinValueValidator(256)])
     max_steps = models.PositiveSmallIntegerField(default=8, validators=[MinValueValidator(1), MaxValueValidator(64)])
     max_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(1), MaxValueValidator(3600)])
+    # Of one run; null: no limit.
+    max_run_tokens = models.BigIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    max_run_cost = models.DecimalField(
+        max_digits=18, decimal_places=6, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
+    titles = models.BooleanField(default=True)  # whether it gives its threads a title
     double_texting = models.CharField(max_length=16, choices=DoubleTexting.choices, default=DoubleTexting.REJECT)
     tools = models.ManyToManyField(Tool, through="AgentTool", related_name="agents", blank=True)
     active = models.BooleanField(default=True)

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from threadhub.agents.events import Finished, ProviderEvent, TextDelta
+from threadhub.agents.provider_errors import ProviderError
 from threadhub.agents.providers import model_output
 from threadhub.agents.providers.model_errors import provider_errors
 from threadhub.agents.providers.model_input import to_messages, to_parameters, to_settings
@@ -80,6 +81,11 @@ async def _events(model: Model[Any], request: ModelRequest) -> AsyncGenerator[st
 
 def _ending(answer: StreamedResponse) -> list[ProviderEvent]:
     response = answer.get()
-    calls = model_output.tool_calls(response)
-    finish = model_output.finish_reason(response, calls)
-    return [*calls, model_output.usage(answer), Finished(finish)]
+    used = model_output.usage(answer)
+    try:
+        calls = model_output.tool_calls(response)
+        finish = model_output.finish_reason(response, calls)
+    except ProviderError as error:
+        error.usage = used  # what cannot be read was paid for all the same
+        raise
+    return [*calls, used, Finished(finish)]

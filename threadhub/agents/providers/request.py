@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from threadhub.agents.events import ToolCall
 
-Purpose: TypeAlias = Literal["answer", "summary"]
+Purpose: TypeAlias = Literal["answer", "summary", "title"]
 ContextRole: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 

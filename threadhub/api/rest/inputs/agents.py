@@ -6,11 +6,12 @@ from rest_framework import serializers
 
 from threadhub.agents.models import Agent, DoubleTexting, Tool
 from threadhub.agents.origins import MAX_LENGTH, MAX_ORIGINS
-from threadhub.api.rest.inputs.strict import Metadata, Real, Strict, Text, Truth, Whole
+from threadhub.api.rest.inputs.strict import Metadata, Money, Real, Strict, Text, Truth, Whole
 from threadhub.lib import ids
 
 MAX_TOOLS = 100
 BIGGEST = 2**31 - 1
+MOST_TOKENS = 2**53 - 1
 
 
 class ToolId(Text):
@@ -36,6 +37,9 @@ class AgentChange(Strict):
     context_budget = Whole(required=False, min_value=256, max_value=BIGGEST)
     max_steps = Whole(required=False, min_value=1, max_value=64)
     max_seconds = Whole(required=False, min_value=1, max_value=3600)
+    max_run_tokens = Whole(required=False, allow_null=True, min_value=1, max_value=MOST_TOKENS)
+    max_run_cost = Money(required=False, allow_null=True)
+    titles = Truth(required=False)
     double_texting = serializers.ChoiceField(choices=DoubleTexting.values, required=False)
     active = Truth(required=False)
     metadata = Metadata(required=False)

@@ -1,6 +1,7 @@
 """The base of all bodies: exact types, no unknown names."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
@@ -75,6 +76,19 @@ class Real(serializers.FloatField):
         if isinstance(data, bool) or not isinstance(data, int | float):
             self.fail("invalid")
         return float(super().to_internal_value(data))
+
+
+class Money(serializers.DecimalField):
+    """An amount of the installation's currency: a decimal as text, `"1.50"`, or a whole number. A JSON number with a
+    fraction is refused: it may not be what was meant, down to the last digit."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_digits=18, decimal_places=6, min_value=Decimal(0), **options)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if isinstance(data, bool) or not isinstance(data, str | int):
+            raise serializers.ValidationError('This must be an amount as text, such as "1.50".', code="invalid")
+        return Decimal(super().to_internal_value(data))
 
 
 class Truth(serializers.BooleanField):

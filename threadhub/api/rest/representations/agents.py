@@ -5,6 +5,7 @@ from rest_framework import serializers
 
 from threadhub.agents import calling
 from threadhub.agents.models import Agent, DoubleTexting, Tool
+from threadhub.agents.usage import written
 from threadhub.api.rest.representations.fields import WireId, moment
 
 
@@ -43,6 +44,9 @@ class AgentRepresentation(serializers.Serializer[Any]):
     context_budget = serializers.IntegerField(read_only=True)
     max_steps = serializers.IntegerField(read_only=True)
     max_seconds = serializers.IntegerField(read_only=True)
+    max_run_tokens = serializers.IntegerField(read_only=True, allow_null=True)
+    max_run_cost = serializers.SerializerMethodField()
+    titles = serializers.BooleanField(read_only=True)
     double_texting = serializers.ChoiceField(choices=DoubleTexting.values, read_only=True)
     active = serializers.BooleanField(read_only=True)
     metadata = serializers.DictField(read_only=True)
@@ -53,6 +57,9 @@ class AgentRepresentation(serializers.Serializer[Any]):
     tools = ToolRepresentation(many=True, read_only=True)
     created_at = moment()
     updated_at = moment()
+
+    def get_max_run_cost(self, agent: Agent) -> str | None:
+        return written(agent.max_run_cost)
 
 
 class IdentitySecret(serializers.Serializer[Any]):

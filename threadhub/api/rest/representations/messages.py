@@ -4,6 +4,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from threadhub.api.rest.representations.fields import WireId, moment
+from threadhub.api.rest.representations.usage import UsageRepresentation, as_shown
 from threads.models import Attachment, Message, Run, Thread
 
 ANY_JSON = {"nullable": True, "description": "Any JSON."}
@@ -52,7 +53,12 @@ class MessageRepresentation(serializers.Serializer[Any]):
         read_only=True, help_text="The answer was cut short: cancelled, or its provider failed."
     )
     run_id = WireId(Run.PREFIX, allow_null=True)
+    usage = serializers.SerializerMethodField(help_text="Of the call of the model that wrote it.")
     extra = serializers.DictField(read_only=True, help_text="What a client of the other dialect sent beside these.")
+
+    @extend_schema_field(UsageRepresentation(allow_null=True))
+    def get_usage(self, message: Message) -> dict[str, Any] | None:
+        return as_shown(message.usage, self.context)
 
     @extend_schema_field({"type": "string", "enum": ["text", "image", "pdf", "document"]})
     def get_message_type(self, message: Message) -> str:

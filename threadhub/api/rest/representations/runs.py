@@ -8,9 +8,11 @@ from threadhub.agents.models import Agent
 from threadhub.agents.providers.request import ContextMessage, DocumentInput, ModelRequest
 from threadhub.api.rest.representations.fields import WireId, moment
 from threadhub.api.rest.representations.messages import ANY_JSON, MessageRepresentation
+from threadhub.api.rest.representations.usage import UsageRepresentation, as_shown
 from threadhub.lib import ids
 from threadhub.workspaces.models import User
 from threads.models import Message, Run, Thread
+from threads.runs.spending import amount_of
 
 ANSWERED = (Run.Status.SUCCEEDED, Run.Status.REQUIRES_ACTION)
 
@@ -18,12 +20,6 @@ ANSWERED = (Run.Status.SUCCEEDED, Run.Status.REQUIRES_ACTION)
 class RunErrorRepresentation(serializers.Serializer[Any]):
     code = serializers.CharField(read_only=True)
     message = serializers.CharField(read_only=True)
-
-
-class UsageRepresentation(serializers.Serializer[Any]):
-    input_tokens = serializers.IntegerField(read_only=True)
-    output_tokens = serializers.IntegerField(read_only=True)
-    cached_tokens = serializers.IntegerField(read_only=True, allow_null=True)
 
 
 class RefusedTool(serializers.Serializer[Any]):
@@ -89,8 +85,8 @@ class RunRepresentation(serializers.Serializer[Any]):
         return {"code": run.error_code, "message": run.error_message} if run.error_code else None
 
     @extend_schema_field(UsageRepresentation(allow_null=True))
-    def get_usage(self, run: Run) -> dict[str, int | None] | None:
-        return usage(run)
+    def get_usage(self, run: Run) -> dict[str, Any] | None:
+        return as_shown(usage(run), self.context)
 
 
 class ToolResultRepresentation(serializers.Serializer[Any]):
@@ -139,15 +135,9 @@ class ContextRepresentation(serializers.Serializer[Any]):
     stop = serializers.ListField(child=serializers.CharField(), read_only=True)
 
 
-def usage(run: Run) -> dict[str, int | None] | None:
-    """Tokens of the whole run; None while nobody has counted them."""
-    if run.input_tokens is None:
-        return None
-    return {
-        "input_tokens": run.input_tokens,
-        "output_tokens": run.output_tokens,
-        "cached_tokens": run.cached_tokens,
-    }
+def usage(run: Run) -> dict[str, Any] | None:
+    """Tokens and cost of the whole run; None while nobody has counted them."""
+    return None if run.input_tokens is None else amount_of(run).as_dict()
 
 
 def context(run: Run, request: ModelRequest) -> dict[str, Any]:

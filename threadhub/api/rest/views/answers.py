@@ -10,6 +10,7 @@ from threadhub.api.problem import Problem
 from threadhub.api.rest.events import encoder, session_ended
 from threadhub.api.rest.representations.messages import MessageRepresentation
 from threadhub.api.rest.representations.runs import ANSWERED, usage
+from threadhub.api.rest.representations.usage import as_shown
 from threadhub.api.streaming import AfterRun, InSession, Leaving, RunStream, stream
 from threadhub.lib import ids, json
 from threadhub.lib.errors import Conflict
@@ -88,7 +89,7 @@ class RunAnswers:
             "run_id": run.wire_id,
             "status": run.status,
             "finish_reason": run.finish_reason,
-            "usage": usage(run),
+            "usage": as_shown(usage(run), context),
             "ignored_tools": run.ignored_tools,
             "refused_tools": run.refused_tools,
             "required_action": run.required_action,

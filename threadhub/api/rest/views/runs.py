@@ -34,11 +34,11 @@ class Runs(InThread):
 
     @extend_schema(responses={200: RunRepresentation(many=True)})
     def list(self, request: Request, **path: Any) -> Response:
-        return self.page(Run.objects.of_thread(self.find_thread()), RunRepresentation)
+        return self.page(Run.objects.of_thread(self.find_thread()), RunRepresentation, threads_path=self.threads_path)
 
     @extend_schema(responses={200: RunRepresentation})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        return Response(RunRepresentation(self.find_run()).data)
+        return Response(self._shown(self.find_run()))
 
     @extend_schema(responses={(200, EVENT_STREAM): OpenApiTypes.STR}, parameters=[AFTER])
     def events(self, request: Request, **path: Any) -> HttpResponseBase:
@@ -54,13 +54,16 @@ class Runs(InThread):
         NothingSent.parse(request)
         actor = self.acting
         run = cancel(actor=actor, run=self.find_run(actor), now=self.now)
-        return Response(RunRepresentation(run).data)
+        return Response(self._shown(run))
 
     @extend_schema(responses={200: ContextRepresentation})
     def context(self, request: Request, **path: Any) -> Response:
         """Exactly what the model was given."""
         run = self.find_run()
         return Response(representations.context(run, context.given(run=run)))
+
+    def _shown(self, run: Run) -> Any:
+        return RunRepresentation(run, context={"threads_path": self.threads_path}).data
 
     def find_run(self, actor: Actor | None = None) -> Run:
         """The run that the path names, of the thread that it names. Raises RunNotFound and the thread's errors."""
