@@ -7,10 +7,13 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from chat_sessions.models import ChatSession
+from threadhub import audit
+from threadhub.lib import ids
 from threadhub.lib.errors import Invalid, Unauthenticated
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 
+NAMED_IN_AUDIT = 100  # of sessions ended at once; their count is kept in any case
 CHANNEL = "chat_session_ended"  # heard by threads/runs/follow.py
 
 
@@ -32,7 +35,8 @@ def end(*, actor: Actor, session: ChatSession, now: datetime) -> None:
     if not own:
         actor.require(Permission.CHAT_SESSION_WRITE)
     reason = ChatSession.EndReason.LOGGED_OUT if own else ChatSession.EndReason.ENDED
-    end_all(ChatSession.objects.filter(pk=session.pk, workspace_id=actor.workspace_id), reason=reason, now=now)
+    sessions = ChatSession.objects.filter(pk=session.pk, workspace_id=actor.workspace_id)
+    end_all(sessions, reason=reason, now=now, by=actor)
 
 
 def revoke(
@@ -55,15 +59,18 @@ def revoke(
     sessions = ChatSession.objects.filter(wanted, workspace_id=actor.workspace_id)
     if actor.agent_id is not None:
         sessions = sessions.filter(agent_id=actor.agent_id)
-    return end_all(sessions, reason=ChatSession.EndReason.ENDED, now=now)
+    return end_all(sessions, reason=ChatSession.EndReason.ENDED, now=now, by=actor)
 
 
-def end_all(sessions: "QuerySet[ChatSession]", *, reason: ChatSession.EndReason, now: datetime) -> int:
-    """Those of `sessions` that have not ended yet, end now; returns how many."""
+def end_all(sessions: "QuerySet[ChatSession]", *, reason: ChatSession.EndReason, now: datetime, by: audit.Who) -> int:
+    """Those of `sessions` (of the workspace of `by`) that have not ended yet, end now; returns how many."""
     with transaction.atomic():
         living = sessions.filter(ended_at__isnull=True).order_by("pk").select_for_update(of=("self",))
         ended = list(living.values_list("pk", flat=True))
         ChatSession.objects.filter(pk__in=ended).update(ended_at=now, updated_at=now, end_reason=reason)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, ended::text) FROM unnest(%s::uuid[]) AS ended", [CHANNEL, ended])
+        named = [ids.encode(ChatSession.PREFIX, each) for each in ended[:NAMED_IN_AUDIT]]
+        details = {"count": len(ended), "reason": reason.value}
+        audit.record(actor=by, action="chat_session.end", ids=named, details=details)
     return len(ended)

@@ -14,6 +14,7 @@ from django.db import transaction
 from chat_sessions import endings, expiry, tokens
 from chat_sessions.models import ChatSession
 from chat_sessions.sessions import REFRESH_PREFIX, InvalidRefreshToken, Opened
+from threadhub import audit
 from threadhub.agents import browsers
 from threadhub.lib import secrets
 
@@ -43,7 +44,10 @@ def refresh(*, session_id: UUID, refresh_token: str, now: datetime, origin: str 
             return Opened(session, tokens.issue(session=session, now=now), successor(refresh_token))
         if refreshes_ago is not None:
             endings.end_all(
-                ChatSession.objects.filter(pk=session.pk), reason=ChatSession.EndReason.REFRESH_REUSED, now=now
+                ChatSession.objects.filter(pk=session.pk),
+                reason=ChatSession.EndReason.REFRESH_REUSED,
+                now=now,
+                by=audit.By("nobody", session.workspace_id),
             )
     raise InvalidRefreshToken
 
@@ -62,6 +66,7 @@ def _renewed(session: ChatSession, refresh_token: str, now: datetime) -> Opened:
     session.refresh_count += 1
     session.idle_expires_at = expiry.idle_end(expires_at=session.expires_at, now=now)
     session.save(update_fields=["refresh_digest", "refreshed_at", "updated_at", "refresh_count", "idle_expires_at"])
+    audit.record(actor=tokens.actor_of(session), action="chat_session.refresh", ids=[session.wire_id])
     return Opened(session, tokens.issue(session=session, now=now), next_token)
 
 

@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from chat_sessions import expiry, tokens
 from chat_sessions.models import ChatSession
+from threadhub import audit
 from threadhub.agents import access as agents
 from threadhub.agents.models import Agent
 from threadhub.lib import secrets
@@ -60,6 +62,7 @@ def open(
     actor.require(Permission.CHAT_SESSION_WRITE)
     agent = agents.get_to_invoke(actor=actor, agent_id=agent_id)
     return begin(
+        by=actor,
         agent=agent,
         external_ref=external_ref,
         now=now,
@@ -71,8 +74,9 @@ def open(
     )
 
 
-def begin(*, agent: Agent, external_ref: str, now: datetime, **fields: Any) -> Opened:
-    """As `open`, for callers that asked for leave themselves."""
+@transaction.atomic
+def begin(*, agent: Agent, external_ref: str, now: datetime, by: Actor | None = None, **fields: Any) -> Opened:
+    """As `open`, for callers that asked for leave themselves. `by`: who opens it; None is the visitor."""
     refresh_token = secrets.new_token(REFRESH_PREFIX)
     expires_at = expiry.absolute_end(now=now)
     session = ChatSession.objects.create(
@@ -86,6 +90,8 @@ def begin(*, agent: Agent, external_ref: str, now: datetime, **fields: Any) -> O
         idle_expires_at=expiry.idle_end(expires_at=expires_at, now=now),
         **fields,
     )
+    opener = by or tokens.actor_of(session)
+    audit.record(actor=opener, action="chat_session.open", ids=[session.wire_id, agent.wire_id])
     return Opened(session, tokens.issue(session=session, now=now), refresh_token)
 
 

@@ -5,6 +5,7 @@ from itertools import count
 
 from django.db import transaction
 
+from threadhub import audit
 from threadhub.agents import configure
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
 from threadhub.agents.models import Agent, Tool
@@ -36,6 +37,7 @@ def workspace(*, name: str, username: str, provider: DetectedProvider) -> Provis
     Where the username is taken, the member is called `username-2`, and so on.
     """
     made = Workspace.objects.create(name=name)
+    audit.record(actor=actors.system(made.pk), action="workspace.create", ids=[made.wire_id])
     user, password = person(username)
     memberships.join(workspace=made, user=user, role=Role.MEMBER)
     tools = [Tool.objects.create(workspace=made, name=tool).pk for tool in BUILTIN_TOOLS]
@@ -55,6 +57,7 @@ def person(username: str, *, staff: bool = False) -> tuple[User, str]:
     """A new user with a random password, and that password. Staff may do everything in the admin."""
     password = secrets.new_password()
     user = User.objects.create_user(_free(username), password=password, is_staff=staff, is_superuser=staff)
+    audit.record(actor=audit.By("system"), action="user.create", ids=[user.wire_id], details={"staff": staff})
     return user, password
 
 

@@ -102,6 +102,7 @@ class ThreadAdmin(ConsoleAdmin):
         thread = self.thing(request, object_id)
         if thread is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        self.record(request, "read", thread)
         shown = transcript.window(
             thread=thread, before=_position(request.GET.get("before")), after=_position(request.GET.get("after"))
         )
@@ -134,6 +135,7 @@ class ThreadAdmin(ConsoleAdmin):
         attachment = rows.first()
         if attachment is None:
             raise Http404
+        self.record(request, "read", thread, {"file": attachment.wire_id})
         try:
             with attachment.file.open("rb") as file:
                 answer = HttpResponse(file.read(), content_type=attachment.content_type)

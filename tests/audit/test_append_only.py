@@ -32,11 +32,11 @@ def test_it_refuses_delete_truncate_and_any_change(event: AuditEvent, linked: bo
         "DELETE FROM audit_auditevent WHERE false",
         "TRUNCATE audit_auditevent",
         "UPDATE audit_auditevent SET action = 'thread.read'",
-        "UPDATE audit_auditevent SET at = at + interval '1 day'",
+        "UPDATE audit_auditevent SET created_at = created_at + interval '1 day'",
         "UPDATE audit_auditevent SET details = '{}'",
         "UPDATE audit_auditevent SET address = NULL, details = details || '{\"count\": null}'",
         "UPDATE audit_auditevent SET seq = 1",
-        "UPDATE audit_auditevent SET seq = 7, previous = '\\x00', hash = '\\x00', actor = 'system'",
+        "UPDATE audit_auditevent SET seq = 700, previous = '\\x00', hash = '\\x00', actor = 'x'",
     ):
         refused(statement)
 

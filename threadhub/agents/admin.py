@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from threadhub.agents import calling, configure
+from threadhub.agents import calling, configure, toolbox
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
 from threadhub.agents.models import Agent, Tool
 from threadhub.console import display, rights
@@ -177,7 +177,7 @@ class ToolAdmin(ConsoleAdmin):
             question=lambda tool: f"Remove the tool “{tool.name}”?",
             consequence="Every agent that has it loses it. Calls in past messages stay.",
             done=lambda tool: f"Removed the tool “{tool.name}”.",
-            do=lambda actor, thing, now: thing.delete(),
+            do=lambda actor, thing, now: toolbox.remove(actor=actor, tool=thing),
             removes=True,
         ),
     )

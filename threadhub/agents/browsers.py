@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from threadhub import audit
 from threadhub.agents.models import Agent
 from threadhub.lib import sealed, secrets
 from threadhub.workspaces.actor import Actor
@@ -39,7 +40,7 @@ def new_public_key(*, actor: Actor, agent: Agent, now: datetime) -> Agent:
     """Give the agent a public key. The one before stops working at once; sessions that it opened go on."""
     agent = _locked(actor, agent)
     agent.public_key = f"{PUBLIC_KEY_PREFIX}{random.token_hex(16)}"
-    return _saved(agent, now, "public_key")
+    return _saved(actor, agent, now, "public_key")
 
 
 @transaction.atomic
@@ -47,7 +48,7 @@ def withdraw_public_key(*, actor: Actor, agent: Agent, now: datetime) -> Agent:
     """No page opens a session any more. Those that are open cannot be refreshed."""
     agent = _locked(actor, agent)
     agent.public_key = None
-    return _saved(agent, now, "public_key")
+    return _saved(actor, agent, now, "public_key")
 
 
 @transaction.atomic
@@ -59,7 +60,7 @@ def new_identity_secret(*, actor: Actor, agent: Agent, now: datetime) -> tuple[s
     agent.sealed_previous_identity_secret = agent.sealed_identity_secret
     agent.previous_identity_until = now + OVERLAP if agent.sealed_identity_secret else None
     agent.sealed_identity_secret = sealed.seal(secret.encode())
-    _saved(agent, now, "sealed_identity_secret", "sealed_previous_identity_secret", "previous_identity_until")
+    _saved(actor, agent, now, "sealed_identity_secret", "sealed_previous_identity_secret", "previous_identity_until")
     return secret, agent
 
 
@@ -68,7 +69,9 @@ def withdraw_identity_secret(*, actor: Actor, agent: Agent, now: datetime) -> Ag
     """No proof is taken any more, at once."""
     agent = _locked(actor, agent)
     agent.sealed_identity_secret = agent.sealed_previous_identity_secret = agent.previous_identity_until = None
-    return _saved(agent, now, "sealed_identity_secret", "sealed_previous_identity_secret", "previous_identity_until")
+    return _saved(
+        actor, agent, now, "sealed_identity_secret", "sealed_previous_identity_secret", "previous_identity_until"
+    )
 
 
 def proves(*, agent: Agent, external_ref: str, proof: str, expires_at: int | None, now: datetime) -> bool:
@@ -106,7 +109,8 @@ def _locked(actor: Actor, agent: Agent) -> Agent:
     return Agent.objects.select_for_update().get(pk=agent.pk, workspace_id=actor.workspace_id)
 
 
-def _saved(agent: Agent, now: datetime, *fields: str) -> Agent:
+def _saved(actor: Actor, agent: Agent, now: datetime, *fields: str) -> Agent:
     agent.updated_at = now
     agent.save(update_fields=[*fields, "updated_at"])
+    audit.record(actor=actor, action="agent.update", ids=[agent.wire_id], details={"fields": sorted(fields)})
     return agent

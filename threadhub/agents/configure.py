@@ -7,6 +7,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from threadhub import audit
 from threadhub.agents.models import Agent, Tool
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.actor import Actor
@@ -45,6 +46,7 @@ def create(*, actor: Actor, tools: list[UUID] | None = None, **fields: Any) -> A
     if tools:
         agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
     agent.refresh_from_db()
+    audit.record(actor=actor, action="agent.create", ids=[agent.wire_id], details={"fields": sorted(fields)})
     return agent
 
 
@@ -59,6 +61,8 @@ def change(*, actor: Actor, agent: Agent, now: datetime, tools: list[UUID] | Non
     _save(agent)
     if tools is not None:
         agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
+    changed = [*fields, *(["tools"] if tools is not None else [])]
+    audit.record(actor=actor, action="agent.update", ids=[agent.wire_id], details={"fields": sorted(changed)})
     return agent
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from threadhub import audit
 from threadhub.agents import calling
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
 from threadhub.agents.models import Tool
@@ -39,6 +40,7 @@ def get(*, actor: Actor, tool_id: UUID) -> Tool:
     return tool
 
 
+@transaction.atomic
 def create(*, actor: Actor, secret_headers: dict[str, str] | None = None, **fields: Any) -> Tool:
     """A new tool. `config` is that of an HttpTool or McpServer, without its secrets, which are kept sealed.
 
@@ -46,21 +48,35 @@ def create(*, actor: Actor, secret_headers: dict[str, str] | None = None, **fiel
     """
     actor.require(Permission.AGENT_WRITE)
     tool = Tool(workspace_id=actor.workspace_id, **_known(fields))
-    return _save(tool, secret_headers)
+    _save(tool, secret_headers)
+    _record(actor, "tool.create", tool, fields, secret_headers)
+    return tool
 
 
+@transaction.atomic
 def change(*, actor: Actor, tool: Tool, secret_headers: dict[str, str] | None = None, **fields: Any) -> Tool:
     """Change some fields of a tool; `secret_headers` replaces all of them. Raises as `create`."""
     actor.require(Permission.AGENT_WRITE)
     for name, value in _known(fields).items():
         setattr(tool, name, value)
-    return _save(tool, secret_headers)
+    _save(tool, secret_headers)
+    _record(actor, "tool.update", tool, fields, secret_headers)
+    return tool
 
 
+@transaction.atomic
 def remove(*, actor: Actor, tool: Tool) -> None:
     """Remove a tool: every agent that has it loses it. Calls in past messages stay."""
     actor.require(Permission.AGENT_WRITE)
     Tool.objects.filter(workspace_id=actor.workspace_id, pk=tool.pk).delete()
+    audit.record(actor=actor, action="tool.remove", ids=[tool.wire_id], details={"name": tool.name})
+
+
+def _record(
+    actor: Actor, action: str, tool: Tool, fields: dict[str, Any], secret_headers: dict[str, str] | None
+) -> None:
+    changed = [*fields, *(["secret_headers"] if secret_headers is not None else [])]
+    audit.record(actor=actor, action=action, ids=[tool.wire_id], details={"fields": sorted(changed)})
 
 
 def _known(fields: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +86,7 @@ def _known(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _save(tool: Tool, secret_headers: dict[str, str] | None) -> Tool:
+def _save(tool: Tool, secret_headers: dict[str, str] | None) -> None:
     if secret_headers is not None:
         tool.sealed_secrets = sealed.seal(json.dumps(secret_headers)) if secret_headers else None
     _check(tool)
@@ -80,7 +96,6 @@ def _save(tool: Tool, secret_headers: dict[str, str] | None) -> Tool:
     except IntegrityError as error:
         raise ToolNameTaken from error
     tool.refresh_from_db(fields=["created_at"])
-    return tool
 
 
 def _check(tool: Tool) -> None:

@@ -53,7 +53,7 @@ def hash_of(event: AuditEvent, *, seq: int, previous: bytes) -> bytes:
         "workspace": str(event.workspace_id),
         "seq": seq,
         "previous": previous.hex(),
-        "at": event.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "at": event.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
         "actor": event.actor,
         "action": event.action,
         "ids": event.ids,

@@ -37,7 +37,7 @@ def link(*, workspace_id: UUID) -> int:
 @transaction.atomic
 def _link_batch(workspace_id: UUID) -> int:
     sql.lock_chain(workspace_id)
-    waiting = list(AuditEvent.objects.filter(workspace_id=workspace_id, seq=None).order_by("at", "id")[:BATCH])
+    waiting = list(AuditEvent.objects.filter(workspace_id=workspace_id, seq=None).order_by("created_at", "id")[:BATCH])
     if not waiting:
         return 0
     head = AuditHead.objects.filter(workspace_id=workspace_id).first()

@@ -21,7 +21,7 @@ class AuditEvent(models.Model):
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     workspace_id = models.UUIDField()
-    at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(db_default=Now())
     actor = models.TextField()
     on_behalf_of = models.TextField(null=True)
     action = models.TextField()
@@ -39,11 +39,13 @@ class AuditEvent(models.Model):
     hash = models.BinaryField(null=True, max_length=32)
 
     class Meta:
-        ordering = ["-at", "-id"]
+        ordering = ["-created_at", "-id"]
         indexes = [
-            models.Index("workspace_id", models.F("at").desc(), models.F("id").desc(), name="audit_newest"),
-            models.Index("workspace_id", "actor", models.F("at").desc(), models.F("id").desc(), name="audit_of_actor"),
-            models.Index("workspace_id", "at", "id", name="audit_unlinked", condition=models.Q(seq=None)),
+            models.Index("workspace_id", models.F("created_at").desc(), models.F("id").desc(), name="audit_newest"),
+            models.Index(
+                "workspace_id", "actor", models.F("created_at").desc(), models.F("id").desc(), name="audit_of_actor"
+            ),
+            models.Index("workspace_id", "created_at", "id", name="audit_unlinked", condition=models.Q(seq=None)),
             GinIndex("workspace_id", "ids", name="audit_about"),
         ]
         constraints = [

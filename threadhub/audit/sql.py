@@ -81,3 +81,24 @@ def link(
             },
         )
         return int(cursor.rowcount)
+
+
+# As above, over the chains: one step per workspace.
+CHAINED = """
+WITH RECURSIVE chained AS (
+    (SELECT workspace_id FROM audit_auditevent WHERE seq IS NOT NULL ORDER BY workspace_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT event.workspace_id FROM audit_auditevent AS event
+             WHERE event.seq IS NOT NULL AND event.workspace_id > chained.workspace_id
+             ORDER BY event.workspace_id LIMIT 1)
+      FROM chained WHERE chained.workspace_id IS NOT NULL
+)
+SELECT workspace_id FROM chained WHERE workspace_id IS NOT NULL
+"""
+
+
+def workspaces_chained() -> list[UUID]:
+    """The workspaces that have events in a chain."""
+    with connection.cursor() as cursor:
+        cursor.execute(CHAINED)
+        return [row[0] for row in cursor.fetchall()]

@@ -21,6 +21,7 @@ from unfold.admin import ModelAdmin
 from unfold.enums import ActionVariant
 from unfold.paginator import InfinitePaginator
 
+from threadhub import audit
 from threadhub.console import display, rights
 from threadhub.console.deeds import Deed
 from threadhub.console.fields import ObjectField
@@ -42,6 +43,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     writing: ClassVar[Permission | None] = None
     may_be_added = False
     may_be_changed = False
+    noun: ClassVar[str] = ""  # in the audit trail; empty: the model's name
     deeds: ClassVar[Sequence[Deed]] = ()
     searched: ClassVar[Sequence[str]] = ()  # columns that the search box looks into, besides ids
 
@@ -186,6 +188,17 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         raise PermissionDenied  # what may be removed is removed by a deed
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save what has no function of the domain for it, and record that."""
+        super().save_model(request, obj, form, change)
+        self.record(request, "update" if change else "create", obj, {"fields": sorted(form.changed_data)})
+
+    def record(self, request: HttpRequest, verb: str, thing: Any, details: dict[str, Any] | None = None) -> None:
+        """Keep in the audit trail what this member of staff does to a thing, or that they read it."""
+        who = audit.By(f"user:{request.user.pk}", self.workspace_of(thing))
+        ids = [display.spelled_id(thing)]
+        audit.record(actor=who, action=f"{self.noun or self.opts.model_name}.{verb}", ids=ids, details=details)
 
     # --- deeds
 

@@ -3,10 +3,14 @@
 from typing import Any
 
 from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from unfold.sites import UnfoldAdminSite
 
+from threadhub import audit
 from threadhub.console import dashboard
+from threadhub.workspaces import sign_in
+from threadhub.workspaces.models import User
 
 
 class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
@@ -20,6 +24,28 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
         page: TemplateResponse = super().index(request, {**(extra_context or {}), "overview": dashboard.read(request)})
         return page
 
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        """Django's own page; who came in, or tried to, is in the audit trail."""
+        answer: HttpResponseBase = super().login(request, extra_context)
+        if request.method == "POST":
+            if answer.status_code == 302 and isinstance(request.user, User):
+                audit.record(actor=_who(request.user), action="user.sign_in", ids=[request.user.wire_id])
+            else:
+                sign_in.record_failure(request.POST.get("username", ""))
+        return answer
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        user = request.user
+        answer: HttpResponseBase = super().logout(request, extra_context)
+        if isinstance(user, User):
+            audit.record(actor=_who(user), action="user.sign_out", ids=[user.wire_id])
+        return answer
+
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Unfold's search over the names of models. Each list has its own search box instead."""
         raise Http404
+
+
+def _who(user: User) -> audit.By:
+    """A member of staff in no workspace: the console shows all of theirs."""
+    return audit.By(f"user:{user.pk}")

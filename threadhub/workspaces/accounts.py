@@ -10,6 +10,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import IntegrityError, transaction
 
+from threadhub import audit
 from threadhub.lib import ids
 from threadhub.lib.errors import Forbidden, Invalid
 from threadhub.workspaces import memberships, sign_in
@@ -54,7 +55,9 @@ def sign_up(*, username: str, password: str, now: datetime, **fields: Any) -> Si
         workspace, role = _sign_up_workspace(), Role.MEMBER
     else:
         workspace, role = Workspace.objects.create(name=username), Role.OWNER
-    memberships.join(workspace=workspace, user=user, role=role)
+    by = audit.By(f"user:{user.pk}", workspace.pk)
+    audit.record(actor=by, action="user.sign_up", ids=[user.wire_id])
+    memberships.join(workspace=workspace, user=user, role=role, by=by)
     return sign_in.issue(user=user, workspace_id=workspace.pk, now=now)
 
 
@@ -69,12 +72,14 @@ def change(*, actor: Actor, now: datetime, keep_sign_in: UUID | None = None, **f
         if CREDENTIALS & fields.keys():
             raise KeyMayNotChange
     user: User = User.objects.select_for_update().get(pk=actor.user_id)
+    changed = sorted(fields)
     password = fields.pop("password", None)
     _assign(user, fields)
     if password is not None:
         _set_password(user, password)
         sign_in.revoke_all(user=user, but=keep_sign_in, now=now)
     _save(user, changed=fields.keys())
+    audit.record(actor=actor, action="user.update", ids=[user.wire_id], details={"fields": changed})
     return user
 
 

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db import models
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -18,11 +18,13 @@ from django.utils import timezone
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
+from threadhub import audit
 from threadhub.console import display, once, rights
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter
 from threadhub.workspaces import keys
+from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import ApiKey, Membership, User, Workspace
 from threadhub.workspaces.permissions import Permission, Role, Scope
 
@@ -85,8 +87,15 @@ class RoleFilter(OptionFilter):
         return [(role.value, role.value) for role in Role]
 
 
+def _remove(actor: Actor, membership: Membership) -> None:
+    ids = [membership.user.wire_id, membership.workspace.wire_id]
+    audit.record(actor=actor, action="member.remove", ids=ids, details={"role": membership.role})
+    membership.delete()
+
+
 @admin.register(Membership)
 class MembershipAdmin(ConsoleAdmin):
+    noun = "member"
     reading = Permission.WORKSPACE_WRITE
     writing = Permission.WORKSPACE_WRITE
     may_be_added = True
@@ -110,7 +119,7 @@ class MembershipAdmin(ConsoleAdmin):
             question=lambda membership: f"Take {membership.user} out of {membership.workspace}?",
             consequence="They cannot sign in to it any more, and their personal keys stop working there. Threads stay.",
             done=lambda membership: f"{membership.user} is no longer a member of {membership.workspace}.",
-            do=lambda actor, thing, now: thing.delete(),
+            do=lambda actor, thing, now: _remove(actor, thing),
             removes=True,
         ),
     )
@@ -199,7 +208,7 @@ class ApiKeyAdmin(ConsoleAdmin):
             question=lambda key: f"Revoke the key “{key.name}” ({key.prefix}…)?",
             consequence="Whatever uses it is refused from the next request on. A revoked key never works again.",
             done=lambda key: f"The key “{key.name}” is revoked.",
-            do=lambda actor, thing, now: keys.revoke(key=thing, now=now),
+            do=lambda actor, thing, now: keys.revoke(key=thing, now=now, by=actor),
             applies=lambda key: key.revoked_at is None,
         ),
     )
@@ -217,6 +226,7 @@ class ApiKeyAdmin(ConsoleAdmin):
             name=obj.name,
             scopes=[Scope(scope) for scope in form.cleaned_data["scopes"]],
             expires_at=obj.expires_at,
+            by=rights.of(request).actor(obj.workspace_id),
         )
         obj.pk = key.pk
         once.put(request, key.wire_id, secret)
@@ -312,7 +322,11 @@ class UserAdmin(ConsoleAdmin, DjangoUserAdmin):  # type: ignore[misc, type-arg]
         return queryset.none()
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        answer: HttpResponse = super().user_change_password(request, self.key_of(id), form_url)
+        with transaction.atomic():
+            answer: HttpResponse = super().user_change_password(request, self.key_of(id), form_url)
+            if request.method == "POST" and answer.status_code == 302:
+                user = User.objects.get(pk=self.key_of(id))
+                self.record(request, "update", user, {"fields": ["password"]})
         return answer
 
     @column("Name")

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import F, QuerySet
 
+from threadhub import audit
 from threadhub.lib import secrets
 from threadhub.lib.errors import Invalid, Unauthenticated
 from threadhub.workspaces.actor import Actor
@@ -29,6 +31,7 @@ class TooManyKeys(Invalid):
     code = "too_many_keys"
 
 
+@transaction.atomic
 def create(
     *,
     workspace: Workspace,
@@ -37,8 +40,10 @@ def create(
     kind: ApiKey.Kind = ApiKey.Kind.WORKSPACE,
     scopes: Iterable[Scope] = (Scope.READ, Scope.WRITE, Scope.INVOKE, Scope.ADMIN),
     expires_at: datetime | None = None,
+    by: audit.Who | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret, which is not kept: whoever asked must show it now."""
+    """A new key and its secret, which is not kept: whoever asked must show it now. `by`: who makes it;
+    None is the installation itself."""
     secret = secrets.new_token(PREFIX)
     key = ApiKey.objects.create(
         workspace=workspace,
@@ -51,17 +56,23 @@ def create(
         expires_at=expires_at,
     )
     key.refresh_from_db(fields=["created_at"])
+    audit.record(
+        actor=by or audit.By("system", workspace.pk),
+        action="api_key.create",
+        ids=[key.wire_id, user.wire_id],
+        details={"kind": key.kind, "scopes": key.scopes},
+    )
     return key, secret
 
 
 def create_personal(
-    *, workspace: Workspace, user: User, name: str, expires_at: datetime, now: datetime
+    *, workspace: Workspace, user: User, name: str, expires_at: datetime, now: datetime, by: audit.Who
 ) -> tuple[ApiKey, str]:
     """A key that acts as `user`; at most ten of them live at a time. Raises TooManyKeys."""
     User.objects.select_for_update().get(pk=user.pk)  # two requests at once must not both be the tenth
     if active(user=user, now=now).count() >= MAX_PERSONAL_KEYS:
         raise TooManyKeys
-    return create(workspace=workspace, user=user, name=name, kind=ApiKey.Kind.PERSONAL, expires_at=expires_at)
+    return create(workspace=workspace, user=user, name=name, kind=ApiKey.Kind.PERSONAL, expires_at=expires_at, by=by)
 
 
 def active(*, user: User, now: datetime) -> "QuerySet[ApiKey]":
@@ -71,9 +82,11 @@ def active(*, user: User, now: datetime) -> "QuerySet[ApiKey]":
     )
 
 
-def revoke(*, key: ApiKey, now: datetime) -> None:
+@transaction.atomic
+def revoke(*, key: ApiKey, now: datetime, by: audit.Who) -> None:
     """The key stops working with the next request."""
-    ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now)
+    if ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now):
+        audit.record(actor=by, action="api_key.revoke", ids=[key.wire_id])
 
 
 def authenticate(*, secret: str, now: datetime) -> Actor:

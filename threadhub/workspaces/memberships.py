@@ -2,6 +2,9 @@
 
 from uuid import UUID
 
+from django.db import transaction
+
+from threadhub import audit
 from threadhub.lib.errors import Forbidden
 from threadhub.workspaces.models import Membership, User, Workspace
 from threadhub.workspaces.permissions import ROLE_PERMISSIONS, Permission, Role
@@ -27,5 +30,14 @@ def first_workspace(*, user: User, wanted: UUID | None = None) -> Membership | N
     return memberships.first()
 
 
-def join(*, workspace: Workspace, user: User, role: Role) -> Membership:
-    return Membership.objects.create(workspace=workspace, user=user, role=role.value)
+@transaction.atomic
+def join(*, workspace: Workspace, user: User, role: Role, by: audit.Who | None = None) -> Membership:
+    """Make a user a member. `by`: who does it; None is the installation itself."""
+    membership = Membership.objects.create(workspace=workspace, user=user, role=role.value)
+    audit.record(
+        actor=by or audit.By("system", workspace.pk),
+        action="member.join",
+        ids=[user.wire_id, workspace.wire_id],
+        details={"role": role.value},
+    )
+    return membership

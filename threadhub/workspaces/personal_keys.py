@@ -1,5 +1,6 @@
 """A person's own API keys: they act as that person. Managed after signing in, never by a key."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -40,7 +41,8 @@ def create(
     """
     user = _person(actor)
     workspace = get(actor=actor, workspace_id=workspace_id or actor.workspace_id)
-    return keys.create_personal(workspace=workspace, user=user, name=name, expires_at=expires_at, now=now)
+    by = replace(actor, workspace_id=workspace.pk)  # where the key is, there it is recorded
+    return keys.create_personal(workspace=workspace, user=user, name=name, expires_at=expires_at, now=now, by=by)
 
 
 def revoke(*, actor: Actor, key_id: UUID, now: datetime) -> None:
@@ -48,7 +50,7 @@ def revoke(*, actor: Actor, key_id: UUID, now: datetime) -> None:
     key = visible(actor=actor, now=now).filter(pk=key_id).first()
     if key is None:
         raise KeyNotFound
-    keys.revoke(key=key, now=now)
+    keys.revoke(key=key, now=now, by=replace(actor, workspace_id=key.workspace_id))
 
 
 def require_person(*, actor: Actor) -> None:

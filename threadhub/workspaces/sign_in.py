@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth import authenticate as check_password
 from django.db import transaction
 
+from threadhub import audit
 from threadhub.lib import ids, secrets
 from threadhub.lib.errors import Unauthenticated
 from threadhub.workspaces import memberships
@@ -54,10 +55,28 @@ def with_password(*, username: str, password: str, workspace_id: UUID | None, no
     the user's."""
     user = check_password(username=username, password=password)
     if not isinstance(user, User):
+        record_failure(username)
         raise WrongPassword
     if workspace_id is not None and memberships.first_workspace(user=user, wanted=workspace_id) is None:
         raise memberships.NoWorkspace("You are not a member of this workspace.")
-    return issue(user=user, workspace_id=workspace_id, now=now)
+    with transaction.atomic():
+        signed_in = issue(user=user, workspace_id=workspace_id, now=now)
+        record(signed_in, "user.sign_in")
+    return signed_in
+
+
+def record(signed_in: SignedIn, action: str) -> None:
+    """Keep in the audit trail that somebody signed in, or stayed so."""
+    user, membership = signed_in.user, signed_in.membership
+    who = audit.By(f"user:{user.pk}", membership.workspace_id if membership else None)
+    audit.record(actor=who, action=action, ids=[user.wire_id])
+
+
+def record_failure(username: str) -> None:
+    """Whom somebody tried to be; not what they wrote, which may be a password in the wrong place."""
+    user = User.objects.filter(username=username).first() if username.isprintable() else None
+    named = [user.wire_id] if user else []
+    audit.record(actor=audit.By("nobody"), action="user.sign_in_failed", ids=named, details={"known": bool(user)})
 
 
 def issue(*, user: User, workspace_id: UUID | None, now: datetime, sign_in_id: UUID | None = None) -> SignedIn:
@@ -101,15 +120,26 @@ def refresh(*, refresh_token: str, now: datetime) -> SignedIn:
         live = row is not None and row.revoked_at is None and row.expires_at > now and row.user.is_active
         if row is not None and live and row.used_at is None:
             RefreshToken.objects.filter(pk=row.pk).update(used_at=now)
-            return issue(user=row.user, workspace_id=row.workspace_id, now=now, sign_in_id=row.sign_in_id)
+            renewed = issue(user=row.user, workspace_id=row.workspace_id, now=now, sign_in_id=row.sign_in_id)
+            record(renewed, "user.refresh")
+            return renewed
         if row is not None and (row.used_at is None or now - row.used_at > REUSE_GRACE):
             revoke(sign_in_id=row.sign_in_id, now=now)
+            who = audit.By(f"user:{row.user_id}", row.workspace_id)
+            audit.record(actor=who, action="user.refresh_reused", ids=[row.user.wire_id])
     raise InvalidRefreshToken
 
 
 def revoke(*, sign_in_id: UUID, now: datetime) -> None:
     """Void every refresh token of one sign-in, and with them its access tokens."""
     RefreshToken.objects.filter(sign_in_id=sign_in_id, revoked_at__isnull=True).update(revoked_at=now)
+
+
+@transaction.atomic
+def sign_out(*, session: "Session", now: datetime) -> None:
+    """End the sign-in that a session stems from."""
+    revoke(sign_in_id=session.sign_in_id, now=now)
+    audit.record(actor=session.actor, action="user.sign_out", ids=[session.user.wire_id])
 
 
 def revoke_all(*, user: User, but: UUID | None, now: datetime) -> None:

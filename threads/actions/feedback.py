@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from threadhub import audit
 from threadhub.lib.errors import Invalid, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
@@ -50,6 +51,8 @@ def give(
         defaults={"rating": rating, "tags": list(tags), "text": text, "updated_at": now},
         create_defaults={"thread": thread, "rating": rating, "tags": list(tags), "text": text, "created_at": now},
     )
+    ids = [message.wire_id, thread.wire_id]
+    audit.record(actor=actor, action="feedback.give", ids=ids, details={"rating": rating})
     return feedback
 
 
@@ -63,7 +66,9 @@ def own(*, actor: Actor, message: Message) -> Feedback:
     return feedback
 
 
+@transaction.atomic
 def withdraw(*, actor: Actor, message: Message) -> None:
     """Take the actor's feedback back. Raises FeedbackNotFound."""
     actor.require(Permission.FEEDBACK_GIVE)
     Feedback.objects.filter(pk=own(actor=actor, message=message).pk, workspace_id=message.workspace_id).delete()
+    audit.record(actor=actor, action="feedback.withdraw", ids=[message.wire_id])

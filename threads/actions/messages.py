@@ -9,12 +9,15 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
+from threadhub import audit
 from threadhub.lib import ids
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import access, attachments, sql, summaries
 from threads.attachments import Upload
 from threads.models import Message, Thread
+
+NAMED_IN_AUDIT = 50  # of messages appended at once; their count and first position are kept in any case
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,12 @@ def append(*, actor: Actor, thread: Thread, drafts: Sequence[Draft]) -> list[Mes
     Raises ThreadNotFound, ThreadArchived, PermissionMissing.
     """
     actor.require(Permission.MESSAGE_APPEND)
-    return store(thread=access.lock(thread=thread), drafts=drafts)
+    messages = store(thread=access.lock(thread=thread), drafts=drafts)
+    if messages:
+        named = [message.wire_id for message in messages[:NAMED_IN_AUDIT]]
+        details = {"count": len(messages), "first_position": messages[0].position}
+        audit.record(actor=actor, action="message.append", ids=[thread.wire_id, *named], details=details)
+    return messages
 
 
 def store(*, thread: Thread, drafts: Sequence[Draft]) -> list[Message]:
@@ -76,6 +84,7 @@ def delete(*, actor: Actor, thread: Thread, message: Message, now: datetime) -> 
     Thread.objects.filter(pk=thread.pk, workspace_id=thread.workspace_id).update(
         message_count=F("message_count") - 1, updated_at=now
     )
+    audit.record(actor=actor, action="message.delete", ids=[thread.wire_id, message.wire_id])
 
 
 def _message(thread: Thread, draft: Draft, position: int, at: datetime) -> Message:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from threadhub import audit
 from threadhub.agents import access as agents
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
@@ -22,6 +23,7 @@ class Upserted:
     created: bool
 
 
+@transaction.atomic
 def create(
     *,
     actor: Actor,
@@ -36,9 +38,11 @@ def create(
     A visitor's thread carries the session's reference whatever was asked, so that the visitor can find it again.
     """
     actor.require(Permission.THREAD_WRITE)
-    return make(
+    thread = make(
         actor=actor, agent_id=agent_id, now=now, title=title, external_ref=external_ref, metadata=metadata or {}
     )
+    audit.record(actor=actor, action="thread.create", ids=[thread.wire_id])
+    return thread
 
 
 def make(*, actor: Actor, agent_id: UUID, now: datetime, external_ref: str | None = None, **fields: Any) -> Thread:
@@ -97,6 +101,7 @@ def change(*, actor: Actor, thread: Thread, now: datetime, **fields: Any) -> Thr
         setattr(locked, name, value)
     locked.updated_at = now
     locked.save(update_fields=[*fields, "updated_at"])
+    audit.record(actor=actor, action="thread.update", ids=[thread.wire_id], details={"fields": sorted(fields)})
     return locked
 
 
@@ -111,3 +116,6 @@ def delete(*, actor: Actor, thread: Thread) -> None:
         sql.notify("run_events", str(run_id))  # its readers must hear that there is nothing more to come
     attachments.remove_files_of(thread=thread)
     Thread.objects.filter(pk=thread.pk, workspace_id=thread.workspace_id)._raw_delete(using="default")
+    if thread.state != Thread.State.TEMPORARY:
+        details = {"messages": thread.message_count}
+        audit.record(actor=actor, action="thread.delete", ids=[thread.wire_id], details=details)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from threadhub import audit
 from threadhub.lib.errors import Conflict
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
@@ -46,6 +47,7 @@ def cancel(*, actor: Actor, run: Run, now: datetime) -> Run:
     if not locked.live:
         raise RunEnded
     _end(locked, Run.Status.CANCELLED, now=now)
+    audit.record(actor=actor, action="run.cancel", ids=[run.wire_id])
     return locked
 
 

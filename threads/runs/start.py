@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from threadhub import audit
 from threadhub.agents import access as agents
 from threadhub.agents.models import DoubleTexting
 from threadhub.workspaces.actor import Actor
@@ -115,6 +116,7 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
     run.save()
     if not waits:
         queue.take_turn(run, now=now)
+    audit.record(actor=actor, action="run.start", ids=[run.wire_id, thread.wire_id])
     return Started(run, thread, [draft.id for draft in drafts])
 
 

@@ -98,7 +98,7 @@ class Logout(AiViewSet):
         """All tokens of this sign-in are void, and the cookie goes."""
         if not isinstance(request.auth, Session):
             raise NotASignIn
-        sign_in.revoke(sign_in_id=request.auth.sign_in_id, now=self.now)
+        sign_in.sign_out(session=request.auth, now=self.now)
         response = Response()
         response.delete_cookie(COOKIE, path=COOKIE_PATH, samesite="Lax")
         return response
