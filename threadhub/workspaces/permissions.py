@@ -8,6 +8,11 @@ class Permission(StrEnum):
     THREAD_READ_ALL = "thread.read_all"  # every thread of the workspace, not only one's own
     THREAD_WRITE = "thread.write"
     THREAD_DELETE = "thread.delete"
+    THREAD_ARCHIVE = "thread.archive"  # into a bundle and back, out of the trash
+    RETENTION_READ = "retention.read"
+    RETENTION_WRITE = "retention.write"
+    HOLD_READ = "hold.read"
+    HOLD_WRITE = "hold.write"
     MESSAGE_APPEND = "message.append"  # any role, by a server; a visitor's words come in by invoking
     MESSAGE_DELETE = "message.delete"
     FEEDBACK_GIVE = "feedback.give"

@@ -1,3 +1,13 @@
+from threads.lifecycle.models import (
+    Bundle,
+    BundledThread,
+    Hold,
+    RetentionPolicy,
+    RetentionSettings,
+    Sweep,
+    SystemPolicy,
+    Tombstone,
+)
 from threads.models.attachment import Attachment
 from threads.models.feedback import Feedback
 from threads.models.message import Message
@@ -7,4 +17,21 @@ from threads.models.summary import Summary
 from threads.models.thread import Thread
 from threads.models.tool_approval import ToolApproval
 
-__all__ = ["Attachment", "Feedback", "Message", "Run", "RunEvent", "Summary", "Thread", "ToolApproval"]
+__all__ = [
+    "Attachment",
+    "Bundle",
+    "BundledThread",
+    "Feedback",
+    "Hold",
+    "Message",
+    "RetentionPolicy",
+    "RetentionSettings",
+    "Run",
+    "RunEvent",
+    "Summary",
+    "Sweep",
+    "SystemPolicy",
+    "Thread",
+    "Tombstone",
+    "ToolApproval",
+]

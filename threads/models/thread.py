@@ -67,6 +67,13 @@ class Thread(models.Model):
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
     # When the last message came, by the database's clock; empty for a thread without messages.
     last_activity_at = models.DateTimeField(null=True, editable=False)
+    # Its life (threads/lifecycle). None of these is touched by an append.
+    pinned = models.BooleanField(default=False)
+    exempt_until = models.DateTimeField(null=True, blank=True, editable=False)  # no policy takes it before
+    archived_at = models.DateTimeField(null=True, editable=False)
+    trashed_at = models.DateTimeField(null=True, editable=False)
+    purge_after = models.DateTimeField(null=True, editable=False)  # of a trashed one: its time in the trash is over
+    bundle_id = models.UUIDField(null=True, editable=False)  # of an archived one: where its messages are
 
     objects = ThreadQuerySet.as_manager()
 
@@ -90,6 +97,8 @@ class Thread(models.Model):
                 name="thread_by_user",
             ),
             models.Index("created_at", condition=models.Q(state="temporary"), name="thread_temporary"),
+            models.Index("workspace", "purge_after", condition=models.Q(state="trashed"), name="thread_trashed"),
+            models.Index("workspace", "archived_at", condition=models.Q(state="archived"), name="thread_archived"),
             models.Index(
                 "workspace",
                 "external_ref",
@@ -106,6 +115,11 @@ class Thread(models.Model):
             models.CheckConstraint(
                 condition=models.Q(last_position__gte=models.F("message_count")),
                 name="thread_positions_cover_messages",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="trashed", trashed_at__isnull=False, purge_after__isnull=False)
+                | ~models.Q(state="trashed"),
+                name="thread_trashed_has_times",
             ),
         ]
 

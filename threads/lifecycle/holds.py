@@ -1,0 +1,166 @@
+"""Legal holds: placed, released, looked up. What they forbid is asked here by the domain, and refused again by the
+database's triggers (migration 0008)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from threadhub.lib.errors import Held, Invalid, NotFound
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.permissions import Permission
+from threads.lifecycle.models import Hold
+
+MAX_REASON = 2_000
+
+
+class HoldNotFound(NotFound):
+    """Hold not found."""
+
+    code = "hold_not_found"
+
+
+class ThreadHeld(Held):
+    """This thread is on legal hold and cannot be removed."""
+
+    code = "thread_held"
+
+
+class HoldInvalid(Invalid):
+    """A hold is on the workspace, or on one agent, user, external_ref or thread of it."""
+
+    code = "hold_invalid"
+
+
+def visible(*, actor: Actor) -> QuerySet[Hold]:
+    """The workspace's holds, released ones included, newest first."""
+    return Hold.objects.filter(workspace_id=actor.workspace_id).order_by("-created_at", "-id")
+
+
+def get(*, actor: Actor, hold_id: UUID) -> Hold:
+    """A hold of the workspace. Raises HoldNotFound."""
+    hold = visible(actor=actor).filter(pk=hold_id).first()
+    if hold is None:
+        raise HoldNotFound
+    return hold
+
+
+@transaction.atomic
+def place(
+    *,
+    actor: Actor,
+    scope: str,
+    reason: str,
+    now: datetime,
+    target_id: UUID | None = None,
+    external_ref: str | None = None,
+) -> Hold:
+    """Keep what the hold covers from every loss, from the moment this commits: whatever was being removed just then is
+    waited for, whatever comes later is refused. Raises HoldInvalid, PermissionMissing."""
+    actor.require(Permission.HOLD_WRITE)
+    if not reason.strip():
+        raise Invalid.at("body", "reason", msg="A hold needs a reason.")
+    _check_target(actor, scope, target_id, external_ref)
+    _lock(actor.workspace_id, shared=False)
+    return Hold.objects.create(
+        workspace_id=actor.workspace_id,
+        scope=scope,
+        target_id=target_id,
+        external_ref=external_ref,
+        reason=reason,
+        placed_by=actor.identity,
+        placed_at=now,
+        created_at=now,
+    )
+
+
+@transaction.atomic
+def release(*, actor: Actor, hold: Hold, now: datetime) -> Hold:
+    """End a hold; released twice it stays as it was. What it covered is from then on as if it had never been held."""
+    actor.require(Permission.HOLD_WRITE)
+    Hold.objects.filter(pk=hold.pk, workspace_id=actor.workspace_id, released_at__isnull=True).update(
+        released_at=now, released_by=actor.identity
+    )
+    hold.refresh_from_db()
+    return hold
+
+
+def watch(workspace_id: UUID) -> None:
+    """Before looking for holds in order to remove something: no hold is placed until this transaction ends."""
+    _lock(workspace_id, shared=True)
+
+
+def check(*, thread: Any) -> None:
+    """Raise ThreadHeld where a hold covers the thread. Inside the transaction that is to remove something of it."""
+    watch(thread.workspace_id)
+    if covers(thread=thread):
+        raise ThreadHeld
+
+
+def covers(*, thread: Any) -> bool:
+    """Whether a hold covers the thread."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT threads_covered_by_hold(%s, %s, %s, %s, %s)",
+            [thread.workspace_id, thread.id, thread.agent_id, thread.user_id, thread.external_ref],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+class Cover:
+    """The holds in force of one workspace, read once, for answering about many threads."""
+
+    def __init__(self, workspace_id: UUID) -> None:
+        rows: Sequence[tuple[str, UUID | None, str | None]] = list(
+            Hold.objects.filter(workspace_id=workspace_id, released_at__isnull=True).values_list(
+                "scope", "target_id", "external_ref"
+            )
+        )
+        self.everything = any(scope == Hold.Scope.WORKSPACE for scope, _, _ in rows)
+        self.targets = {(scope, target) for scope, target, _ in rows if target is not None}
+        self.references = {reference for _, _, reference in rows if reference is not None}
+
+    def covers(self, thread: Any) -> bool:
+        return (
+            self.everything
+            or ("thread", thread.id) in self.targets
+            or ("agent", thread.agent_id) in self.targets
+            or (thread.user_id is not None and ("user", thread.user_id) in self.targets)
+            or (thread.external_ref is not None and thread.external_ref in self.references)
+        )
+
+
+def _lock(workspace_id: UUID, *, shared: bool) -> None:
+    function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(hashtextextended('hold:' || %s::text, 0))", [str(workspace_id)])
+
+
+def _check_target(actor: Actor, scope: str, target_id: UUID | None, external_ref: str | None) -> None:
+    from threadhub.agents.models import Agent
+    from threadhub.workspaces.models import Membership
+    from threads.models import Thread
+
+    workspace_id = actor.workspace_id
+    match scope:
+        case Hold.Scope.WORKSPACE:
+            right = target_id is None and external_ref is None
+        case Hold.Scope.EXTERNAL_REF:
+            right = target_id is None and external_ref is not None
+        case Hold.Scope.AGENT:
+            right = external_ref is None and Agent.objects.filter(pk=target_id, workspace_id=workspace_id).exists()
+        case Hold.Scope.USER:
+            # A person who has left may still have threads here.
+            there = Membership.objects.filter(user_id=target_id, workspace_id=workspace_id).exists()
+            theirs = Thread.objects.filter(user_id=target_id, workspace_id=workspace_id)
+            right = external_ref is None and target_id is not None and (there or theirs.exists())
+        case Hold.Scope.THREAD:
+            threads = Thread.objects.filter(pk=target_id, workspace_id=workspace_id)
+            right = external_ref is None and threads.exclude(state=Thread.State.TEMPORARY).exists()
+        case _:
+            right = False
+    if not right:
+        raise HoldInvalid

@@ -1,0 +1,18 @@
+from threads.lifecycle.models.bundle import Bundle, BundledThread
+from threads.lifecycle.models.hold import Hold
+from threads.lifecycle.models.policy import PolicyTerms, RetentionPolicy, SystemPolicy
+from threads.lifecycle.models.settings import RetentionSettings
+from threads.lifecycle.models.sweep import Sweep
+from threads.lifecycle.models.tombstone import Tombstone
+
+__all__ = [
+    "Bundle",
+    "BundledThread",
+    "Hold",
+    "PolicyTerms",
+    "RetentionPolicy",
+    "RetentionSettings",
+    "Sweep",
+    "SystemPolicy",
+    "Tombstone",
+]

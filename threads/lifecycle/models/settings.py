@@ -1,0 +1,26 @@
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Now
+
+from threadhub.workspaces.models import Workspace
+
+
+class RetentionSettings(models.Model):
+    """How a workspace's sweeps go. A workspace without a row has these defaults."""
+
+    workspace = models.OneToOneField(Workspace, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    time_zone = models.CharField(max_length=64, default="UTC")  # IANA name: whose night the daily sweep is in
+    trash_days = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(3650)])  # 0: no trash
+    # The most threads that policies take of the workspace in a day; null: all that are due.
+    daily_cap = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    # A sweep that would take more than this share of the workspace's threads stops before it starts.
+    brake_percent = models.PositiveIntegerField(default=50, validators=[MinValueValidator(1), MaxValueValidator(100)])
+    grace_hours = models.PositiveIntegerField(default=24, validators=[MaxValueValidator(24 * 90)])
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["workspace"]
+        verbose_name_plural = "retention settings"
+
+    def __str__(self) -> str:
+        return f"retention settings of {self.workspace_id}"
