@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from threadhub import audit
 from threadhub.lib.errors import Held, Invalid, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
@@ -65,7 +66,7 @@ def place(
         raise Invalid.at("body", "reason", msg="A hold needs a reason.")
     _check_target(actor, scope, target_id, external_ref)
     _lock(actor.workspace_id, shared=False)
-    return Hold.objects.create(
+    hold = Hold.objects.create(
         workspace_id=actor.workspace_id,
         scope=scope,
         target_id=target_id,
@@ -75,15 +76,17 @@ def place(
         placed_at=now,
         created_at=now,
     )
+    audit.record(actor=actor, action="hold.place", ids=[hold.wire_id], details={"scope": scope})
+    return hold
 
 
 @transaction.atomic
 def release(*, actor: Actor, hold: Hold, now: datetime) -> Hold:
     """End a hold; released twice it stays as it was. What it covered is from then on as if it had never been held."""
     actor.require(Permission.HOLD_WRITE)
-    Hold.objects.filter(pk=hold.pk, workspace_id=actor.workspace_id, released_at__isnull=True).update(
-        released_at=now, released_by=actor.identity
-    )
+    in_force = Hold.objects.filter(pk=hold.pk, workspace_id=actor.workspace_id, released_at__isnull=True)
+    if in_force.update(released_at=now, released_by=actor.identity):
+        audit.record(actor=actor, action="hold.release", ids=[hold.wire_id], details={"scope": hold.scope})
     hold.refresh_from_db()
     return hold
 
@@ -144,23 +147,21 @@ def _check_target(actor: Actor, scope: str, target_id: UUID | None, external_ref
     from threadhub.workspaces.models import Membership
     from threads.models import Thread
 
-    workspace_id = actor.workspace_id
-    match scope:
-        case Hold.Scope.WORKSPACE:
-            right = target_id is None and external_ref is None
-        case Hold.Scope.EXTERNAL_REF:
-            right = target_id is None and external_ref is not None
-        case Hold.Scope.AGENT:
-            right = external_ref is None and Agent.objects.filter(pk=target_id, workspace_id=workspace_id).exists()
-        case Hold.Scope.USER:
+    of_workspace = {"workspace_id": actor.workspace_id}
+    right = False
+    if scope == Hold.Scope.WORKSPACE:
+        right = target_id is None and external_ref is None
+    elif scope == Hold.Scope.EXTERNAL_REF:
+        right = target_id is None and external_ref is not None
+    elif target_id is not None and external_ref is None:
+        if scope == Hold.Scope.AGENT:
+            right = Agent.objects.filter(pk=target_id, **of_workspace).exists()
+        elif scope == Hold.Scope.USER:
             # A person who has left may still have threads here.
-            there = Membership.objects.filter(user_id=target_id, workspace_id=workspace_id).exists()
-            theirs = Thread.objects.filter(user_id=target_id, workspace_id=workspace_id)
-            right = external_ref is None and target_id is not None and (there or theirs.exists())
-        case Hold.Scope.THREAD:
-            threads = Thread.objects.filter(pk=target_id, workspace_id=workspace_id)
-            right = external_ref is None and threads.exclude(state=Thread.State.TEMPORARY).exists()
-        case _:
-            right = False
+            there = Membership.objects.filter(user_id=target_id, **of_workspace).exists()
+            right = there or Thread.objects.filter(user_id=target_id, **of_workspace).exists()
+        elif scope == Hold.Scope.THREAD:
+            threads = Thread.objects.filter(pk=target_id, **of_workspace)
+            right = threads.exclude(state=Thread.State.TEMPORARY).exists()
     if not right:
         raise HoldInvalid

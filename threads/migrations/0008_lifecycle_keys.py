@@ -73,6 +73,16 @@ BEGIN
     RETURN NEW;
 END $$
 """
+TRUNCATE = """
+CREATE FUNCTION threads_keep_held_from_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM threads_hold WHERE released_at IS NULL) THEN
+        RAISE EXCEPTION 'a thread is on legal hold'
+              USING ERRCODE = 'restrict_violation', CONSTRAINT = 'thread_held';
+    END IF;
+    RETURN NULL;
+END $$
+"""
 TRIGGERS = """
 CREATE TRIGGER thread_held AFTER DELETE ON threads_thread
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION threads_keep_held_threads();
@@ -82,6 +92,10 @@ CREATE TRIGGER thread_slips_from_hold BEFORE UPDATE OF user_id, agent_id, extern
     FOR EACH ROW WHEN ((OLD.user_id, OLD.agent_id, OLD.external_ref, OLD.workspace_id)
         IS DISTINCT FROM (NEW.user_id, NEW.agent_id, NEW.external_ref, NEW.workspace_id))
     EXECUTE FUNCTION threads_keep_hold_on_thread();
+CREATE TRIGGER thread_held_truncate BEFORE TRUNCATE ON threads_thread
+    FOR EACH STATEMENT EXECUTE FUNCTION threads_keep_held_from_truncate();
+CREATE TRIGGER message_held_truncate BEFORE TRUNCATE ON threads_message
+    FOR EACH STATEMENT EXECUTE FUNCTION threads_keep_held_from_truncate();
 CREATE TRIGGER hold_in_force BEFORE DELETE ON threads_hold
     FOR EACH ROW WHEN (OLD.released_at IS NULL) EXECUTE FUNCTION threads_refuse_held();
 """
@@ -113,6 +127,6 @@ class Migration(migrations.Migration):
         # Whether a file of an attachment is still wanted by a thread in a bundle, and by a live one.
         migrations.RunSQL("CREATE INDEX bundled_files ON threads_bundledthread USING gin (workspace_id, files)"),
         migrations.RunSQL("CREATE INDEX attachment_file ON threads_attachment (workspace_id, file)"),
-        *[migrations.RunSQL(function) for function in (COVERED, REFUSE, THREADS, MESSAGES, SLIPPING)],
+        *[migrations.RunSQL(function) for function in (COVERED, REFUSE, THREADS, MESSAGES, SLIPPING, TRUNCATE)],
         migrations.RunSQL(TRIGGERS),
     ]

@@ -50,9 +50,7 @@ class BundledThread(models.Model):
     """Where an archived thread stands in its bundle. There is one row exactly while the thread is archived."""
 
     thread_id = models.UUIDField(primary_key=True)
-    workspace = models.ForeignKey(
-        "workspaces.Workspace", on_delete=models.CASCADE, db_index=False, related_name="+"
-    )
+    workspace = models.ForeignKey("workspaces.Workspace", on_delete=models.CASCADE, db_index=False, related_name="+")
     bundle = models.ForeignKey(
         Bundle, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="threads"
     )
