@@ -1,5 +1,5 @@
 """Legal holds: placed, released, looked up. What they forbid is asked here by the domain, and refused again by the
-database's triggers (migration 0008)."""
+database's triggers (migration 0009)."""
 
 from collections.abc import Sequence
 from datetime import datetime

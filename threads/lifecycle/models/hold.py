@@ -9,7 +9,7 @@ from threadhub.workspaces.models import Workspace
 
 class Hold(models.Model):
     """Keeps threads from every loss until it is released: one thread, or all of an agent, a user, a reference or the
-    workspace, later ones included. The database's triggers read this table (migration 0008)."""
+    workspace, later ones included. The database's triggers read this table (migration 0009)."""
 
     PREFIX: ClassVar[str] = "hold"
 

@@ -104,7 +104,7 @@ CREATE TRIGGER hold_in_force BEFORE DELETE ON threads_hold
 class Migration(migrations.Migration):
     """The workspace in the keys; and a held thread and its messages survive every DELETE, whatever sends it."""
 
-    dependencies = [("threads", "0007_lifecycle")]
+    dependencies = [("threads", "0008_lifecycle")]
 
     operations = [
         WorkspaceKeys("threads_retentionpolicy"),

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('agents', '0003_tool_services'),
         ('chat_sessions', '0002_workspace_keys'),
-        ('threads', '0006_tool_approvals'),
+        ('threads', '0007_usage_and_titles'),
         ('workspaces', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
