@@ -25,8 +25,8 @@ from threadhub.console.filters import (
     decoded,
 )
 from threadhub.workspaces.permissions import Permission
-from threads.actions import threads
-from threads.models import Attachment, Run, Thread
+from threads.actions import approvals, threads
+from threads.models import Attachment, Run, Thread, ToolApproval
 from threads.runs import end
 
 # A file of a message opens in a page that can do nothing.
@@ -209,7 +209,7 @@ class RunAdmin(ConsoleAdmin):
             consequence="The agent stops. What it has said so far stays in the thread, marked as cut short.",
             done=lambda run: "The run is cancelled.",
             do=lambda actor, thing, now: end.cancel(actor=actor, run=thing, now=now),
-            applies=lambda run: run.live,
+            applies=lambda run: run.live or run.waiting,
         ),
     )
 
@@ -271,6 +271,116 @@ class RunAdmin(ConsoleAdmin):
     @column("Options")
     def options_block(self, run: Run) -> str:
         return display.json_block(run.options)
+
+
+class ApprovalStatusFilter(OptionFilter):
+    title = "Status"
+    names = ("status",)
+
+    def options(self) -> list[tuple[str, str]]:
+        return [(value, str(label)) for value, label in ToolApproval.Status.choices]
+
+
+def _is_pending(approval: Any) -> bool:
+    return bool(approval.status == ToolApproval.Status.PENDING)
+
+
+@admin.register(ToolApproval)
+class ToolApprovalAdmin(ConsoleAdmin):
+    reading = Permission.THREAD_READ_ALL
+    list_display = ("asked", "status_label", "tool_name", "wanted", "thread_title", "until", "workspace")
+    list_filter = (ApprovalStatusFilter, WorkspaceFilter)
+    list_select_related = ("thread", "workspace")
+    search_help_text = "Tool, or id of an approval or of its thread"
+    fields = (
+        ("shown_id", "status_label"),
+        ("thread_link", "run_link"),
+        ("tool_name", "tool_call_id"),
+        "arguments_block",
+        ("asked", "until"),
+        ("decided", "decider"),
+        "reason",
+    )
+    readonly_fields = (
+        "shown_id", "status_label", "thread_link", "run_link", "tool_name", "tool_call_id", "arguments_block", "asked",
+        "until", "decided", "decider", "reason",
+    )  # fmt: skip
+    shown_id = staticmethod(shown_id)
+    deeds = (
+        Deed(
+            name="approve",
+            title="Approve call",
+            icon="check_circle",
+            permission=Permission.TOOL_APPROVE,
+            question=lambda approval: f"Let the agent call “{approval.tool_name}” with exactly these arguments?",
+            consequence="The call is made at once, and only once. It cannot be taken back.",
+            done=lambda approval: f"The call of “{approval.tool_name}” is approved.",
+            do=lambda actor, thing, now: approvals.approve(actor=actor, approval=thing, now=now),
+            applies=_is_pending,
+        ),
+        Deed(
+            name="refuse",
+            title="Refuse call",
+            icon="block",
+            permission=Permission.TOOL_APPROVE,
+            question=lambda approval: f"Refuse the call of “{approval.tool_name}”?",
+            consequence="The call is not made. The agent is told so, and answers without it.",
+            done=lambda approval: f"The call of “{approval.tool_name}” is refused.",
+            do=lambda actor, thing, now: approvals.refuse(actor=actor, approval=thing, now=now),
+            applies=_is_pending,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        shown = super().get_queryset(request).filter(thread__state__in=(Thread.State.ACTIVE, Thread.State.ARCHIVED))
+        return shown.select_related("thread", "run", "workspace")
+
+    def ordered_by_time(self, request: HttpRequest) -> bool:
+        return bool(request.GET.get("workspace"))
+
+    def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        pk: UUID | None = decoded(Thread.PREFIX, term)
+        return queryset.filter(thread_id=pk) if pk else queryset.filter(tool_name=term)
+
+    @column("Status")
+    def status_label(self, approval: ToolApproval) -> str:
+        return display.badge(approval.status, approval.get_status_display())
+
+    @column("Arguments")
+    def wanted(self, approval: ToolApproval) -> str:
+        return display.shortened(approval.arguments, 60)
+
+    @column("Arguments")
+    def arguments_block(self, approval: ToolApproval) -> str:
+        return display.json_block(approval.arguments_read)
+
+    @column("Thread")
+    def thread_title(self, approval: ToolApproval) -> str:
+        return display.shortened(approval.thread.title, 50) or "Untitled"
+
+    @column("Thread")
+    def thread_link(self, approval: ToolApproval) -> str:
+        return display.link(approval.thread, display.shortened(approval.thread.title) or "Untitled")
+
+    @column("Run")
+    def run_link(self, approval: ToolApproval) -> str:
+        return display.link(approval.run, approval.run.wire_id)
+
+    @column("Asked")
+    def asked(self, approval: ToolApproval) -> str:
+        return display.moment(approval.created_at)
+
+    @column("Expires")
+    def until(self, approval: ToolApproval) -> str:
+        return display.moment(approval.expires_at)
+
+    @column("Decided")
+    def decided(self, approval: ToolApproval) -> str:
+        return display.moment(approval.decided_at)
+
+    @column("By")
+    def decider(self, approval: ToolApproval) -> str:
+        return approval.decided_by or "–"
 
 
 def _position(text: str | None) -> int | None:

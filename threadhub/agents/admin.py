@@ -136,10 +136,11 @@ class AgentAdmin(ConsoleAdmin):
 class ToolForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Tool
-        fields = ("workspace", "name", "description")
+        fields = ("workspace", "name", "description", "approval")
         widgets = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
         help_texts = {
             "description": "What the model is told the tool is for. Empty: the tool's own words.",
+            "approval": "Always: a person must approve each call before it is made.",
         }
 
     def clean_name(self) -> str:
@@ -158,7 +159,7 @@ class ToolAdmin(ConsoleAdmin):
     may_be_added = True
     may_be_changed = True
     form = ToolForm
-    list_display = ("name", "kind", "about", "workspace", "made")
+    list_display = ("name", "kind", "approval", "about", "workspace", "made")
     list_filter = (WorkspaceFilter,)
     list_select_related = ("workspace",)
     searched = ("name", "description")
@@ -166,8 +167,8 @@ class ToolAdmin(ConsoleAdmin):
     readonly_fields = ("shown_id", "kind", "made", "schema")
     shown_id = staticmethod(shown_id)
     made = staticmethod(created)
-    fields = (("workspace", "name"), "description", ("shown_id", "kind", "made"), "schema")
-    add_fieldsets = ((None, {"fields": ("workspace", "name", "description")}),)
+    fields = (("workspace", "name"), "description", "approval", ("shown_id", "kind", "made"), "schema")
+    add_fieldsets = ((None, {"fields": ("workspace", "name", "description", "approval")}),)
     deeds = (
         Deed(
             name="remove",

@@ -14,6 +14,7 @@ MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Conversations": (
         ("Threads", "threads.Thread", "forum"),
         ("Runs", "threads.Run", "bolt"),
+        ("Approvals", "threads.ToolApproval", "approval"),
         ("Chat sessions", "chat_sessions.ChatSession", "support_agent"),
     ),
     "Agents": (

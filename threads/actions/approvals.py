@@ -6,8 +6,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from threadhub import audit
 from threadhub.agents.access import AgentDisabled
 from threadhub.lib.errors import Conflict, NotFound
+from threadhub.workspaces import actor as actors
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import access
@@ -77,6 +79,7 @@ def _decide(actor: Actor, approval: ToolApproval, status: str, reason: str, now:
         raise AgentDisabled
     locked.decided_by, locked.reason = actor.identity, reason
     _settle(run, thread, locked, status, now)
+    _record(actor, locked)
     return locked
 
 
@@ -91,9 +94,21 @@ def _expire(approval: ToolApproval, now: datetime) -> None:
         return
     if thread.state == Thread.State.ACTIVE:
         _settle(run, thread, locked, ToolApproval.Status.EXPIRED, now)
+        _record(actors.system(thread.workspace_id), locked)
         return
     locked.status, locked.decided_at = ToolApproval.Status.VOID, now  # nobody is asked in a thread that is put away
     locked.save(update_fields=["status", "decided_at"])
+
+
+def _record(actor: Actor, decided: ToolApproval) -> None:
+    """Who let what be called: the arguments by their digest only."""
+    verb = {"approved": "approve", "refused": "refuse", "expired": "expire"}[decided.status]
+    audit.record(
+        actor=actor,
+        action=f"tool_approval.{verb}",
+        ids=[decided.wire_id, decided.run.wire_id],
+        details={"tool": decided.tool_name, "arguments": bytes(decided.arguments_digest).hex()},
+    )
 
 
 def _lock(approval: ToolApproval) -> tuple[Run, ToolApproval]:
