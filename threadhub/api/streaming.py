@@ -19,6 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from chat_sessions.endings import ChatSessionEnded
 from threadhub.api import errors
+from threadhub.api.idempotency import REPLAYED
 from threadhub.lib.asynchronous import in_thread, release_thread
 from threads.models import Run
 from threads.runs.events import StoredEvent
@@ -66,7 +67,10 @@ class AfterRun(HttpResponse):
             raise
         finally:
             _cancel(waiting, over)
-        return await in_thread(self._render)()
+        response = await in_thread(self._render)()
+        if REPLAYED in self:
+            response[REPLAYED] = self[REPLAYED]
+        return response
 
     def _render(self) -> HttpResponseBase:
         run = Run.objects.select_related("thread", "agent").filter(pk=self.run.pk).first()
