@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
@@ -27,6 +28,7 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 KEPT = timedelta(hours=24)
 MAX_LENGTH = 255
+COUNTED = "idempotency_counted"  # of a request: its record's id, and the how manieth with this key it is
 
 Handler = Callable[..., HttpResponseBase]
 
@@ -59,6 +61,7 @@ def once(
     """Call `handler` unless this key had its effect already. `answer_run` makes the view's answer from a run."""
     with transaction.atomic():
         record, first = _claim(key=key, request=request, actor=actor, now=now)
+        _count(record, request)
         if not first:
             run = _joined(record)
             if run is None and record.answer is None:
@@ -70,6 +73,21 @@ def once(
         response = handler()
         _keep(record, response)
     return response
+
+
+def was_asked_again(request: Request) -> bool:
+    """Whether another request has come with this one's key since. False for a request without a key."""
+    counted: tuple[UUID, int] | None = getattr(request, COUNTED, None)
+    if counted is None:
+        return False
+    return IdempotencyRecord.objects.filter(pk=counted[0], asked__gt=counted[1]).exists()
+
+
+def _count(record: IdempotencyRecord, request: Request) -> None:
+    """One more request with this key; its record is ours until the commit."""
+    record.asked += 1
+    record.save(update_fields=["asked"])
+    setattr(request, COUNTED, (record.pk, record.asked))
 
 
 def remove_old(*, now: datetime) -> int:

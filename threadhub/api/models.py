@@ -21,6 +21,7 @@ class IdempotencyRecord(models.Model):
     location = models.TextField(blank=True)
     answer = models.BinaryField(null=True)  # the JSON that was sent; null where a run answers
     run_id = models.UUIDField(null=True)
+    asked = models.PositiveIntegerField(default=0)  # how often the key has come; tells its last request from the others
     created_at = models.DateTimeField(db_default=Now(), db_index=True)
 
     class Meta:

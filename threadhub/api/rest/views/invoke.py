@@ -8,6 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
+from threadhub.api import idempotency
 from threadhub.api.rest.inputs.invoke import AgentInvoke, Asking, ThreadInvoke
 from threadhub.api.rest.representations.runs import Answer
 from threadhub.api.rest.views.answers import RunAnswers
@@ -15,6 +16,7 @@ from threadhub.api.rest.views.base import InThread
 from threadhub.api.streaming import Leaving, accepts_stream
 from threadhub.api.views import path_id
 from threadhub.lib.errors import Invalid
+from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import access
 from threads.models import Run, Thread
@@ -47,7 +49,12 @@ class Invoke(InThread):
         """What is done when the client goes before the end."""
         if self.request.query_params.get("on_disconnect") != "cancel":
             return None
-        return partial(cancel_if_live, actor=self.acting, run=run, now=self.now)
+        return partial(self._cancel_unless_asked_again, actor=self.acting, run=run)
+
+    def _cancel_unless_asked_again(self, *, actor: Actor, run: Run) -> None:
+        """A client that was cut off and has come back under its Idempotency-Key, here or elsewhere, has not gone."""
+        if not idempotency.was_asked_again(self.request):
+            cancel_if_live(actor=actor, run=run, now=self.now)
 
 
 class InvokeThread(Invoke):
