@@ -15,6 +15,7 @@ from threadhub.agents import access as agents
 from threadhub.agents.models import Agent
 from threadhub.lib import secrets
 from threadhub.lib.errors import NotFound, Unauthenticated
+from threadhub.workspaces import external_refs
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 
@@ -77,6 +78,7 @@ def open(
 @transaction.atomic
 def begin(*, agent: Agent, external_ref: str, now: datetime, by: Actor | None = None, **fields: Any) -> Opened:
     """As `open`, for callers that asked for leave themselves. `by`: who opens it; None is the visitor."""
+    external_refs.check(actor=by or audit.By("nobody", agent.workspace_id), external_ref=external_ref)
     refresh_token = secrets.new_token(REFRESH_PREFIX)
     expires_at = expiry.absolute_end(now=now)
     session = ChatSession.objects.create(

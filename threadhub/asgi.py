@@ -9,7 +9,10 @@ os.environ["THREADHUB_POOLED"] = "1"
 
 import django
 
+from threadhub.audit import watching
 from threadhub.handler import Handler
+
+FLUSH_SECONDS = 5.0  # counts of access: more seldom would see less, more often would write more
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[Any], Awaitable[None]]
@@ -27,6 +30,7 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
+    watching.watch(every_seconds=FLUSH_SECONDS)
     while (await receive())["type"] == "lifespan.startup":
         await send({"type": "lifespan.startup.complete"})
     await send({"type": "lifespan.shutdown.complete"})

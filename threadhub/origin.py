@@ -12,7 +12,10 @@ from django.utils.decorators import sync_and_async_middleware
 
 from threadhub import audit
 from threadhub.api.dialect import dialect_of
+from threadhub.lib import notices
 from threadhub.lib.client_address import client_address
+
+WARNING = "Threadhub-Warning"
 
 
 @sync_and_async_middleware
@@ -21,26 +24,33 @@ def SetOrigin(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callab
     if iscoroutinefunction(get_response):
 
         async def async_middleware(request: HttpRequest) -> HttpResponseBase:
-            with _set(request):
+            with _set(request) as remarks:
                 answer: HttpResponseBase = await get_response(request)
-            return answer
+            return _remarked(answer, remarks)
 
         return async_middleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        with _set(request):
-            return get_response(request)
+        with _set(request) as remarks:
+            answer = get_response(request)
+        return _remarked(answer, remarks)
 
     return middleware
 
 
 @contextmanager
-def _set(request: HttpRequest) -> Iterator[None]:
+def _set(request: HttpRequest) -> Iterator[list[str]]:
     before = audit.origin.set(origin_of(request))
     try:
-        yield
+        yield notices.collect()
     finally:
         audit.origin.reset(before)
+
+
+def _remarked(answer: HttpResponseBase, remarks: list[str]) -> HttpResponseBase:
+    if remarks:
+        answer.headers[WARNING] = ", ".join(remarks)
+    return answer
 
 
 def origin_of(request: HttpRequest) -> audit.Origin:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 
 from threadhub import database_url, embedded
 from threadhub.agents.prices import PriceTable
@@ -178,7 +179,7 @@ SPECTACULAR_SETTINGS = {
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "last-event-id", "x-api-key"]
 CORS_EXPOSE_HEADERS = ["idempotent-replayed", "link", "location", "retry-after"]
-CORS_URLS_REGEX = r"^/(api|threads|agents|chat_sessions|search|tools|workspaces)(/|$)"
+CORS_URLS_REGEX = r"^/(api|threads|agents|access_alerts|audit_events|chat_sessions|search|tools|workspaces)(/|$)"
 
 # Lifetimes, in seconds.
 ACCESS_TOKEN_SECONDS = env.int("ACCESS_TOKEN_SECONDS", default=300 * 60)
@@ -215,6 +216,17 @@ APPROVAL_SECONDS = env.int("APPROVAL_SECONDS", default=24 * 3600)
 # Pieces of an answer that come faster than this are stored and sent together.
 RUN_FLUSH_SECONDS = env.float("RUN_FLUSH_SECONDS", default=0.03)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=20)
+
+# Access out of the ordinary (threadhub/audit/watching.py): limits per actor and window.
+ACCESS_WINDOW_SECONDS = env.int("ACCESS_WINDOW_SECONDS", default=300)
+ACCESS_MISSING_LIMIT = env.int("ACCESS_MISSING_LIMIT", default=50)
+ACCESS_READS_LIMIT = env.int("ACCESS_READS_LIMIT", default=1000)
+ACCESS_KEY_READS_LIMIT = env.int("ACCESS_KEY_READS_LIMIT", default=20000)
+# Where alerts are posted to, signed with the secret.
+ACCESS_ALERT_WEBHOOK = env.str("ACCESS_ALERT_WEBHOOK", default="")
+ACCESS_ALERT_SECRET = env.str("ACCESS_ALERT_SECRET", default="")
+if ACCESS_ALERT_WEBHOOK and not ACCESS_ALERT_SECRET:
+    raise ImproperlyConfigured("ACCESS_ALERT_WEBHOOK needs ACCESS_ALERT_SECRET, which signs what is sent.")
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -1,5 +1,6 @@
 """Jobs of the installation itself."""
 
+from django.conf import settings
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
@@ -27,3 +28,13 @@ async def drop_jobs_of_dead_workers(timestamp: int) -> None:
             await app.job_manager.retry_job(job)
         else:
             await app.job_manager.finish_job(job=job, status=Status.FAILED, delete_job=True)
+
+
+@app.periodic(cron="* * * * * */10")
+@app.task(name="threadhub.send_access_alerts", queue="upkeep", queueing_lock="threadhub.send_access_alerts")
+async def send_access_alerts(timestamp: int) -> None:
+    """Post access alerts to the webhook, where there is one."""
+    if settings.ACCESS_ALERT_WEBHOOK:
+        from threadhub.access_webhook import send_waiting
+
+        await send_waiting()

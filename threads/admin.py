@@ -12,6 +12,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 
+from threadhub import audit
+from threadhub.audit import watching
 from threadhub.console import display, rights, thread_search, transcript
 from threadhub.console.base import ConsoleAdmin, column, shown_id
 from threadhub.console.deeds import Deed
@@ -103,6 +105,7 @@ class ThreadAdmin(ConsoleAdmin):
         if thread is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         self.record(request, "read", thread)
+        watching.read(actor=audit.By(f"user:{request.user.pk}", thread.workspace_id))
         shown = transcript.window(
             thread=thread, before=_position(request.GET.get("before")), after=_position(request.GET.get("after"))
         )

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
 from threadhub.api import idempotency
+from threadhub.audit import watching
 from threadhub.lib import ids
 from threadhub.lib.errors import NotFound
 from threadhub.workspaces.actor import Actor
@@ -58,7 +59,19 @@ class ApiViewSet(GenericViewSet[Any]):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-cache")
+        _watch(request, response.status_code)
         return response
+
+
+def _watch(request: Request, status: int) -> None:
+    """Count what was read, and what was not there, in memory (threadhub/audit/watching.py)."""
+    actor = getattr(request, "_user", None)  # the property would authenticate, and raise again what it raised
+    if not isinstance(actor, Actor):
+        return
+    if status == 404:
+        watching.missing(actor=actor, path=request.path)
+    elif request.method == "GET":
+        watching.read(actor=actor)
 
 
 def path_id(prefix: str, text: str, missing: type[NotFound]) -> Any:

@@ -78,3 +78,86 @@ class AuditHead(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workspace_id} {self.seq}"
+
+
+class AccessKind(models.TextChoices):
+    """What can be out of the ordinary."""
+
+    MISSING = "missing", "Ids walked through"
+    READS = "reads", "Burst of reads"
+    NEW_ADDRESS = "new_address", "New address"
+
+
+class AccessCount(models.Model):
+    """How often an actor did something in one window, added up over all processes. Kept for a day."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    workspace_id = models.UUIDField()
+    actor = models.TextField()
+    kind = models.TextField(choices=AccessKind.choices)
+    window_start = models.DateTimeField(db_index=True)
+    count = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["-window_start", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["workspace_id", "actor", "kind", "window_start"], name="access_count_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.kind} {self.count}"
+
+
+class AccessAddress(models.Model):
+    """An address from which a key was used."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    workspace_id = models.UUIDField()
+    actor = models.TextField()
+    address = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["workspace_id", "actor", "address"], name="access_address_once")]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.address}"
+
+
+class AccessAlert(models.Model):
+    """Somebody's access passed a limit: shown to those who answer for the workspace, and told to a webhook."""
+
+    PREFIX: ClassVar[str] = "alert"
+    Kind = AccessKind
+
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    workspace_id = models.UUIDField()
+    actor = models.TextField()
+    kind = models.TextField(choices=AccessKind.choices)
+    window_start = models.DateTimeField()
+    count = models.BigIntegerField()
+    address = models.TextField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    delivered_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(db_default=0)
+    try_again_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(
+                "workspace_id", models.F("created_at").desc(), models.F("id").desc(), name="access_alert_newest"
+            ),
+            models.Index("try_again_at", name="access_alert_untold", condition=models.Q(delivered_at=None)),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["workspace_id", "actor", "kind", "window_start"], name="access_alert_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.wire_id
+
+    @property
+    def wire_id(self) -> str:
+        return ids.encode(self.PREFIX, self.id)

@@ -1,10 +1,13 @@
 """SQL by hand: the one INSERT on every write path, and what the ORM has no words for."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
+
+from threadhub.lib import ids as wire
 
 # By hand because every write pays for it: half of what the ORM takes, and no model is loaded to record.
 INSERT = """
@@ -102,3 +105,63 @@ def workspaces_chained() -> list[UUID]:
     with connection.cursor() as cursor:
         cursor.execute(CHAINED)
         return [row[0] for row in cursor.fetchall()]
+
+
+def window_start(seconds: int) -> datetime:
+    """When the present window began, by the database's clock, so that all processes count into the same one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT date_bin(make_interval(secs => %s), statement_timestamp(), 'epoch')", [seconds])
+        start: datetime = cursor.fetchone()[0]
+        return start
+
+
+# The unique key makes the processes' flushes add up; they take rows in one order, so none waits for another in a ring.
+ADD_ACCESS = """
+INSERT INTO audit_accesscount AS known (id, workspace_id, actor, kind, window_start, count)
+VALUES (%(id)s, %(workspace_id)s, %(actor)s, %(kind)s, %(window_start)s, %(count)s)
+ON CONFLICT (workspace_id, actor, kind, window_start) DO UPDATE SET count = known.count + excluded.count
+RETURNING count
+"""
+
+
+def add_access(**values: Any) -> int:
+    """Add to a count; returns what it is now, over all processes."""
+    with connection.cursor() as cursor:
+        cursor.execute(ADD_ACCESS, {"id": wire.new(), **values})
+        return int(cursor.fetchone()[0])
+
+
+# `others` is read as it was before this statement: the first address of a key is nothing new.
+ADD_ADDRESS = """
+WITH others AS (
+    SELECT EXISTS (SELECT FROM audit_accessaddress WHERE workspace_id = %(workspace_id)s AND actor = %(actor)s) AS any
+), added AS (
+    INSERT INTO audit_accessaddress (id, workspace_id, actor, address)
+    VALUES (%(id)s, %(workspace_id)s, %(actor)s, %(address)s)
+    ON CONFLICT (workspace_id, actor, address) DO NOTHING RETURNING id
+)
+SELECT others.any FROM others, added
+"""
+
+
+def add_address(**values: Any) -> bool:
+    """Note an address of an actor; whether it is a new one beside others."""
+    with connection.cursor() as cursor:
+        cursor.execute(ADD_ADDRESS, {"id": wire.new(), **values})
+        row = cursor.fetchone()
+        return bool(row and row[0])
+
+
+ADD_ALERT = """
+INSERT INTO audit_accessalert (id, workspace_id, actor, kind, window_start, count, address)
+VALUES (%(id)s, %(workspace_id)s, %(actor)s, %(kind)s, %(window_start)s, %(count)s, %(address)s)
+ON CONFLICT (workspace_id, actor, kind, window_start) DO NOTHING RETURNING id
+"""
+
+
+def add_alert(**values: Any) -> UUID | None:
+    """A new alert's id; None where this actor has one of this kind and window."""
+    with connection.cursor() as cursor:
+        cursor.execute(ADD_ALERT, {"id": wire.new(), **values})
+        row = cursor.fetchone()
+        return row[0] if row else None

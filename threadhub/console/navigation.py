@@ -26,6 +26,10 @@ MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Memberships", "workspaces.Membership", "badge"),
         ("API keys", "workspaces.ApiKey", "key"),
     ),
+    "Oversight": (
+        ("Audit trail", "audit.AuditEvent", "policy"),
+        ("Access alerts", "audit.AccessAlert", "notification_important"),
+    ),
     "System": (
         ("Users", "workspaces.User", "group"),
         ("Jobs", "procrastinate.ProcrastinateJob", "schedule"),

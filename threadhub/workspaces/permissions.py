@@ -25,6 +25,8 @@ class Permission(StrEnum):
     WORKSPACE_READ = "workspace.read"
     WORKSPACE_WRITE = "workspace.write"  # its name, members and keys
 
+    AUDIT_READ = "audit.read"  # the audit trail and access alerts
+
 
 P = Permission
 READ = frozenset({P.THREAD_READ, P.AGENT_READ, P.WORKSPACE_READ})

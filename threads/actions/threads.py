@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from threadhub import audit
 from threadhub.agents import access as agents
+from threadhub.workspaces import external_refs
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import access, attachments, sql
@@ -38,6 +39,8 @@ def create(
     A visitor's thread carries the session's reference whatever was asked, so that the visitor can find it again.
     """
     actor.require(Permission.THREAD_WRITE)
+    if actor.kind != "session":
+        external_refs.check(actor=actor, external_ref=external_ref)
     thread = make(
         actor=actor, agent_id=agent_id, now=now, title=title, external_ref=external_ref, metadata=metadata or {}
     )

@@ -8,6 +8,7 @@ from threadhub.api.rest.views.agent_threads import AgentThreads
 from threadhub.api.rest.views.agents import Agents
 from threadhub.api.rest.views.approvals import Approvals
 from threadhub.api.rest.views.attachments import Attachments
+from threadhub.api.rest.views.audit import AccessAlerts, AuditEvents
 from threadhub.api.rest.views.browsers import IdentitySecrets, PublicKeys
 from threadhub.api.rest.views.chat_sessions import (
     ChatSessionClaims,
@@ -105,6 +106,8 @@ urlpatterns: list[Any] = [
     path("approvals/<str:approval_id>", Approvals.as_view({"get": "retrieve"})),
     path("approvals/<str:approval_id>/approve", Approvals.as_view({"post": "approve"})),
     path("approvals/<str:approval_id>/refuse", Approvals.as_view({"post": "refuse"})),
+    path("audit_events", AuditEvents.as_view({"get": "list"})),
+    path("access_alerts", AccessAlerts.as_view({"get": "list"})),
     path("search", Search.as_view({"get": "list"})),
     path("tools", Tools.as_view({"get": "list", "post": "create"})),
     path("tools/<str:tool_id>", Tools.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),

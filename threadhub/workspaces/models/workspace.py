@@ -11,8 +11,18 @@ class Workspace(models.Model):
 
     PREFIX: ClassVar[str] = "workspace"
 
+    class ExternalRefPolicy(models.TextChoices):
+        """What happens to an external_ref that looks like personal data."""
+
+        ALLOW = "allow", "Allow"
+        WARN = "warn", "Warn"
+        REFUSE = "refuse", "Refuse"
+
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     name = models.CharField(max_length=200)
+    external_ref_policy = models.CharField(
+        max_length=16, choices=ExternalRefPolicy.choices, default=ExternalRefPolicy.WARN, db_default="warn"
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
