@@ -67,6 +67,8 @@ def end_all(sessions: "QuerySet[ChatSession]", *, reason: ChatSession.EndReason,
     with transaction.atomic():
         living = sessions.filter(ended_at__isnull=True).order_by("pk").select_for_update(of=("self",))
         ended = list(living.values_list("pk", flat=True))
+        if not ended:
+            return 0
         ChatSession.objects.filter(pk__in=ended).update(ended_at=now, updated_at=now, end_reason=reason)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, ended::text) FROM unnest(%s::uuid[]) AS ended", [CHANNEL, ended])

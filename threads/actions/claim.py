@@ -10,9 +10,11 @@ from django.db.models import QuerySet
 from chat_sessions import tokens
 from chat_sessions.models import ChatSession
 from chat_sessions.sessions import ChatSessionNotFound
+from threadhub import audit
+from threadhub.lib import ids
 from threadhub.lib.errors import Conflict, Invalid
 from threadhub.workspaces.actor import Actor
-from threadhub.workspaces.models import Membership
+from threadhub.workspaces.models import Membership, User
 from threadhub.workspaces.permissions import Permission
 from threads.models import Thread
 
@@ -62,6 +64,8 @@ def claim(*, actor: Actor, session_id: UUID, chat_token: str, now: datetime, use
     session.claimed_at = session.updated_at = now
     session.save(update_fields=["user_id", "claimed_at", "updated_at"])
     threads = _threads_of(session).update(user_id=claimant, updated_at=now)
+    whose = [session.wire_id, ids.encode(User.PREFIX, claimant)]
+    audit.record(actor=actor, action="chat_session.claim", ids=whose, details={"threads": threads})
     return Claimed(session, threads)
 
 
