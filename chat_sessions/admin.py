@@ -16,11 +16,18 @@ from threadhub.console.filters import AgentFilter, CreatedFilter, ExternalRefFil
 from threadhub.workspaces.models import Workspace
 from threadhub.workspaces.permissions import Permission
 
+ENDS: dict[str, str] = {
+    ChatSession.EndReason.LOGGED_OUT: "Logged out",
+    ChatSession.EndReason.EXPIRED: "Expired",
+    ChatSession.EndReason.IDLE: "Idle for too long",
+    ChatSession.EndReason.REFRESH_REUSED: "Ended: a token was copied",
+}
+
 
 @admin.register(ChatSession)
 class ChatSessionAdmin(ConsoleAdmin):
     reading = Permission.CHAT_SESSION_READ
-    list_display = ("shown_id", "agent", "reference", "state_label", "opened", "expires", "workspace")
+    list_display = ("shown_id", "agent", "reference", "visitor", "state_label", "opened", "expires", "workspace")
     list_filter = (AgentFilter, WorkspaceFilter, CreatedFilter, ExternalRefFilter)
     list_select_related = ("agent", "workspace")
     search_help_text = "Id of a session or thread, or an external reference"
@@ -28,13 +35,16 @@ class ChatSessionAdmin(ConsoleAdmin):
         ("shown_id", "state_label"),
         ("agent_link", "workspace"),
         ("reference", "first_thread"),
-        ("opened", "expires", "ended"),
+        ("visitor", "user", "page"),
+        ("opened", "expires", "idle_expires"),
+        ("ended", "claimed"),
+        "about",
         "variables",
         "vectors",
     )
     readonly_fields = (
         "shown_id", "state_label", "agent_link", "workspace", "reference", "first_thread", "opened", "expires", "ended",
-        "variables", "vectors",
+        "visitor", "user", "page", "idle_expires", "claimed", "about", "variables", "vectors",
     )  # fmt: skip
     shown_id = staticmethod(shown_id)
     opened = staticmethod(created)
@@ -45,7 +55,7 @@ class ChatSessionAdmin(ConsoleAdmin):
             icon="logout",
             permission=Permission.CHAT_SESSION_WRITE,
             question=lambda session: "End this chat session?",
-            consequence="Its visitor's tokens stop working at once. The threads stay.",
+            consequence="Its visitor's tokens stop working at once, open answers are cut off. The threads stay.",
             done=lambda session: "The chat session has ended.",
             do=lambda actor, thing, now: endings.end(actor=actor, session=thing, now=now),
             applies=lambda session: session.ended_at is None,
@@ -64,10 +74,9 @@ class ChatSessionAdmin(ConsoleAdmin):
     @column("State")
     def state_label(self, session: ChatSession) -> str:
         if session.ended_at is not None:
-            return display.badge("ended", "Ended")
-        return (
-            display.badge("open", "Open") if session.expires_at > timezone.now() else display.badge("past", "Expired")
-        )
+            return display.badge("ended", ENDS.get(session.end_reason, "Ended"))
+        living = session.idle_expires_at > timezone.now()
+        return display.badge("open", "Open") if living else display.badge("past", "Expired")
 
     @column("Agent")
     def agent_link(self, session: ChatSession) -> str:
@@ -76,6 +85,27 @@ class ChatSessionAdmin(ConsoleAdmin):
     @column("External ref")
     def reference(self, session: ChatSession) -> str:
         return display.shortened(session.external_ref, 60)
+
+    @column("Visitor")
+    def visitor(self, session: ChatSession) -> str:
+        kind = "anonymous" if session.anonymous else "known"
+        return f"{display.shortened(session.name, 40)} ({kind})" if session.name else kind
+
+    @column("Opened by")
+    def page(self, session: ChatSession) -> str:
+        return session.origin or "a server"
+
+    @column("Expires when idle")
+    def idle_expires(self, session: ChatSession) -> str:
+        return display.moment(session.idle_expires_at)
+
+    @column("Claimed")
+    def claimed(self, session: ChatSession) -> str:
+        return display.moment(session.claimed_at)
+
+    @column("What the page says of the visitor")
+    def about(self, session: ChatSession) -> str:
+        return display.json_block(session.metadata)
 
     @column("First thread")
     def first_thread(self, session: ChatSession) -> str:

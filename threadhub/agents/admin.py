@@ -3,17 +3,23 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.postgres.forms import SimpleArrayField
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from threadhub.agents import calling, configure, toolbox
+from threadhub.agents import browsers, calling, configure, toolbox
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
 from threadhub.agents.models import Agent, Tool
-from threadhub.console import display, rights
+from threadhub.agents.origins import MAX_LENGTH, MAX_ORIGINS, validate
+from threadhub.console import display, once, rights
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter
@@ -46,11 +52,17 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Tools", queryset=Tool.objects.none(), required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget
     )
 
+    allowed_origins = SimpleArrayField(
+        forms.CharField(max_length=MAX_LENGTH, validators=[validate]),
+        delimiter="\n", max_length=MAX_ORIGINS, required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+    )  # fmt: skip
+
     class Meta:
         model = Agent
         fields = (
             "workspace", "name", "description", "provider", "model", "instructions", "temperature", "max_output_tokens",
-            "context_budget", "max_steps", "max_seconds", "double_texting", "active", "metadata",
+            "context_budget", "max_steps", "max_seconds", "double_texting", "active", "metadata", "allowed_origins",
+            "identity_required",
         )  # fmt: skip
         widgets = {
             "description": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
@@ -66,6 +78,8 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             "max_seconds": "How long one answer may take at most.",
             "double_texting": "A question that comes while the agent is still answering.",
             "active": "A disabled agent takes no questions; its threads stay readable.",
+            "allowed_origins": "Of pages that may open chat sessions: https://shop.example.org, one per line.",
+            "identity_required": "Visitors without a proof of who they are stay out.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -74,6 +88,53 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             choice: Any = self.fields["its_tools"]
             choice.queryset = Tool.objects.filter(workspace_id=self.instance.workspace_id)
             self.initial["its_tools"] = [tool.pk for tool in self.instance.tools.all()]
+
+
+SHOWN_ONCE = "new_identity_secret"
+DEEDS = (
+    Deed(
+        name="new_public_key",
+        title="New public key",
+        icon="key",
+        permission=Permission.AGENT_WRITE,
+        question=lambda agent: f"Make a public key for pages with “{agent.name}”?",
+        consequence="A key before it stops working at once: pages that have it open no more sessions.",
+        done=lambda agent: "The public key is made. It is no secret: put it into your page.",
+        do=lambda actor, thing, now: browsers.new_public_key(actor=actor, agent=thing, now=now),
+    ),
+    Deed(
+        name="withdraw_public_key",
+        title="Withdraw public key",
+        icon="key_off",
+        permission=Permission.AGENT_WRITE,
+        question=lambda agent: f"Withdraw the public key of “{agent.name}”?",
+        consequence="No page opens a chat session with this agent any more; those that are open cannot be renewed.",
+        done=lambda agent: "The public key is withdrawn.",
+        do=lambda actor, thing, now: browsers.withdraw_public_key(actor=actor, agent=thing, now=now),
+        applies=lambda agent: agent.public_key is not None,
+    ),
+    Deed(
+        name=SHOWN_ONCE,
+        title="New identity secret",
+        icon="fingerprint",
+        permission=Permission.AGENT_WRITE,
+        question=lambda agent: f"Make a secret for proofs of identity with “{agent.name}”?",
+        consequence="It is shown once. Proofs by the secret before it are taken for 24 hours more.",
+        done=lambda agent: "The identity secret is made.",
+        do=lambda actor, thing, now: browsers.new_identity_secret(actor=actor, agent=thing, now=now),
+    ),
+    Deed(
+        name="withdraw_identity_secret",
+        title="Withdraw identity secret",
+        icon="no_accounts",
+        permission=Permission.AGENT_WRITE,
+        question=lambda agent: f"Withdraw the identity secret of “{agent.name}”?",
+        consequence="No proof of identity is taken any more, from now on.",
+        done=lambda agent: "The identity secret is withdrawn.",
+        do=lambda actor, thing, now: browsers.withdraw_identity_secret(actor=actor, agent=thing, now=now),
+        applies=lambda agent: agent.has_identity_secret,
+    ),
+)
 
 
 @admin.register(Agent)
@@ -88,15 +149,20 @@ class AgentAdmin(ConsoleAdmin):
     list_select_related = ("workspace",)
     searched = ("name",)
     search_help_text = "Name or id"
-    readonly_fields = ("shown_id", "made", "changed")
+    readonly_fields = ("shown_id", "made", "changed", "shown_public_key", "identity_state")
     shown_id = staticmethod(shown_id)
     made = staticmethod(created)
+    deeds = DEEDS
     fieldsets = (
         (None, {"fields": ("name", "description", ("workspace", "shown_id"), "active")}),
         ("How it answers", {"fields": ("instructions", ("provider", "model"), ("temperature", "max_output_tokens"))}),
         (
             "Limits and tools",
             {"fields": (("context_budget", "max_steps"), ("max_seconds", "double_texting"), "its_tools")},
+        ),
+        (
+            "Web pages",
+            {"fields": ("allowed_origins", ("shown_public_key", "identity_required"), "identity_state")},
         ),
         ("More", {"fields": ("metadata", ("made", "changed"))}),
     )
@@ -123,6 +189,50 @@ class AgentAdmin(ConsoleAdmin):
         """On to the second step: tools and limits."""
         self.message_user(request, f"The agent “{obj.name}” is made. Choose its tools and limits here.")
         return redirect(self.address_of(obj))
+
+    def _do(self, request: HttpRequest, deed: Deed, thing: Agent) -> HttpResponseBase:
+        """As any deed; a new identity secret is shown once, on a page of its own."""
+        if deed.name != SHOWN_ONCE:
+            return super()._do(request, deed, thing)
+        actor = rights.of(request).actor(thing.workspace_id)
+        with transaction.atomic():
+            self.log_change(request, thing, [{"changed": {"name": deed.title, "object": thing.name[:100]}}])
+            secret, _ = browsers.new_identity_secret(actor=actor, agent=thing, now=timezone.now())
+        once.put(request, thing.wire_id, secret)
+        return redirect("admin:agents_agent_secret", thing.wire_id)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.secret_view)
+        return [path("<str:object_id>/secret/", view, name="agents_agent_secret"), *super().get_urls()]
+
+    def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The identity secret just made: shown to who made it, once."""
+        secret = once.take(request, object_id)
+        if secret is None:
+            messages.warning(request, "The secret was shown once and is not kept. Make a new one if it is lost.")
+            return redirect("admin:agents_agent_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "The new identity secret",
+            "secret": secret,
+            "key_url": reverse("admin:agents_agent_change", args=(object_id,)),
+        }
+        page = TemplateResponse(request, "console/secret.html", context)
+        page.headers["Cache-Control"] = "no-store"
+        return page
+
+    @column("Public key")
+    def shown_public_key(self, agent: Agent) -> str:
+        return agent.public_key or "None: no page opens a session."
+
+    @column("Identity secret")
+    def identity_state(self, agent: Agent) -> str:
+        if not agent.has_identity_secret:
+            return "None: visitors of pages are anonymous."
+        until = agent.previous_identity_until
+        rotating = until is not None and until > timezone.now()
+        return f"Set; the one before is taken until {until:%Y-%m-%d %H:%M} UTC." if until and rotating else "Set."
 
     @column("Active", boolean=True)
     def is_active(self, agent: Agent) -> bool:
