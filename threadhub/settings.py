@@ -179,7 +179,9 @@ SPECTACULAR_SETTINGS = {
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "last-event-id", "x-api-key"]
 CORS_EXPOSE_HEADERS = ["idempotent-replayed", "link", "location", "retry-after"]
-CORS_URLS_REGEX = r"^/(api|threads|agents|access_alerts|audit_events|chat_sessions|search|tools|workspaces)(/|$)"
+CORS_URLS_REGEX = (
+    r"^/(api|threads|agents|access_alerts|audit_events|chat_sessions|search|tools|workspaces|usage|budget)(/|$)"
+)
 
 # Lifetimes, in seconds.
 ACCESS_TOKEN_SECONDS = env.int("ACCESS_TOKEN_SECONDS", default=300 * 60)

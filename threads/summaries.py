@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from threadhub.agents import context
+from threadhub.agents import budgets, context
 from threadhub.agents.models import Agent
 from threadhub.agents.provider_errors import ProviderError
 from threadhub.agents.providers import ContextMessage, ModelRequest
@@ -82,7 +82,7 @@ async def summarize(*, thread_id: UUID, workspace_id: UUID) -> int:
     """
     for made in range(CHUNKS_AT_ONCE):
         chunk = await in_thread(next_chunk)(thread_id=thread_id, workspace_id=workspace_id)
-        if chunk is None:
+        if chunk is None or await in_thread(budgets.exceeded)(agent=chunk.agent) is not None:
             return made
         try:
             text = await _ask(chunk)

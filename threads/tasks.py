@@ -25,6 +25,14 @@ async def summarize(thread_id: str, workspace_id: str) -> None:
     await summarize(thread_id=UUID(thread_id), workspace_id=UUID(workspace_id))
 
 
+@app.task(name="threads.title", queue="runs")
+async def title(thread_id: str, workspace_id: str) -> None:
+    """Have a thread named by its agent; deferred with a lock per thread."""
+    from threads.titles import make
+
+    await make(thread_id=UUID(thread_id), workspace_id=UUID(workspace_id))
+
+
 @app.periodic(cron="* * * * * */10")
 @app.task(name="threads.end_lost_runs", queue="upkeep", pass_context=False, queueing_lock="threads.end_lost_runs")
 async def end_lost_runs(timestamp: int) -> None:

@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from threadhub.agents.models import Agent, Tool
+from threadhub.agents.models import Agent, Budget, Tool
 from threadhub.lib.errors import Conflict, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
@@ -38,7 +38,11 @@ def get(*, actor: Actor, agent_id: UUID) -> Agent:
 
 def get_to_invoke(*, actor: Actor, agent_id: UUID) -> Agent:
     """One agent that may be asked; raises AgentNotFound, PermissionMissing or AgentDisabled."""
-    agent = get(actor=actor, agent_id=agent_id)
+    budgets = Budget.objects.filter(workspace_id=OuterRef("workspace_id"))
+    held = Exists(budgets.filter(Q(agent_id=OuterRef("pk")) | Q(agent_id=None)))
+    agent = visible(actor=actor).filter(pk=agent_id).annotate(budgeted=held).first()
+    if agent is None:
+        raise AgentNotFound
     actor.require(Permission.AGENT_INVOKE)
     if not agent.active:
         raise AgentDisabled

@@ -53,3 +53,17 @@ def add_usage(
                 **amounts,
             },
         )
+
+
+# Budgets are few; of usage it reads the rows of one day or month by the index daily_usage_by_day, or of one agent by
+# daily_usage_once.
+BUDGETS_AND_USE = """
+SELECT budget.*, coalesce(sum(usage.input_tokens + usage.output_tokens), 0) AS used_tokens, sum(usage.cost) AS used_cost
+  FROM agents_budget AS budget
+  LEFT JOIN agents_dailyusage AS usage
+    ON usage.workspace_id = budget.workspace_id AND (budget.agent_id IS NULL OR usage.agent_id = budget.agent_id)
+   AND usage.day >= CASE budget.period WHEN 'day' THEN %(day)s::date ELSE %(month)s::date END
+ WHERE budget.workspace_id = %(workspace)s AND (budget.agent_id IS NULL OR budget.agent_id = %(agent)s)
+ GROUP BY budget.id, budget.workspace_id
+ ORDER BY budget.period, budget.id
+"""

@@ -28,6 +28,7 @@ DOMAIN_STATUS: tuple[tuple[type[domain.DomainError], int], ...] = (
     (domain.TooLarge, 413),
     (domain.Invalid, 422),
     (domain.Held, 423),
+    (domain.Exhausted, 429),
     (domain.Failed, 502),
 )
 PROVIDER_STATUS = {
@@ -40,6 +41,7 @@ PROVIDER_STATUS = {
     "provider_request_invalid": 502,
     "context_length_exceeded": 422,
     "provider_refused": 422,
+    "budget_exceeded": 429,
 }
 FRAMEWORK_CODES = {
     400: "bad_request",
@@ -94,6 +96,8 @@ def problem_of(error: Exception) -> Problem:
             status = next(status for kind, status in DOMAIN_STATUS if isinstance(error, kind))
             rows = error.errors if isinstance(error, domain.Invalid) else []
             headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+            if isinstance(error, domain.Exhausted):
+                headers["Retry-After"] = str(error.retry_after)
             return Problem(status, error.code, error.message, rows, headers)
         case ProviderError():
             return failed_run(error.code, error.message)

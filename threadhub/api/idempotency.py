@@ -127,7 +127,7 @@ def _joined(record: IdempotencyRecord) -> Run | None:
 
 def _may_be_tried_again(code: str) -> bool:
     error = ERRORS.get(code)
-    return code in {"worker_lost", "worker_stopped"} or (error is not None and error.retryable)
+    return code in {"worker_lost", "worker_stopped", "budget_exceeded"} or (error is not None and error.retryable)
 
 
 def _keep(record: IdempotencyRecord, response: HttpResponseBase) -> None:

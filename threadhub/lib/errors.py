@@ -52,6 +52,16 @@ class TooLarge(DomainError):
     code = "too_large"
 
 
+class Exhausted(DomainError):
+    """What may be used of this is used up. `retry_after`: seconds until there is more."""
+
+    code = "exhausted"
+
+    def __init__(self, message: str | None = None, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Failed(DomainError):
     """An outside service failed to do its part."""
 

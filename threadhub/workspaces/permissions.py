@@ -22,6 +22,7 @@ class Permission(StrEnum):
     TOOL_APPROVE = "tool.approve"  # decide whether a call that the model asks for is made
     CHAT_SESSION_READ = "chat_session.read"
     CHAT_SESSION_WRITE = "chat_session.write"
+    USAGE_READ = "usage.read"  # tokens, money and budgets of the workspace
     WORKSPACE_READ = "workspace.read"
     WORKSPACE_WRITE = "workspace.write"  # its name, members and keys
 

@@ -61,6 +61,7 @@ def make(*, actor: Actor, agent_id: UUID, now: datetime, external_ref: str | Non
         origin=Thread.Origin.CHAT_SESSION if visitor else Thread.Origin.DIRECT,
         created_at=now,
         updated_at=now,
+        title_source=_source_of(fields.get("title")),
         **fields,
     )
 
@@ -94,7 +95,7 @@ def upsert_by_ref(*, actor: Actor, agent_id: UUID, external_ref: str, now: datet
 
 @transaction.atomic
 def change(*, actor: Actor, thread: Thread, now: datetime, **fields: Any) -> Thread:
-    """Set `title` and/or `metadata` (replaced as a whole). Does not count as activity."""
+    """Set `title` (a person's: it stays) and/or `metadata` (replaced as a whole). Does not count as activity."""
     actor.require(Permission.THREAD_WRITE)
     unknown = set(fields) - {"title", "metadata"}
     if unknown:
@@ -102,10 +103,17 @@ def change(*, actor: Actor, thread: Thread, now: datetime, **fields: Any) -> Thr
     locked = access.lock(thread=thread)
     for name, value in fields.items():
         setattr(locked, name, value)
+    if "title" in fields:
+        locked.title_source = _source_of(fields["title"])
     locked.updated_at = now
-    locked.save(update_fields=[*fields, "updated_at"])
+    locked.save(update_fields=[*fields, "title_source", "updated_at"])
     audit.record(actor=actor, action="thread.update", ids=[thread.wire_id], details={"fields": sorted(fields)})
     return locked
+
+
+def _source_of(title: str | None) -> str | None:
+    """Whose a title is that is set here. Without one the agent may name the thread (again); an empty one is a title."""
+    return None if title is None else Thread.TitleSource.PERSON
 
 
 @transaction.atomic

@@ -9,14 +9,15 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
+from threadhub.agents import budgets
 from threadhub.agents.events import ToolCall
 from threadhub.lib import ids
-from threads import sql, tasks
+from threads import sql, tasks, titles
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run, Thread
 from threads.runs import continuing, events, queue, waiting
 from threads.runs.continuing import OpenCall
-from threads.runs.end import may_start_over, start_over, stored, write_last_events
+from threads.runs.end import may_start_over, refuse, start_over, stored, write_last_events
 from threads.runs.recorder import RunOver
 from threads.runs.spending import SPENT_FIELDS, Spent, tokens_of
 from threads.runs.tools import ToolResult, ToolSet
@@ -51,6 +52,10 @@ def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
         .first()
     )
     if run is None:
+        return None
+    over = budgets.exceeded(agent=run.agent, now=now)
+    if over is not None:  # used up while it waited
+        refuse(run, error=(over.code, over.message), now=now)
         return None
     queue.store_input(run)
     run.status = Run.Status.RUNNING
@@ -144,6 +149,7 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
     if outcome.outgrown:
         summarizing = tasks.summarize.configure(lock=f"summarize:{locked.thread_id}")
         summarizing.defer(thread_id=str(locked.thread_id), workspace_id=str(locked.workspace_id))
+    titles.request_after(locked, thread=locked.thread, agent=run.agent)
     spent.record(run, now=now)
 
 

@@ -166,6 +166,11 @@ def _open_block(run: Run) -> int | None:
     return last.data["index"] if last is not None and last.type == events.BLOCK_START else None
 
 
+def refuse(run: Run, *, error: tuple[str, str], now: datetime) -> None:
+    """Fail a queued run that may not start any more. Called with thread and run locked."""
+    _end(run, Run.Status.FAILED, now=now, error=error)
+
+
 def end_all_lost(*, now: datetime) -> int:
     """End every live run whose lease ran out, each in its own transaction; returns how many were looked at."""
     lost = list(Run.objects.lost(now).order_by("lease_expires_at", "id")[:SWEEP])

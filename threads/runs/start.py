@@ -10,6 +10,7 @@ from django.db import transaction
 
 from threadhub import audit
 from threadhub.agents import access as agents
+from threadhub.agents import budgets
 from threadhub.agents.models import DoubleTexting
 from threadhub.workspaces.actor import Actor
 from threads import access
@@ -85,10 +86,11 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
     for stays unanswered.
 
     Raises ThreadNotFound, AgentDisabled, PermissionMissing, ThreadArchived, ThreadRunning, NothingAsked,
-    ClientToolNameTaken.
+    ClientToolNameTaken, BudgetExceeded.
     """
     wish = wish or Wish()
     agent = agents.get_to_invoke(actor=actor, agent_id=thread.agent_id)
+    budgets.check(agent=agent, now=now)
     tools.check_names(agent=agent, client_tools=wish.client_tools)
     thread = access.lock(thread=thread)
     if not drafts and not thread.message_count:

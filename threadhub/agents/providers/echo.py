@@ -52,6 +52,8 @@ class EchoProvider:
         step = script.step(sum(1 for message in since if message.tool_calls))
         if request.purpose == "summary":
             text = _summary(request)
+        elif request.purpose == "title":
+            text = _title(request)
         else:
             text = _text(request, step) or _reply(question, since, script.text, step)
         words, finish = _cut(text, request, step)
@@ -105,6 +107,12 @@ def _summary(request: ModelRequest) -> str:
     """A summary that a test can foresee: how much there was, and how it began. No directives in it are followed."""
     text = request.messages[-1].content if request.messages else ""
     return f"{len(text.splitlines())} lines, beginning with: {text[:80]}"
+
+
+def _title(request: ModelRequest) -> str:
+    """A title that a test can foresee: the first six words of the question."""
+    text = request.messages[-1].content if request.messages else ""
+    return " ".join(text.removeprefix("user: ").partition("\nassistant: ")[0].split()[:6])
 
 
 def _reply(question: ContextMessage, since: tuple[ContextMessage, ...], text: str, step: Step) -> str:

@@ -10,6 +10,7 @@ from threadhub.api.rest.views.approvals import Approvals
 from threadhub.api.rest.views.attachments import Attachments
 from threadhub.api.rest.views.audit import AccessAlerts, AuditEvents
 from threadhub.api.rest.views.browsers import IdentitySecrets, PublicKeys
+from threadhub.api.rest.views.budgets import AgentBudget, WorkspaceBudget
 from threadhub.api.rest.views.chat_sessions import (
     ChatSessionClaims,
     ChatSessionDetail,
@@ -26,6 +27,7 @@ from threadhub.api.rest.views.session_threads import SessionThreads
 from threadhub.api.rest.views.threads import Threads
 from threadhub.api.rest.views.tool_outputs import ToolOutputs
 from threadhub.api.rest.views.tools import Tools
+from threadhub.api.rest.views.usage import AgentUsage, WorkspaceUsage
 from threadhub.api.rest.views.workspaces import Workspaces
 from threadhub.api.streaming import awaiting
 
@@ -64,6 +66,7 @@ def under_thread(**initial: Any) -> list[URLPattern]:
     ]
 
 
+BUDGET: dict[str, Any] = {"get": "retrieve", "put": "replace"}
 THREAD: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 AGENT: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 
@@ -81,6 +84,8 @@ urlpatterns: list[Any] = [
     path("agents/<str:agent_id>", Agents.as_view(AGENT)),
     path("agents/<str:agent_id>/public_key", PublicKeys.as_view({"post": "renew", "delete": "destroy"})),
     path("agents/<str:agent_id>/identity_secret", IdentitySecrets.as_view({"post": "renew", "delete": "destroy"})),
+    path("agents/<str:agent_id>/budget", AgentBudget.as_view(BUDGET)),
+    path("agents/<str:agent_id>/usage", AgentUsage.as_view({"get": "retrieve"})),
     path("agents/<str:agent_id>/invoke", awaiting(InvokeAgent.as_view({"post": "create"}))),
     path("agents/<str:agent_id>/threads", AgentThreads.as_view({"get": "list", "post": "create"})),
     path("agents/<str:agent_id>/threads/by-ref/<reference:external_ref>", AgentThreads.as_view({"put": "upsert"})),
@@ -89,6 +94,8 @@ urlpatterns: list[Any] = [
         "agents/<str:agent_id>/threads/<str:thread_id>/invoke",
         awaiting(InvokeThread.as_view({"post": "create"})),
     ),
+    path("budget", WorkspaceBudget.as_view(BUDGET)),
+    path("usage", WorkspaceUsage.as_view({"get": "retrieve"})),
     path("workspaces", Workspaces.as_view({"get": "list"})),
     path("workspaces/<str:workspace_id>", Workspaces.as_view({"get": "retrieve"})),
     path("chat_sessions", ChatSessions.as_view({"get": "list", "post": "create"})),

@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
+
+from threadhub.agents.models import Agent, DailyUsage
+from threadhub.agents.usage import written
+from threadhub.api.rest.representations.fields import WireId
 
 
 class UsageRepresentation(serializers.Serializer[Any]):
@@ -15,6 +20,51 @@ class UsageRepresentation(serializers.Serializer[Any]):
     cost = serializers.CharField(
         read_only=True, allow_null=True, help_text="Null where it is not known, and for visitors."
     )
+
+
+class UsageSums(serializers.Serializer[Any]):
+    count = serializers.IntegerField(read_only=True, help_text="Runs, summaries or titles.")
+    input_tokens = serializers.IntegerField(read_only=True)
+    output_tokens = serializers.IntegerField(read_only=True)
+    cached_tokens = serializers.IntegerField(read_only=True, help_text="A part of the input.")
+    total_tokens = serializers.IntegerField(read_only=True)
+    cost = serializers.CharField(
+        read_only=True, allow_null=True, help_text="Of what has a price; null where nothing had."
+    )
+    unpriced_calls = serializers.IntegerField(
+        read_only=True, help_text="Calls of a model without a price: their cost is not in `cost`."
+    )
+
+
+class UsageRow(UsageSums):
+    """What it is grouped by is there, the rest of these is not."""
+
+    day = serializers.CharField(read_only=True, required=False)
+    agent_id = WireId(Agent.PREFIX, required=False)
+    provider = serializers.CharField(read_only=True, required=False)
+    model = serializers.CharField(read_only=True, required=False)
+    purpose = serializers.ChoiceField(choices=DailyUsage.Purpose.values, read_only=True, required=False)
+
+
+@extend_schema_serializer(many=False)
+class UsageReport(serializers.Serializer[Any]):
+    currency = serializers.CharField(read_only=True, allow_null=True)
+    date_from = serializers.CharField(read_only=True)
+    date_to = serializers.CharField(read_only=True)
+    total = UsageSums(read_only=True)
+    rows = UsageRow(many=True, read_only=True)
+
+
+def counted(sums: Mapping[str, Any]) -> dict[str, Any]:
+    """Sums of a usage report as UsageRow describes them."""
+    told = {name: value for name, value in sums.items() if name != "unpriced"}
+    if "day" in told:
+        told["day"] = told["day"].isoformat()
+    return told | {
+        "total_tokens": sums["input_tokens"] + sums["output_tokens"],
+        "cost": written(sums["cost"]),
+        "unpriced_calls": sums["unpriced"],
+    }
 
 
 def as_shown(usage: Mapping[str, Any] | None, context: Mapping[str, Any]) -> dict[str, Any] | None:
