@@ -24,7 +24,7 @@ INSTRUCTIONS = (
     "Give the conversation below a title of at most six words, in its language. Write only the title,"
     " without quotes and without a full stop."
 )
-QUOTES = "\"'`*_#«»‹›„“”‚‘’「」『』"
+QUOTES = "\"'`*_«»‹›„“”‚‘’「」『』 "  # and what marks emphasis
 LABEL = re.compile(r"^(title|titel|titre|título|titolo)\s*:\s*", re.IGNORECASE)
 
 
@@ -78,7 +78,7 @@ def cleaned(said: str) -> str:
         for sign in said
     )
     for line in visible.splitlines():
-        title = LABEL.sub("", " ".join(line.strip(QUOTES + " ").split())).strip(QUOTES + " ").rstrip(".").strip()
+        title = LABEL.sub("", " ".join(line.lstrip(QUOTES + "#").split())).lstrip(QUOTES).rstrip(QUOTES + ".")
         if title:
             return title if len(title) <= LONGEST else _shortened(title)
     return ""

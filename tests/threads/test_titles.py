@@ -29,15 +29,15 @@ def made(thread: Thread) -> str | None:
     return title
 
 
-def jobs() -> int:
-    return ProcrastinateJob.objects.filter(task_name="threads.title").count()
+def jobs(thread: Thread) -> int:
+    return ProcrastinateJob.objects.filter(task_name="threads.title", args__thread_id=str(thread.pk)).count()
 
 
 def test_the_first_answer_has_a_title_made_afterwards(tenant: Tenant, thread: Thread) -> None:
     answer(tenant, thread, "Where is my order, please tell me?")
     thread.refresh_from_db()
     before = (thread.updated_at, thread.last_activity_at)
-    assert (thread.title, jobs()) == (None, 1)
+    assert (thread.title, jobs(thread)) == (None, 1)
     assert made(thread) == "Where is my order, please tell"
     assert (thread.title, thread.title_source) == ("Where is my order, please tell", "agent")
     assert (thread.updated_at, thread.last_activity_at) == before
@@ -50,7 +50,7 @@ def test_it_is_made_once(tenant: Tenant, thread: Thread) -> None:
     assert made(thread) == "one two"
     assert made(thread) is None
     answer(tenant, thread, "three four")
-    assert (thread.title, jobs()) == ("one two", 1)
+    assert (thread.title, jobs(thread)) == ("one two", 1)
 
 
 def test_the_title_of_a_person_wins_whoever_is_first(tenant: Tenant, thread: Thread) -> None:
@@ -70,8 +70,7 @@ def test_one_that_a_person_made_with_the_thread_stays(tenant: Tenant) -> None:
     for title in ("Mine", ""):
         thread = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now(), title=title)
         answer(tenant, thread, "one two")
-        assert (made(thread), thread.title) == (None, title)
-    assert jobs() == 0
+        assert (made(thread), thread.title, jobs(thread)) == (None, title, 0)
 
 
 def test_a_title_that_a_person_takes_away_is_made_again_after_the_next_answer(tenant: Tenant, thread: Thread) -> None:
@@ -93,7 +92,7 @@ def test_an_agent_may_leave_it(tenant: Tenant, thread: Thread) -> None:
     tenant.agent.titles = False
     tenant.agent.save()
     answer(tenant, thread, "one two")
-    assert (jobs(), made(thread)) == (0, None)
+    assert (jobs(thread), made(thread)) == (0, None)
 
 
 def test_temporary_threads_and_failed_answers_get_none(tenant: Tenant, thread: Thread) -> None:
@@ -101,7 +100,7 @@ def test_temporary_threads_and_failed_answers_get_none(tenant: Tenant, thread: T
     run = ask(tenant, hidden, "one two")
     asyncio.run(execute(run_id=run.pk, workspace_id=run.workspace_id))
     answer(tenant, thread, "/fail provider_refused")
-    assert (jobs(), made(hidden), made(thread)) == (0, None, None)
+    assert (jobs(hidden), jobs(thread), made(hidden), made(thread)) == (0, 0, None, None)
 
 
 def test_a_provider_that_fails_is_asked_again_after_the_next_answer(
@@ -111,7 +110,7 @@ def test_a_provider_that_fails_is_asked_again_after_the_next_answer(
     answer(tenant, thread, "really?")
     assert made(thread) is None
     answer(tenant, thread, "really, really?")
-    assert (made(thread), jobs()) == ("Orders", 2)
+    assert (made(thread), jobs(thread)) == ("Orders", 2)
     asked = model_server.requests[-1].body["messages"][-1]["content"]
     assert asked == "user: really?\nassistant: Yes."
 
@@ -122,7 +121,8 @@ def test_a_provider_that_fails_is_asked_again_after_the_next_answer(
         ("Lost order", "Lost order"),
         ('\n\n  "Lost order."  \nmore', "Lost order"),
         ("Title: **Lost\torder**", "Lost order"),
-        ("# «Lost order»", "Lost order"),
+        ("# «Lost order».", "Lost order"),
+        ("About C#", "About C#"),
         ("Lost\x00\x1b[31m order\u202e", "Lost [31m order"),
         ("", ""),
         ('"" \n \n', ""),
@@ -142,7 +142,7 @@ def test_a_title_is_one_short_line(said: str) -> None:
 
 
 def test_a_long_title_ends_with_a_whole_word() -> None:
-    assert titles.cleaned("word " * 40) == "word " * 15 + "word…"
+    assert titles.cleaned("word " * 40) == "word " * 14 + "word…"
     assert titles.cleaned("x" * 200) == "x" * 79 + "…"
 
 
