@@ -85,3 +85,22 @@ def test_calls_of_earlier_steps_are_not_asked_for_again(api: Api, tenant: Tenant
     asking = told[-2]
     assert asking["type"] == "client_tool_calls"
     assert [call["function"]["name"] for call in asking["assistantToolCalls"]] == ["cart_total"]
+
+
+def test_a_call_that_is_not_made_is_told_with_its_code(api: Api, tenant: Tenant) -> None:
+    strict = {**TOOL, "schema": {"type": "object", "required": ["currency"]}}
+    thread_id = new_thread(api, tenant)
+    asked = said("/tool rm {} /tool cart_total {}", clientTools=[strict])
+    told = chunks_of(streamed(api, chat_path(tenant, thread_id), asked))
+    failed = [chunk["result"]["code"] for chunk in told if chunk["type"] == "function_failed"]
+    assert failed == ["tool_not_enabled", "tool_arguments_invalid"]
+    assert told[-1]["choices"][0]["finish_reason"] == "stop"
+    results = [json.loads(message["content"]) for message in messages_of(api, thread_id) if message["role"] == "tool"]
+    assert [result["code"] for result in results] == failed
+    (run,) = api.get(f"/threads/{thread_id}/runs").json()["data"]
+    assert [each["code"] for each in run["refused_tools"]] == failed
+
+
+def test_a_tool_of_the_agents_is_not_replaced(api: Api, tenant: Tenant) -> None:
+    response = api.post(chat_path(tenant), said("Hello", clientTools=[{"name": "current_time"}]))
+    assert (response.status_code, response.json()["code"]) == (400, "client_tool_name_taken")
