@@ -29,11 +29,13 @@ def main() -> None:
     from django.conf import settings
     from django.core.management import execute_from_command_line
 
+    from threadhub.isolation import scope
     from threadhub.launch import faults
 
     try:
         settings.INSTALLED_APPS  # noqa: B018  read now: Django would go on without settings and say something else
-        execute_from_command_line(argv)
+        with scope.as_owner():  # Django's own commands; threadhub's go through a door of their own
+            execute_from_command_line(argv)
     except KeyboardInterrupt:
         sys.exit(130)  # as a shell says it
     except Exception as error:

@@ -16,6 +16,7 @@ from chat_sessions.models import ChatSession
 from chat_sessions.sessions import REFRESH_PREFIX, InvalidRefreshToken, Opened
 from threadhub import audit
 from threadhub.agents import browsers
+from threadhub.isolation.scope import Door, by_door
 from threadhub.lib import secrets
 
 # Two tabs that refresh at once, or a client that never got its answer: the token just spent still gives its successor.
@@ -24,6 +25,7 @@ REUSE_GRACE = timedelta(seconds=10)
 REMEMBERED = 1_000
 
 
+@by_door(Door.SIGN_IN)
 def refresh(*, session_id: UUID, refresh_token: str, now: datetime, origin: str | None = None) -> Opened:
     """New tokens; `origin` is the asking page's, None where a server asks. Raises InvalidRefreshToken.
 

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from chat_sessions import expiry
 from chat_sessions.models import ChatSession
+from threadhub.isolation.scope import Door, by_door
 from threadhub.lib import ids
 from threadhub.lib.errors import Unauthenticated
 from threadhub.workspaces.actor import Actor
@@ -43,6 +44,7 @@ def authenticate(*, chat_token: str, now: datetime, origin: str | None = None) -
     return actor_of(session)
 
 
+@by_door(Door.SIGN_IN)
 def session_of(*, chat_token: str, now: datetime) -> ChatSession:
     """The living session behind a chat token. Raises InvalidChatToken."""
     try:

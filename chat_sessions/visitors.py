@@ -13,6 +13,7 @@ from chat_sessions.sessions import Opened
 from threadhub.agents import browsers
 from threadhub.agents.access import AgentDisabled
 from threadhub.agents.models import Agent
+from threadhub.isolation.scope import Door, by_door
 from threadhub.lib.errors import Forbidden, Unauthenticated
 
 ANONYMOUS_PREFIX = "visitor_"
@@ -42,6 +43,7 @@ class InvalidIdentityProof(Unauthenticated):
     code = "invalid_identity_proof"
 
 
+@by_door(Door.SIGN_IN)
 def open_by_page(
     *,
     agent_key: str,

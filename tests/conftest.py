@@ -16,6 +16,7 @@ from tests.hub import hub, other_workspace  # noqa: F401  fixtures
 from threadhub.agents import configure
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
 from threadhub.agents.models import Agent, Tool
+from threadhub.isolation import scope
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces import keys, memberships, sign_in
 from threadhub.workspaces.actor import Actor
@@ -136,7 +137,8 @@ def worker(transactional_db: None) -> Iterator[None]:
 
     def work() -> None:
         asyncio.set_event_loop(loop)
-        task.append(loop.create_task(run_worker(concurrency=8)))
+        with scope.nowhere():
+            task.append(loop.create_task(run_worker(concurrency=8)))
         loop.call_soon(ready.set)
         try:
             loop.run_until_complete(task[0])

@@ -4,6 +4,7 @@ TEST_DATABASE_URL makes it use a given server instead.
 """
 
 import os
+from contextvars import ContextVar
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +19,12 @@ os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "")
 os.environ["THREADHUB_DATA_DIR"] = str(TEST_DATA_DIR)
 os.environ["THREADHUB_DURABLE"] = "0"
 os.environ["SECRET_KEY"] = "the tests need no secret, but always the same one"
+
+from threadhub.isolation import scope  # noqa: E402
+
+OWNER = scope.Scope(owner=True)
+# The tests' own code and threads see all rows. Requests and jobs begin with nothing, as they do everywhere.
+scope._current = ContextVar("threadhub_scope", default=OWNER)
 
 from threadhub.settings import *  # noqa: E402, F403
 

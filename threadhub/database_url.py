@@ -22,5 +22,5 @@ def parse(url: str) -> dict[str, Any]:
     if not found.get("NAME"):
         raise ImproperlyConfigured(f"DATABASE_URL must look like {EXAMPLE}: it names no database.")
     found["HOST"] = unquote(str(found["HOST"]))  # the directory of a socket: %2Frun%2Fpostgresql
-    found["ENGINE"] = "django.db.backends.postgresql"
+    found["ENGINE"] = "threadhub.isolation.backend"
     return found

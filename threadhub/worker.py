@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import psycopg_pool
@@ -11,8 +12,13 @@ from procrastinate import App, BaseConnector, PsycopgConnector
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.exceptions import ConnectorException
+from procrastinate.job_context import JobContext
+from procrastinate.middleware import AsyncCallNext
+from procrastinate.worker import Worker
 
 from threadhub import audit, embedded
+from threadhub.isolation import scope
+from threadhub.isolation.scope import Door
 from threadhub.lib.asynchronous import in_thread
 
 logger = logging.getLogger(__name__)
@@ -49,6 +55,13 @@ def direct_parameters() -> dict[str, Any]:
     """Arguments of `psycopg.connect` for a connection beside Django's pool; the embedded database then runs."""
     embedded.ensure_running_for(settings.DATABASES["default"])
     return {name: value for name, value in connector_params().items() if name not in NOT_FOR_PSYCOPG}
+
+
+async def in_scope(call_next: AsyncCallNext, context: JobContext, worker: Worker) -> Any:
+    """A job that is for one workspace sees that one; upkeep, which is for all, goes through its door."""
+    workspace_id = context.job.task_kwargs.get("workspace_id")
+    with scope.within(UUID(str(workspace_id))) if workspace_id else scope.through(Door.UPKEEP):
+        return await call_next()
 
 
 async def run_worker(*, concurrency: int) -> None:
@@ -99,6 +112,7 @@ async def _take_jobs(working: App, queue: str, concurrency: int) -> None:
         concurrency=concurrency,
         install_signal_handlers=False,
         delete_jobs="always",  # how a run ended stands in the run
+        task_middleware=[in_scope],
         shutdown_graceful_timeout=SHUTDOWN_SECONDS,
         fetch_job_polling_interval=POLL_SECONDS,
     )

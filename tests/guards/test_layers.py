@@ -9,7 +9,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Longest prefix decides. A module may import from its own layer's room and from lower layers.
 LAYERS = {
-    "threadhub.lib": -1,
+    "threadhub.lib": -2,
+    "threadhub.isolation": -1,
     "threadhub.embedded": 0,
     "threadhub.audit": 1,
     "threadhub.workspaces": 2,

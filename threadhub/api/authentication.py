@@ -9,6 +9,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from chat_sessions import tokens
+from threadhub.isolation import scope
+from threadhub.isolation.scope import Door
 from threadhub.lib.errors import Forbidden, Unauthenticated
 from threadhub.workspaces import keys, sign_in
 from threadhub.workspaces.actor import Actor
@@ -63,7 +65,15 @@ def bearer(request: Request) -> str | None:
 
 
 def authenticate(token: str, *, origin: str | None = None) -> tuple[Actor, Any]:
-    """The actor behind an API key, an access token or a chat token; `origin` is the asking page's, if one asks."""
+    """The actor behind an API key, an access token or a chat token; `origin` is the asking page's, if one asks. From
+    here on the request sees their workspace."""
+    with scope.through(Door.SIGN_IN):
+        actor, session = _authenticate(token, origin)
+    scope.enter(actor.workspace_id)
+    return actor, session
+
+
+def _authenticate(token: str, origin: str | None) -> tuple[Actor, Any]:
     now = timezone.now()
     if token.startswith(keys.PREFIX):
         return keys.authenticate(secret=token, now=now), None

@@ -16,6 +16,7 @@ from psycopg_pool import PoolTimeout
 
 from chat_sessions.models import ChatSession
 from threadhub.agents import browsers
+from threadhub.isolation.scope import Door, by_door
 from threadhub.lib import ids
 from threadhub.lib.asynchronous import in_thread
 
@@ -50,6 +51,7 @@ class Cors(CorsMiddleware):
             return False
 
 
+@by_door(Door.SIGN_IN)
 def lets_in(request: HttpRequest) -> bool:
     """Whether a page of the request's origin may read the answer. A database that is away lets nobody in."""
     origin = request.headers["Origin"]

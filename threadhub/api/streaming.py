@@ -20,6 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from chat_sessions.endings import ChatSessionEnded
 from threadhub.api import errors
 from threadhub.api.idempotency import REPLAYED
+from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread, release_thread
 from threads.models import Run
 from threads.runs.events import StoredEvent
@@ -55,19 +56,20 @@ class AfterRun(HttpResponse):
     async def settle(self) -> HttpResponseBase:
         """Wait for the run's end, then render it as it stands in the database. Raises ChatSessionEnded."""
         waiting = asyncio.ensure_future(until_end(run_id=self.run.id, workspace_id=self.run.workspace_id))
-        over = _session_over(self.session_id)
+        over = _session_over(self.session_id, self.run)
         try:
             await asyncio.wait({waiting, over} if over else {waiting}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
-                _leave(self.when_left)
+                _leave(self.when_left, self.run)
                 raise ChatSessionEnded
             waiting.result()
         except asyncio.CancelledError:
-            _leave(self.when_left)
+            _leave(self.when_left, self.run)
             raise
         finally:
             _cancel(waiting, over)
-        response = await in_thread(self._render)()
+        with scope.within(self.run.workspace_id):
+            response = await in_thread(self._render)()
         if REPLAYED in self:
             response[REPLAYED] = self[REPLAYED]
         return response
@@ -130,7 +132,7 @@ async def _frames(
 ) -> AsyncIterator[bytes]:
     events = follow(run_id=run.id, workspace_id=run.workspace_id, after=after)
     waiting: asyncio.Task[StoredEvent] | None = None
-    over = _session_over(session.session_id if session else None)
+    over = _session_over(session.session_id if session else None, run)
     begun = after > 0
     try:
         while True:
@@ -157,12 +159,14 @@ async def _frames(
             yield closing
     finally:
         _cancel(waiting, over)
-        _leave(when_left)
+        _leave(when_left, run)
 
 
-def _session_over(session_id: UUID | None) -> asyncio.Task[Any] | None:
-    """A task that is done when the chat session is over."""
-    return asyncio.ensure_future(session_over(session_id=session_id)) if session_id is not None else None
+def _session_over(session_id: UUID | None, run: Run) -> asyncio.Task[Any] | None:
+    """A task that is done when the chat session, of the run's workspace, is over."""
+    if session_id is None:
+        return None
+    return asyncio.ensure_future(session_over(session_id=session_id, workspace_id=run.workspace_id))
 
 
 def _cancel(*tasks: asyncio.Task[Any] | None) -> None:
@@ -171,10 +175,11 @@ def _cancel(*tasks: asyncio.Task[Any] | None) -> None:
             task.cancel()
 
 
-def _leave(when_left: Leaving | None) -> None:
+def _leave(when_left: Leaving | None, run: Run) -> None:
     """Do what is to be done without a reader, outside the request that is being taken down."""
     if when_left is not None:
-        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(in_thread(when_left)())
+        with scope.within(run.workspace_id):
+            task: asyncio.Task[object] = asyncio.get_running_loop().create_task(in_thread(when_left)())
         _leaving.add(task)
         task.add_done_callback(_leaving.discard)
 

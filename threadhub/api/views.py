@@ -10,6 +10,7 @@ from threadhub.api import idempotency
 from threadhub.audit import watching
 from threadhub.lib import ids
 from threadhub.lib.errors import NotFound
+from threadhub.workspaces import workspaces
 from threadhub.workspaces.actor import Actor
 from threads.models import Run
 
@@ -19,6 +20,7 @@ class ApiViewSet(GenericViewSet[Any]):
 
     permissions: ClassVar[dict[str, Any]] = {}
     visitors: ClassVar[bool] = False  # whether a chat token may come here
+    across_own_workspaces: ClassVar[bool] = False  # of a person: what concerns all of their workspaces, not one
     request: Request
     post: Any
 
@@ -31,6 +33,8 @@ class ApiViewSet(GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if self.across_own_workspaces and isinstance(request.user, Actor):
+            workspaces.enter_own(actor=request.user)
         self.now = timezone.now()
         key = idempotency.key_of(request)
         if key is not None and isinstance(request.user, Actor):

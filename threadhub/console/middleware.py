@@ -1,4 +1,4 @@
-"""The Content-Security-Policy of the console's pages."""
+"""What every request of the console goes through: the rows its staff may see, and the Content-Security-Policy."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,8 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
+
+from threadhub.console import rights
 
 PREFIX = "/admin/"
 
@@ -24,6 +26,20 @@ POLICY = "; ".join(
         "base-uri 'none'",
     )
 )
+
+
+@sync_and_async_middleware
+def StaffScope(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], object]:
+    """Staff see the rows of their own workspaces; superusers go through the console's door."""
+    if iscoroutinefunction(get_response):
+        return get_response  # the console's pages are synchronous
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.path.startswith(PREFIX):
+            rights.enter(request)
+        return get_response(request)
+
+    return middleware
 
 
 @sync_and_async_middleware

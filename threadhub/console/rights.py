@@ -4,17 +4,23 @@ Django's own model permissions play no part: one list of permissions (workspaces
 the console alike.
 """
 
+import time
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
+from threadhub import audit
+from threadhub.isolation import scope
+from threadhub.isolation.scope import Door, by_door
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import Membership, User
 from threadhub.workspaces.permissions import ROLE_PERMISSIONS, Permission, Role
 
 NOTHING: frozenset[Permission] = frozenset()
+TOLD = "console_door_told"  # in the session: when its last passing of the door was recorded
+TOLD_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,26 @@ def of(request: HttpRequest) -> Rights:
     return rights
 
 
+def enter(request: HttpRequest) -> None:
+    """Let the rest of the request see what whoever asks may see at all."""
+    found = of(request)
+    if found.everything:
+        scope.enter_door(Door.CONSOLE)
+        _tell(request, found)
+    else:
+        scope.enter(*found.by_workspace)
+
+
+def _tell(request: HttpRequest, superuser: Rights) -> None:
+    """That a superuser goes through the console's door stands in the audit trail, once in TOLD_SECONDS of a sign-in."""
+    now = time.time()
+    if now - request.session.get(TOLD, 0) > TOLD_SECONDS:
+        request.session[TOLD] = now
+        who = audit.By(f"user:{superuser.user_id}")
+        audit.record(actor=who, action="door.open", ids=[], details={"door": Door.CONSOLE.value})
+
+
+@by_door(Door.MEMBERSHIP)
 def _read(user: User | AnonymousUser) -> Rights:
     if isinstance(user, AnonymousUser) or not (user.is_active and user.is_staff):
         return Rights(None, False, {})

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from threadhub.agents.models import Agent
 from threadhub.agents.providers.registry import missing
+from threadhub.isolation.scope import as_owner
 from threadhub.launch import faults, installation
 from threadhub.lib import ids
 from threadhub.lib.errors import DomainError
@@ -98,6 +99,7 @@ def providers() -> Iterator[Finding]:
         yield Finding(f"provider {name}", lacking is None, f"{lacking or 'It can be used.'} ({whose})")
 
 
+@as_owner()
 def clock() -> Finding:
     """The database's clock against this process's, at the middle of the question."""
     with connection.cursor() as cursor:

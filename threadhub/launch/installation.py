@@ -11,6 +11,7 @@ from django.db import Error, connection
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.executor import MigrationExecutor
 
+from threadhub.isolation.scope import as_owner
 from threadhub.lib.errors import Failed
 from threadhub.worker import direct_parameters
 
@@ -53,16 +54,17 @@ def alone() -> Iterator[None]:
 
     Asked for again and again instead of waited for: a waiting statement would hold up CREATE INDEX CONCURRENTLY.
     """
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:  # before there are tables there are no other roles
         while not _try_lock(cursor):
             time.sleep(POLL_SECONDS)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(Error):
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Error), as_owner(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
+@as_owner()
 def pending_migrations() -> list[str]:
     """The migrations that the database lacks, as `app.name`."""
     executor = MigrationExecutor(connection)

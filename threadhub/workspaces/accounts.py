@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import IntegrityError, transaction
 
 from threadhub import audit
+from threadhub.isolation.scope import Door, by_door
 from threadhub.lib import ids
 from threadhub.lib.errors import Forbidden, Invalid
 from threadhub.workspaces import memberships, sign_in
@@ -38,6 +39,7 @@ class KeyMayNotChange(Forbidden):
     code = "key_may_not_change_account"
 
 
+@by_door(Door.SIGN_IN)
 @transaction.atomic
 def sign_up(*, username: str, password: str, now: datetime, **fields: Any) -> SignedIn:
     """A new user, signed in. `fields` are of COLUMNS and PROFILE.

@@ -10,6 +10,7 @@ from django.contrib.auth import authenticate as check_password
 from django.db import transaction
 
 from threadhub import audit
+from threadhub.isolation.scope import Door, by_door
 from threadhub.lib import ids, secrets
 from threadhub.lib.errors import Unauthenticated
 from threadhub.workspaces import memberships
@@ -50,6 +51,7 @@ class SignedIn:
     refresh_token: str
 
 
+@by_door(Door.SIGN_IN)
 def with_password(*, username: str, password: str, workspace_id: UUID | None, now: datetime) -> SignedIn:
     """Check the password and issue both tokens. Raises WrongPassword, or NoWorkspace for a wanted one that is not
     the user's."""
@@ -79,6 +81,7 @@ def record_failure(username: str) -> None:
     audit.record(actor=audit.By("nobody"), action="user.sign_in_failed", ids=named, details={"known": bool(user)})
 
 
+@by_door(Door.SIGN_IN)
 def issue(*, user: User, workspace_id: UUID | None, now: datetime, sign_in_id: UUID | None = None) -> SignedIn:
     """Both tokens for a user who has proved to be themselves."""
     membership = memberships.first_workspace(user=user, wanted=workspace_id)
@@ -104,6 +107,7 @@ def issue(*, user: User, workspace_id: UUID | None, now: datetime, sign_in_id: U
     return SignedIn(user, membership, access_token, refresh_token)
 
 
+@by_door(Door.SIGN_IN)
 def refresh(*, refresh_token: str, now: datetime) -> SignedIn:
     """New tokens for a refresh token, which is void from then on. Raises InvalidRefreshToken.
 
@@ -130,6 +134,7 @@ def refresh(*, refresh_token: str, now: datetime) -> SignedIn:
     raise InvalidRefreshToken
 
 
+@by_door(Door.SIGN_IN)
 def revoke(*, sign_in_id: UUID, now: datetime) -> None:
     """Void every refresh token of one sign-in, and with them its access tokens."""
     RefreshToken.objects.filter(sign_in_id=sign_in_id, revoked_at__isnull=True).update(revoked_at=now)
@@ -142,6 +147,7 @@ def sign_out(*, session: "Session", now: datetime) -> None:
     audit.record(actor=session.actor, action="user.sign_out", ids=[session.user.wire_id])
 
 
+@by_door(Door.SIGN_IN)
 def revoke_all(*, user: User, but: UUID | None, now: datetime) -> None:
     """Void all sign-ins of a user, except one where it is named."""
     tokens = RefreshToken.objects.filter(user=user, revoked_at__isnull=True)

@@ -4,6 +4,8 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from threadhub.isolation import scope
+from threadhub.isolation.scope import Door
 from threadhub.lib.errors import NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import Membership, Workspace
@@ -20,6 +22,14 @@ def memberships_of(*, actor: Actor) -> "QuerySet[Membership]":
     places = Membership.objects.select_related("workspace").order_by("created_at", "id")
     places = places.filter(user_id=actor.user_id) if actor.user_id else places.none()
     return places if actor.kind == "user" else places.filter(workspace_id=actor.workspace_id)
+
+
+def enter_own(*, actor: Actor) -> None:
+    """From here on the request of a signed-in person sees all of their workspaces."""
+    if actor.kind == "user":
+        with scope.through(Door.MEMBERSHIP):
+            own = list(memberships_of(actor=actor).values_list("workspace_id", flat=True))
+        scope.enter(actor.workspace_id, *own)
 
 
 def current(*, actor: Actor) -> Membership | None:

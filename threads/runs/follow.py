@@ -20,6 +20,7 @@ from procrastinate.contrib.django.utils import connector_params
 
 from chat_sessions import endings, expiry
 from threadhub import embedded
+from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread
 from threads.models import Run, RunEvent
 from threads.runs import events, replay
@@ -59,14 +60,15 @@ async def until_end(*, run_id: UUID, workspace_id: UUID) -> None:
         pass
 
 
-async def session_over(*, session_id: UUID) -> None:
+async def session_over(*, session_id: UUID, workspace_id: UUID) -> None:
     """Wait until a chat session has ended or expired."""
     hub = _hub()
     async with hub.session_news(session_id) as news:
         while True:
             news.clear()
             try:
-                left = await in_thread(expiry.seconds_left)(session_id=session_id, now=timezone.now())
+                with scope.within(workspace_id):
+                    left = await in_thread(expiry.seconds_left)(session_id=session_id, now=timezone.now())
             except DatabaseError as error:
                 logger.warning("could not read a chat session: %s", error)
                 left = RECONNECT_AFTER
@@ -191,9 +193,10 @@ class Hub:
         while not feed.ended:
             feed.news.clear()
             try:
-                rows = await in_thread(_events_after)(feed.run_id, feed.workspace_id, feed.last_seq)
-                if not rows:
-                    rows = await in_thread(_closing_of_gone)(feed.run_id, feed.last_seq)
+                with scope.within(feed.workspace_id):
+                    rows = await in_thread(_events_after)(feed.run_id, feed.workspace_id, feed.last_seq)
+                    if not rows:
+                        rows = await in_thread(_closing_of_gone)(feed.run_id, feed.last_seq)
                 await feed.add(rows)
             except DatabaseError as error:
                 logger.warning("could not read the events of a run: %s", error)

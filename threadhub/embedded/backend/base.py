@@ -1,4 +1,4 @@
-"""Django's PostgreSQL backend, which first makes sure that the embedded server runs.
+"""The database backend of every installation, which here first makes sure that the embedded server runs.
 
     DATABASES = {"default": {
         "ENGINE": "threadhub.embedded.backend",
@@ -16,10 +16,11 @@ import shutil
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base as postgresql
 from django.db.backends.postgresql.client import DatabaseClient as PostgresClient
 
 from threadhub.embedded import binaries, server
+from threadhub.isolation.backend import base
 
 
 class DatabaseClient(PostgresClient):
@@ -53,7 +54,7 @@ def _close_pools(process: int) -> None:
     Only where it was made: in a forked child its sockets are still the parent's.
     """
     if os.getpid() == process:
-        for pool in base.DatabaseWrapper._connection_pools.values():  # type: ignore[attr-defined]  # no stub
+        for pool in postgresql.DatabaseWrapper._connection_pools.values():  # type: ignore[attr-defined]  # no stub
             pool.close()
 
 

@@ -13,6 +13,7 @@ from threadhub.management.command import HubCommand
 
 class Command(HubCommand):
     help = "Check database, migrations, worker, providers, storage, clocks, runs and settings; exit 1 if any is wrong."
+    only_looks = True
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -22,6 +22,7 @@ from threadhub.management.command import HubCommand
 
 class Command(HubCommand):
     help = "Start the database, the web server and a worker; make a demo workspace on the first start. Ctrl-C ends it."
+    only_looks = True  # there may be no tables yet; what it makes is recorded as it is made
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:

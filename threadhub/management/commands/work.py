@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from threadhub.isolation import scope
+from threadhub.isolation.scope import Door
 from threadhub.launch import installation, lifeline
 from threadhub.management.command import HubCommand
 from threadhub.worker import run_worker
@@ -18,6 +20,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 class Command(HubCommand):
     help = "Execute runs and upkeep until SIGTERM or Ctrl-C; runs then have ten seconds to end."
+    door = Door.UPKEEP
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -31,7 +34,8 @@ class Command(HubCommand):
         if concurrency < 1:
             raise CommandError("--concurrency must be at least 1.")
         installation.check_version()  # a wrong DATABASE_URL is said at once; later faults are waited out
-        asyncio.run(_until_stopped(concurrency=concurrency, with_lifeline=with_lifeline))
+        with scope.nowhere():  # each job enters what it works for
+            asyncio.run(_until_stopped(concurrency=concurrency, with_lifeline=with_lifeline))
 
 
 async def _until_stopped(*, concurrency: int, with_lifeline: bool) -> None:

@@ -19,6 +19,7 @@ REVOKED = inline_serializer("AiApiTokenRevoked", {"message": serializers.CharFie
 
 
 class ApiTokens(AiViewSet):
+    across_own_workspaces = True
     permissions: ClassVar[dict[str, Any]] = {"GET": None, "POST": None, "DELETE": None}
 
     @extend_schema(operation_id="api_tokens_list", responses=ApiTokenObject(many=True))

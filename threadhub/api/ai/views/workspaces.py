@@ -12,6 +12,7 @@ from threadhub.workspaces import workspaces
 
 
 class Workspaces(AiViewSet):
+    across_own_workspaces = True
     permissions: ClassVar[dict[str, Any]] = {"GET": None}
 
     @extend_schema(operation_id="workspaces_list", responses=WorkspaceObject(many=True))

@@ -24,6 +24,7 @@ class WorkspaceRepresentation(serializers.Serializer[Any]):
 
 
 class Workspaces(RestViewSet):
+    across_own_workspaces = True
     permissions = {"GET": Permission.WORKSPACE_READ}
     pagination_class = KeysetPagination
 

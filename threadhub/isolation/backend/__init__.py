@@ -1,0 +1,1 @@
+"""The database backend of every installation; `threadhub.embedded.backend` builds on it."""

@@ -1,0 +1,61 @@
+"""Django's PostgreSQL backend whose connections see what the scope allows, and nothing else.
+
+A connection remembers the role and the scope that its server session has. Before a cursor is made they are compared
+with the scope of the code that asks, which costs nothing while they agree; where they differ, one statement sets both.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
+
+from threadhub.isolation import walls
+from threadhub.isolation.scope import Scope, as_owner, current, spelled
+
+STANDING = "threadhub_standing"  # attribute of the psycopg connection: the Scope that its server session has
+SET = (
+    "SELECT set_config('role', %s, false), set_config('threadhub.scope', %s, false),"
+    " set_config('threadhub.door', %s, false)"
+)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def create_cursor(self, name: str | None = None) -> Any:
+        wanted = current()
+        if getattr(self.connection, STANDING, None) != wanted:
+            self._stand(wanted)
+        return super().create_cursor(name)
+
+    def _stand(self, wanted: Scope) -> None:
+        role = "none" if wanted.owner else walls.DOOR_ROLE if wanted.door else walls.APP_ROLE
+        door = walls.MIGRATING if wanted.owner else wanted.door or ""
+        with self.wrap_database_errors, self.connection.cursor() as cursor:
+            cursor.execute(SET, [role, spelled(wanted.workspaces), door])
+        setattr(self.connection, STANDING, wanted)
+
+    def _forget(self) -> None:
+        """A rollback takes back what was set since its transaction or savepoint began."""
+        if self.connection is not None:
+            setattr(self.connection, STANDING, None)
+
+    def _rollback(self) -> None:
+        super()._rollback()  # type: ignore[misc]  # no stub
+        self._forget()
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        super()._savepoint_rollback(sid)  # type: ignore[misc]
+        self._forget()  # afterwards: the statement above comes with a cursor, and takes no other before it
+
+    @contextmanager
+    def _nodb_cursor(self) -> Iterator[Any]:
+        """To make and remove test databases, from a database that is not ours."""
+        with as_owner(), super()._nodb_cursor() as cursor:
+            yield cursor
+
+    def _close(self) -> None:
+        """Back to the pool, which rolls back by itself what was left open."""
+        if self.connection is not None and self.connection.info.transaction_status != TransactionStatus.IDLE:
+            self._forget()
+        super()._close()  # type: ignore[misc]
