@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from threadhub.agents.models import Agent
 from threadhub.agents.providers.registry import missing
+from threadhub.isolation import walls
 from threadhub.isolation.scope import as_owner
 from threadhub.launch import faults, installation
 from threadhub.lib import ids
@@ -49,6 +50,7 @@ def examine() -> Iterator[Finding]:
     complete = migrations()
     yield complete
     if complete.ok:
+        yield isolation()
         yield worker()
         yield runs()
         yield from providers()
@@ -68,6 +70,20 @@ def migrations() -> Finding:
     if not pending:
         return Finding("migrations", True, "All are applied.")
     return Finding("migrations", False, f"{len(pending)} are missing, first {pending[0]}: run `manage.py migrate`.")
+
+
+@as_owner()
+def isolation() -> Finding:
+    """Every table with a workspace has its wall; and whether searches can use their indexes behind it."""
+    with connection.cursor() as cursor:
+        open_tables = [table for table, walled in walls.tables(cursor) if not walled]
+        unmarked = walls.unmarked(cursor)
+    if open_tables:
+        return Finding("isolation", False, f"No row-level security on {', '.join(open_tables)}: run migrate.")
+    if unmarked:
+        statements = "; ".join(walls.marks(unmarked))
+        return Finding("isolation", True, f"Searches would be faster once a superuser has run: {statements};")
+    return Finding("isolation", True, "Row-level security stands on every table with a workspace.")
 
 
 def worker() -> Finding:
