@@ -21,6 +21,7 @@ from threadhub.audit import sql
 from threadhub.audit.models import AccessAlert
 from threadhub.audit.origins import origin
 from threadhub.audit.recording import By, Who, record
+from threadhub.isolation.scope import Door, by_door
 from threadhub.lib import ids as wire
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ def _note_address(actor: Who) -> None:
         _new_addresses.add(seen)
 
 
+@by_door(Door.UPKEEP)
 def flush() -> int:
     """Add this process's counts to the tables and raise what passed a limit; returns how many alerts."""
     with _lock:

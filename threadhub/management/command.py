@@ -33,12 +33,12 @@ class HubCommand(BaseCommand):
         try:
             with scope.through(self.door):
                 if not (self.only_looks or options.get("dry_run")):
-                    self._tell()
+                    self._record_passing()
                 return super().execute(*args, **options)
         finally:
             audit.origin.reset(before)
 
-    def _tell(self) -> None:
+    def _record_passing(self) -> None:
         command = type(self).__module__.rpartition(".")[2]
         details = {"door": self.door.value, "command": command, "login": getpass.getuser()}
         audit.record(actor=audit.By("command"), action="door.open", ids=[], details=details)

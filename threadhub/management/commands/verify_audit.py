@@ -21,6 +21,7 @@ SHOWN = 100  # faults of one workspace; the rest is counted
 
 
 class Command(HubCommand):
+    only_looks = True
     help = (
         "Read the audit trail again and name every altered, removed or reordered record. "
         "Exit 0: all as written; 2: usage; 4: it is not."
