@@ -9,7 +9,6 @@ os.environ["THREADHUB_POOLED"] = "1"
 
 import django
 
-from threadhub.audit import watching
 from threadhub.handler import Handler
 
 FLUSH_SECONDS = 5.0  # counts of access: more seldom would see less, more often would write more
@@ -18,6 +17,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[Any], Awaitable[None]]
 
 django.setup(set_prefix=False)
+from threadhub.audit import watching  # noqa: E402  has models, which want the apps to be there
+
 handler = Handler()
 
 
