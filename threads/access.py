@@ -26,6 +26,12 @@ class RunNotFound(NotFound):
     code = "run_not_found"
 
 
+class BranchNotFound(NotFound):
+    """Branch not found."""
+
+    code = "branch_not_found"
+
+
 class AttachmentNotFound(NotFound):
     """Attachment not found."""
 
@@ -85,8 +91,8 @@ def lock(*, thread: Thread) -> Thread:
 
 
 def get_message(*, thread: Thread, message_id: UUID) -> Message:
-    """One message of a thread. Raises MessageNotFound."""
-    message = Message.objects.of_thread(thread).filter(pk=message_id).first()
+    """One message of a thread, on whichever of its branches. Raises MessageNotFound."""
+    message = Message.objects.of_all_branches(thread).filter(pk=message_id).first()
     if message is None:
         raise MessageNotFound
     return message

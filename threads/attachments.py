@@ -4,9 +4,10 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+from uuid import UUID
 
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -94,6 +95,36 @@ def store(*, message: Message, uploads: Sequence[Upload]) -> list[Attachment]:
         kept.append(attachment)
     Attachment.objects.bulk_create(kept)
     return kept
+
+
+def copy(*, attachments: Iterable[Attachment], messages: dict[UUID, Message]) -> None:
+    """Keep files of messages once more, for the messages that `messages` gives for their ids. Each copy is a file of
+    its own, so that neither thread's end can take the other's. Should one fail, none is left over."""
+    kept: list[Attachment] = []
+    names: list[str] = []
+    try:
+        for attachment in attachments:
+            message = messages[attachment.message_id]
+            twin = Attachment(
+                workspace_id=message.workspace_id,
+                thread_id=message.thread_id,
+                message_id=message.id,
+                filename=attachment.filename,
+                content_type=attachment.content_type,
+                size=attachment.size,
+                sha256=attachment.sha256,
+                created_at=attachment.created_at,
+            )
+            with attachment.file.open("rb") as file:
+                path = f"{message.workspace_id}/{message.thread_id}/{twin.id}"
+                names.append(default_storage.save(path, file))
+            twin.file.name = names[-1]
+            kept.append(twin)
+        Attachment.objects.bulk_create(kept)
+    except BaseException:
+        for name in names:
+            default_storage.delete(name)
+        raise
 
 
 def remove_files_of(*, thread: Thread, message: Message | None = None) -> None:

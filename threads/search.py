@@ -47,7 +47,11 @@ found AS (
      ORDER BY message.id DESC
      LIMIT %(candidates)s
 ), page AS (
-    SELECT * FROM found ORDER BY id DESC OFFSET %(skip)s LIMIT %(take)s
+    SELECT found.*
+      FROM found JOIN threads_thread AS thread ON thread.id = found.thread_id
+     WHERE thread.path IS NULL OR thread.path @> found.position
+     ORDER BY found.id DESC
+    OFFSET %(skip)s LIMIT %(take)s
 )
 SELECT thread.id, thread.agent_id, thread.title, page.id, page.position, page.role, page.created_at,
        ts_headline('simple',
@@ -67,7 +71,10 @@ def search(
     agent_id: UUID | None = None,
     user_id: UUID | None = None,
 ) -> list[Hit]:
-    """The newest messages of visible threads that hold all words of `text` ("…" for a phrase, -word to leave out)."""
+    """The newest messages of visible threads that hold all words of `text` ("…" for a phrase, -word to leave out).
+
+    Of a thread with branches what the active one shows: elsewhere a hit would lead to nothing.
+    """
     threads = access.visible(actor=actor).order_by()
     if agent_id is not None:
         threads = threads.with_agent(agent_id)

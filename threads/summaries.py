@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, F, OuterRef
 
 from threadhub.agents import budgets, context
 from threadhub.agents.models import Agent
@@ -16,7 +17,8 @@ from threadhub.agents.provider_errors import ProviderError
 from threadhub.agents.providers import ContextMessage, ModelRequest
 from threadhub.lib.asynchronous import in_thread
 from threads import own_asking
-from threads.models import Message, Summary, Thread
+from threads.models import Branch, Message, Summary, Thread
+from threads.path import OnPath, Path, on_path
 
 FULL = 0.75  # of the budget: from here on the older messages are summarized …
 KEPT = 0.5  # … and this much stays as it is
@@ -42,9 +44,19 @@ class Chunk:
 
 
 def of_thread(thread: Thread) -> list[Summary]:
-    """The summaries of a thread in order."""
+    """The summaries that stand for messages of a thread's active branch, in order."""
+    return on(thread.path, of_all_branches(thread))
+
+
+def of_all_branches(thread: Thread) -> list[Summary]:
+    """Every summary of a thread, by where it begins."""
     found = Summary.objects.filter(thread_id=thread.id, workspace_id=thread.workspace_id)
-    return list(found.order_by("from_position"))
+    return list(found.order_by("from_position", "to_position"))
+
+
+def on(path: Path | None, summaries: Sequence[Summary]) -> list[Summary]:
+    """Those that are good on a branch: it has the last message they stand for, so it has the others too."""
+    return [summary for summary in summaries if path is None or summary.to_position in path]
 
 
 def ranges(summaries: Sequence[Summary]) -> list[tuple[int, int]]:
@@ -101,9 +113,10 @@ def next_chunk(*, thread_id: UUID, workspace_id: UUID) -> Chunk | None:
     budget = thread.agent.context_budget
     spent = 0
     older: list[tuple[int, str]] = []
+    ends = {summary.to_position for summary in of_thread(thread)}
     for position, line in _lines_newest_first(thread):
         spent += context.tokens(ContextMessage("user", line))
-        if older and (spent > budget or older[-1][0] != position + 1):
+        if older and (spent > budget or any(position <= end < older[-1][0] for end in ends)):
             break  # enough for one summary, or a gap that another summary fills
         if spent > KEPT * budget:
             older.append((position, line))
@@ -117,24 +130,22 @@ def next_chunk(*, thread_id: UUID, workspace_id: UUID) -> Chunk | None:
 @transaction.atomic
 def keep(*, chunk: Chunk, text: str) -> bool:
     """Store a summary, unless its messages were changed or summarized since they were read. True when it is kept."""
-    if not text.strip() or not Thread.objects.select_for_update().filter(pk=chunk.thread.pk).exists():
+    thread = Thread.objects.select_for_update().filter(pk=chunk.thread.pk).first() if text.strip() else None
+    if thread is None:
         return False
-    covered = Message.objects.of_thread(chunk.thread).filter(
+    covered = Message.objects.of_thread(thread).filter(
         position__gte=chunk.from_position, position__lte=chunk.to_position
     )
     if "\n".join(line_of(message) for message in covered) != chunk.text:
         return False
-    overlapping = Summary.objects.filter(
-        thread=chunk.thread,
-        workspace_id=chunk.thread.workspace_id,
-        from_position__lte=chunk.to_position,
-        to_position__gte=chunk.from_position,
-    )
-    if overlapping.exists():
+    if any(
+        each.from_position <= chunk.to_position and each.to_position >= chunk.from_position
+        for each in of_thread(thread)
+    ):
         return False
     Summary.objects.create(
-        workspace_id=chunk.thread.workspace_id,
-        thread=chunk.thread,
+        workspace_id=thread.workspace_id,
+        thread=thread,
         from_position=chunk.from_position,
         to_position=chunk.to_position,
         text=text.strip(),
@@ -144,9 +155,15 @@ def keep(*, chunk: Chunk, text: str) -> bool:
 
 def void(*, thread: Thread, position: int) -> None:
     """Remove the summaries that stand for a message which was changed or removed. With the thread locked."""
-    Summary.objects.filter(
+    around = Summary.objects.filter(
         thread=thread, workspace_id=thread.workspace_id, from_position__lte=position, to_position__gte=position
-    ).delete()
+    )
+    if thread.path is not None:  # a range may go around what other branches have in between
+        having_both = Branch.objects.filter(
+            OnPath(F("path"), OuterRef("to_position")), on_path(F("path"), position), thread=thread
+        )
+        around = around.filter(Exists(having_both.filter(workspace_id=thread.workspace_id)))
+    around.delete()
 
 
 def line_of(message: Message) -> str:

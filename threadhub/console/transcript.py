@@ -10,6 +10,7 @@ from uuid import UUID
 from django.utils.safestring import SafeString
 
 from threadhub.console import display, markup
+from threads import summaries
 from threads.models import Attachment, Message, Run, Summary, Thread
 
 SIZE = 50
@@ -80,8 +81,7 @@ def window(*, thread: Thread, before: int | None = None, after: int | None = Non
     """The newest messages of a thread, or those next to a position, oldest first."""
     messages, older, newer = _messages(thread, before, after, size)
     runs = _runs(thread, messages, newest=newer is None, oldest=older is None)
-    summaries = _summaries(thread, messages)
-    entries = list(_entries(_bubbles(thread, messages), runs, summaries))
+    entries = list(_entries(_bubbles(thread, messages), runs, _summaries(thread, messages)))
     return Transcript(entries, older, newer, any(run.live for run in runs))
 
 
@@ -102,22 +102,23 @@ def _messages(
 
 
 def _runs(thread: Thread, messages: Sequence[Message], *, newest: bool, oldest: bool) -> list[Run]:
-    """The runs asked within the window's time, oldest first; the newest window has those still to answer too."""
+    """The runs asked within the window's time, oldest first; the newest window has those still to answer too. Of other
+    branches only those of which something is in sight."""
     runs = Run.objects.of_thread(thread)
     if messages and not oldest:
         runs = runs.filter(created_at__gte=messages[0].created_at)
     if messages and not newest:
         runs = runs.filter(created_at__lte=messages[-1].created_at)
-    return list(runs[:RUNS])[::-1]
+    shown = {message.run_id for message in messages}
+    return [run for run in runs[:RUNS] if run.branch == thread.branch or run.id in shown][::-1]
 
 
 def _summaries(thread: Thread, messages: Sequence[Message]) -> list[Summary]:
     if not messages:
         return []
     within = (messages[0].position, messages[-1].position)
-    return list(Summary.objects.filter(
-        thread_id=thread.pk, workspace_id=thread.workspace_id, to_position__range=within
-    ).order_by("to_position", "from_position"))  # fmt: skip
+    rows = Summary.objects.filter(thread_id=thread.pk, workspace_id=thread.workspace_id, to_position__range=within)
+    return summaries.on(thread.path, list(rows.order_by("to_position", "from_position")))
 
 
 def _bubbles(thread: Thread, messages: Sequence[Message]) -> list[Bubble]:

@@ -13,7 +13,7 @@ from threadhub import audit
 from threadhub.lib import ids
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
-from threads import access, attachments, sql, summaries
+from threads import access, attachments, branches, sql, summaries
 from threads.attachments import Upload
 from threads.models import Message, Thread
 
@@ -73,16 +73,18 @@ def store(*, thread: Thread, drafts: Sequence[Draft]) -> list[Message]:
 
 @transaction.atomic
 def delete(*, actor: Actor, thread: Thread, message: Message, now: datetime) -> None:
-    """Remove one message for good. The positions of the others stay; summaries that covered it are void."""
+    """Remove one message for good, from every branch that has it. The positions of the others stay; summaries that
+    covered it are void."""
     actor.require(Permission.MESSAGE_DELETE)
     locked = access.lock(thread=thread)
     attachments.remove_files_of(thread=thread, message=message)
-    removed = Message.objects.of_thread(thread).filter(pk=message.pk).order_by()._raw_delete(using="default")
-    if not removed:
+    rows = Message.objects.of_all_branches(thread).filter(pk=message.pk)
+    if not rows.order_by()._raw_delete(using="default"):
         raise access.MessageNotFound
     summaries.void(thread=locked, position=message.position)
+    counted = branches.count_one_less(thread=locked, position=message.position)
     Thread.objects.filter(pk=thread.pk, workspace_id=thread.workspace_id).update(
-        message_count=F("message_count") - 1, updated_at=now
+        message_count=F("message_count") - counted, updated_at=now
     )
     audit.record(actor=actor, action="message.delete", ids=[thread.wire_id, message.wire_id])
 

@@ -21,7 +21,7 @@ from threads.actions.messages import Draft
 from threads.models import Message, Thread
 from threads.runs.start import Started, Wish, start
 
-COLUMNS = ("role", "content", "tool_calls", "tool_call_id", "sent_at", "created_at")
+COLUMNS = ("position", "role", "content", "tool_calls", "tool_call_id", "sent_at", "created_at")
 TAIL = 50  # newest messages that are looked at where the request cannot be a resent conversation
 
 
@@ -78,6 +78,9 @@ def unstored(*, thread: Thread, sent: Sequence[Sent]) -> list[Draft]:
     thread has the same words with the same id or time, or the same words before an answer that was sent along, or at
     its end without an answer. Answers in plain words are the thread's own, and instructions the agent's: both are
     dropped.
+
+    A client that knows no branches may still hold the course of the conversation that was left: what any branch has is
+    known. Only the active branch can be gone on with, so it alone has questions to be answered and calls to be done.
     """
     resent = any(each.timestamp or each.message_id or each.draft.role != Message.Role.USER for each in sent)
     stored = _Stored(thread, everything=resent)
@@ -110,9 +113,16 @@ class _Stored:
         self.unanswered: Counter[tuple[str, str]] = Counter()
         self.calls: set[str] = set()
         self.results: set[str | None] = set()
-        rows = Message.objects.of_thread(thread).order_by("-position").only(*COLUMNS)
+        self.calls_elsewhere: set[str] = set()  # of branches that are not active
+        self.results_elsewhere: set[str | None] = set()
+        messages = Message.objects.of_all_branches(thread) if everything else Message.objects.of_thread(thread)
+        rows = messages.order_by("-position").only(*COLUMNS)
         for message in reversed(rows if everything else rows[:TAIL]):
             self._add(message)
+            if thread.path is None or message.position in thread.path:
+                self._go_on(message)
+            else:
+                self._leave_aside(message)
 
     def _add(self, message: Message) -> None:
         words = (message.role, message.content or "")
@@ -121,20 +131,29 @@ class _Stored:
         self.said_at.add((*words, _to_millisecond(message.created_at)))
         if message.sent_at is not None:
             self.said_at.add((*words, message.sent_at))
+
+    def _go_on(self, message: Message) -> None:
         if message.role == Message.Role.USER:
-            self.unanswered[words] += 1
+            self.unanswered[message.role, message.content or ""] += 1
             return
         self.unanswered.clear()
         self.calls.update(call["id"] for call in message.tool_calls or [])
         if message.role == Message.Role.TOOL:
             self.results.add(message.tool_call_id)
 
+    def _leave_aside(self, message: Message) -> None:
+        self.calls_elsewhere.update(call["id"] for call in message.tool_calls or [])
+        if message.role == Message.Role.TOOL:
+            self.results_elsewhere.add(message.tool_call_id)
+
     def has_answer(self, draft: Draft) -> bool:
         """Whether this message of an assistant or a tool is the thread's own."""
         if draft.role == Message.Role.TOOL:
-            return draft.tool_call_id in self.results
+            # Models number their calls anew on each branch: the active one's may wait for what another has.
+            elsewhere = draft.tool_call_id in self.results_elsewhere and draft.tool_call_id not in self.calls
+            return draft.tool_call_id in self.results or elsewhere
         if draft.role == Message.Role.ASSISTANT and draft.tool_calls:
-            return {call["id"] for call in draft.tool_calls} <= self.calls
+            return {call["id"] for call in draft.tool_calls} <= self.calls | self.calls_elsewhere
         return draft.role == Message.Role.ASSISTANT and self.words[draft.role, draft.content or ""] > 0
 
     def take_words(self, sent: Sent, *, answered: bool) -> bool:

@@ -9,6 +9,7 @@ from threads.lifecycle.models import (
     Tombstone,
 )
 from threads.models.attachment import Attachment
+from threads.models.branch import Branch
 from threads.models.feedback import Feedback
 from threads.models.message import Message
 from threads.models.run import Run
@@ -19,6 +20,7 @@ from threads.models.tool_approval import ToolApproval
 
 __all__ = [
     "Attachment",
+    "Branch",
     "Bundle",
     "BundledThread",
     "Feedback",

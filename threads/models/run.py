@@ -45,6 +45,7 @@ class Run(models.Model):
         Agent, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="runs"
     )
     number = models.IntegerField()
+    branch = models.IntegerField(default=1, db_default=1, editable=False)  # the thread's active one when it was asked
     user_id = models.UUIDField(null=True, editable=False)  # who asked, where it was a user
     session_id = models.UUIDField(null=True, editable=False)  # the chat session in which it was asked
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)

@@ -6,7 +6,10 @@ from threads.models.thread import Thread
 
 
 class Summary(models.Model):
-    """Text that stands for the messages from one position to another, both included, in a model's context."""
+    """Text that stands for the messages from one position to another, both included, in a model's context.
+
+    It is good on every branch that has its last message: below a message all branches that have it are the same.
+    """
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     workspace = models.ForeignKey(
@@ -28,7 +31,7 @@ class Summary(models.Model):
         ordering = ["thread", "from_position"]
         verbose_name_plural = "summaries"
         constraints = [
-            models.UniqueConstraint(fields=["thread", "from_position", "workspace"], name="summary_once_per_start"),
+            models.UniqueConstraint(fields=["thread", "to_position", "workspace"], name="summary_once_per_end"),
             models.CheckConstraint(
                 condition=models.Q(to_position__gte=models.F("from_position")), name="summary_range_not_empty"
             ),

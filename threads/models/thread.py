@@ -8,6 +8,7 @@ from chat_sessions.models import ChatSession
 from threadhub.agents.models import Agent
 from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
+from threads.path import PathField
 from threads.querysets.threads import ThreadQuerySet
 
 
@@ -61,6 +62,9 @@ class Thread(models.Model):
     metadata = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
     origin = models.CharField(max_length=16, choices=Origin.choices, default=Origin.DIRECT)
+    # The active branch: its number, its path (NULL while the thread was never forked: all positions), its messages.
+    branch = models.IntegerField(default=1, db_default=1, editable=False)
+    path = PathField(null=True, editable=False)
     message_count = models.IntegerField(default=0, editable=False)
     last_position = models.IntegerField(default=0, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

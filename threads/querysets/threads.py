@@ -10,6 +10,7 @@ from django.db import models
 
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
+from threads.path import on_path
 
 if TYPE_CHECKING:
     from threads.models import Thread  # noqa: F401
@@ -31,7 +32,9 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         """Each with its messages in their order, and their files, ready to be rendered: two queries for all."""
         from threads.models import Message
 
-        messages = Message.objects.order_by("position").prefetch_related("attachments")
+        # The thread is joined for its path: one look-up by key for each thread of the page.
+        on_active_branch = models.Q(thread__path__isnull=True) | models.Q(on_path(models.F("thread__path")))
+        messages = Message.objects.filter(on_active_branch).order_by("position").prefetch_related("attachments")
         return self.prefetch_related(models.Prefetch("messages", queryset=messages))
 
     def with_agent(self, agent_id: UUID) -> ThreadQuerySet:

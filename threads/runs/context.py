@@ -11,7 +11,7 @@ from threadhub.agents import context
 from threadhub.agents.events import ToolCall
 from threadhub.agents.providers.request import ContextMessage, DocumentInput, ImageInput, ModelRequest
 from threadhub.lib import json
-from threads import summaries
+from threads import branches, summaries
 from threads.models import Attachment, Message, Run, Summary
 from threads.runs.tools import ToolSet, effective
 
@@ -65,9 +65,13 @@ def given(*, run: Run) -> ModelRequest:
     kept = run.context
     if kept is None or kept["first"] is None:
         return build(run=run, tools=tools).request
-    earlier = [summary for summary in summaries.of_thread(run.thread) if str(summary.id) in kept["summaries"]]
-    messages = Message.objects.of_thread(run.thread).outside(summaries.ranges(earlier))
-    rows = messages.filter(position__gte=kept["first"], position__lte=kept["last"]).prefetch_related("attachments")
+    earlier = [summary for summary in summaries.of_all_branches(run.thread) if str(summary.id) in kept["summaries"]]
+    messages = Message.objects.of_all_branches(run.thread).on(branches.path_with(run.thread, kept["last"]))
+    rows = (
+        messages.outside(summaries.ranges(earlier))
+        .filter(position__gte=kept["first"], position__lte=kept["last"])
+        .prefetch_related("attachments")
+    )
     if "instructions" in kept:
         instructions = kept["instructions"]
     else:

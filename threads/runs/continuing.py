@@ -103,6 +103,7 @@ def _go_on(run: Run, thread: Thread, now: datetime) -> Run | None:
         workspace_id=run.workspace_id,
         number=(Run.objects.of_thread(thread).values_list("number", flat=True).first() or 0) + 1,
         thread=thread,
+        branch=thread.branch,
         agent=agent,
         user_id=run.user_id,
         session_id=run.session_id,

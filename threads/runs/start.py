@@ -101,6 +101,7 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
         workspace_id=thread.workspace_id,
         number=(Run.objects.of_thread(thread).values_list("number", flat=True).first() or 0) + 1,
         thread=thread,
+        branch=thread.branch,
         agent=agent,
         user_id=actor.user_id,
         session_id=actor.session_id,
@@ -120,6 +121,14 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
         queue.take_turn(run, now=now)
     audit.record(actor=actor, action="run.start", ids=[run.wire_id, thread.wire_id])
     return Started(run, thread, [draft.id for draft in drafts])
+
+
+def make_idle(*, thread: Thread, interrupting: bool, now: datetime) -> None:
+    """End what is being answered in a locked thread, so that another branch can become active: no question can wait
+    for its turn on a branch that is left, and no run for outputs or approvals. Raises ThreadRunning where it may not be
+    interrupted."""
+    waiting.abandon(thread=thread, now=now)
+    _must_wait(thread, DoubleTexting.INTERRUPT if interrupting else DoubleTexting.REJECT, now)
 
 
 def _must_wait(thread: Thread, strategy: DoubleTexting, now: datetime) -> bool:

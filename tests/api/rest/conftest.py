@@ -21,6 +21,7 @@ THREAD_FIELDS = [
     "chat_session_id",
     "messages_count",
     "last_activity_at",
+    "branch",
 ]
 MESSAGE_FIELDS = [
     "id",

@@ -4,11 +4,13 @@ from typing import Any
 
 from django.urls import URLPattern, include, path, register_converter
 
+from threadhub.api.rest.views.again import AskAgain
 from threadhub.api.rest.views.agent_threads import AgentThreads
 from threadhub.api.rest.views.agents import Agents
 from threadhub.api.rest.views.approvals import Approvals
 from threadhub.api.rest.views.attachments import Attachments
 from threadhub.api.rest.views.audit import AccessAlerts, AuditEvents
+from threadhub.api.rest.views.branches import Branches
 from threadhub.api.rest.views.browsers import IdentitySecrets, PublicKeys
 from threadhub.api.rest.views.budgets import AgentBudget, WorkspaceBudget
 from threadhub.api.rest.views.chat_sessions import (
@@ -18,6 +20,7 @@ from threadhub.api.rest.views.chat_sessions import (
     ChatSessions,
     ChatSessionTokens,
 )
+from threadhub.api.rest.views.copies import Copies
 from threadhub.api.rest.views.feedback import Feedbacks
 from threadhub.api.rest.views.invoke import InvokeAgent, InvokeThread
 from threadhub.api.rest.views.messages import Messages
@@ -55,7 +58,12 @@ def under_thread(**initial: Any) -> list[URLPattern]:
     return [
         path("messages", Messages.as_view({"get": "list"}, **initial)),
         path("messages/<str:message_id>", Messages.as_view({"get": "retrieve"}, **initial)),
+        path("messages/<str:message_id>/edit", awaiting(AskAgain.as_view({"post": "edit"}, **initial))),
+        path("messages/<str:message_id>/regenerate", awaiting(AskAgain.as_view({"post": "regenerate"}, **initial))),
         path("messages/<str:message_id>/feedback", Feedbacks.as_view(FEEDBACK, **initial)),
+        path("branches", Branches.as_view({"get": "list"}, **initial)),
+        path("branches/<str:number>/activate", Branches.as_view({"post": "activate"}, **initial)),
+        path("copy", Copies.as_view({"post": "create"}, **initial)),
         path("runs", Runs.as_view({"get": "list"}, **initial)),
         path("runs/<str:run_id>", Runs.as_view({"get": "retrieve"}, **initial)),
         path("runs/<str:run_id>/events", awaiting(Runs.as_view({"get": "events"}, **initial))),

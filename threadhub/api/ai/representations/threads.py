@@ -12,6 +12,7 @@ from threadhub.api.ai.fields import MomentField, WireIdField
 from threadhub.api.ai.representations.messages import MessageObject
 from threadhub.workspaces.models import User, Workspace
 from threads.models import Message, Summary, Thread
+from threads.summaries import of_thread
 
 
 class SummaryObject(serializers.Serializer[Any]):
@@ -51,7 +52,7 @@ class WholeThreadObject(ThreadObject):
         messages: Any = list(Message.objects.of_thread(instance))
         whole: dict[str, Any] = super().to_representation(instance)
         whole["messages"] = MessageObject(messages, many=True).data
-        whole["messageSummaries"] = summaries(instance.summaries.order_by("from_position"), messages)
+        whole["messageSummaries"] = summaries(of_thread(instance), messages)
         return whole
 
 

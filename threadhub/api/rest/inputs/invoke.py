@@ -60,17 +60,22 @@ class Asking:
     def __init__(self, body: dict[str, Any]) -> None:
         self.body = body
         self.drafts = [*document_drafts(uploads(body.get("documents"))), Draft(Message.Role.USER, body["prompt"])]
-        strategy = body.get("double_texting")
-        self.wish = Wish(
-            enabled_tools=body.get("enabled_tools"),
-            client_tools=body.get("client_tools") or (),
-            double_texting=DoubleTexting(strategy) if strategy else None,
-        )
+        self.wish = wish_of(body)
 
     @classmethod
     def parse(cls, request: Request, form: type[ThreadInvoke]) -> "Asking":
         """Raises ValidationError, AttachmentRefused, AttachmentTooLarge; nothing is stored then."""
         return cls(form.parse(request))
+
+
+def wish_of(body: dict[str, Any]) -> Wish:
+    """What a validated body asks of the run beyond its messages."""
+    strategy = body.get("double_texting")
+    return Wish(
+        enabled_tools=body.get("enabled_tools"),
+        client_tools=body.get("client_tools") or (),
+        double_texting=DoubleTexting(strategy) if strategy else None,
+    )
 
 
 def document_drafts(files: Sequence[Upload]) -> list[Draft]:

@@ -5,9 +5,15 @@ from rest_framework import serializers
 
 from threadhub.api.rest.representations.fields import WireId, moment
 from threadhub.api.rest.representations.usage import UsageRepresentation, as_shown
+from threads import branches
 from threads.models import Attachment, Message, Run, Thread
 
 ANY_JSON = {"nullable": True, "description": "Any JSON."}
+
+
+def versions(thread: Thread, shown: int) -> dict[str, Any]:
+    """The context with which a thread's messages tell their other versions; none for one that has no branches."""
+    return {} if thread.path is None else {"versions": branches.versions(thread=thread, shown=shown)}
 
 
 class DocumentRepresentation(serializers.Serializer[Any]):
@@ -55,6 +61,21 @@ class MessageRepresentation(serializers.Serializer[Any]):
     run_id = WireId(Run.PREFIX, allow_null=True)
     usage = serializers.SerializerMethodField(help_text="Of the call of the model that wrote it.")
     extra = serializers.DictField(read_only=True, help_text="What a client of the other dialect sent beside these.")
+    branches = serializers.ListField(
+        child=serializers.IntegerField(),
+        read_only=True,
+        required=False,
+        help_text="Where a thread has branches and is read by itself: those that have a version of this message, the"
+        " branch that is read and one for each other version, oldest version first. Empty where there is one only.",
+    )
+
+    def to_representation(self, instance: Message) -> dict[str, Any]:
+        """`branches` from the context's `versions`, where the view looked for them."""
+        message: dict[str, Any] = super().to_representation(instance)
+        versions = self.context.get("versions")
+        if versions is not None:
+            message["branches"] = versions.get(instance.position, [])
+        return message
 
     @extend_schema_field(UsageRepresentation(allow_null=True))
     def get_usage(self, message: Message) -> dict[str, Any] | None:

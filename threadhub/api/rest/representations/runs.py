@@ -56,6 +56,7 @@ class RunRepresentation(serializers.Serializer[Any]):
     thread_id = WireId(Thread.PREFIX)
     agent_id = WireId(Agent.PREFIX)
     user_id = WireId(User.PREFIX, allow_null=True)
+    branch = serializers.IntegerField(read_only=True, help_text="Of the thread; the one that was active.")
     status = serializers.ChoiceField(choices=Run.Status.values, read_only=True)
     provider = serializers.CharField(read_only=True)
     model = serializers.CharField(read_only=True)

@@ -26,6 +26,7 @@ class ThreadRepresentation(serializers.Serializer[Any]):
     chat_session_id = WireId(ChatSession.PREFIX, allow_null=True)
     messages_count = serializers.IntegerField(source="message_count", read_only=True)
     last_activity_at = moment(allow_null=True)
+    branch = serializers.IntegerField(read_only=True, help_text="The active branch; 1 until the thread is forked.")
 
 
 class ThreadWithMessages(ThreadRepresentation):

@@ -11,6 +11,7 @@ from threadhub.agents import access as agents
 from threadhub.api.rest.filters import ThreadFilter
 from threadhub.api.rest.inputs.threads import NewThread, ThreadUpsert
 from threadhub.api.rest.pagination import KeysetPagination
+from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import ThreadRepresentation, ThreadWithMessages
 from threadhub.api.rest.views.base import InThread
 from threadhub.lib import json
@@ -47,7 +48,8 @@ class AgentThreads(InThread):
 
     @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        return Response(ThreadWithMessages(self.find_thread(with_messages=True)).data)
+        thread = self.find_thread(with_messages=True)
+        return Response(ThreadWithMessages(thread, context=versions(thread, thread.branch)).data)
 
     @extend_schema(request=ThreadUpsert, responses={200: ThreadRepresentation, 201: ThreadRepresentation})
     def upsert(self, request: Request, agent_id: str, external_ref: str) -> Response:

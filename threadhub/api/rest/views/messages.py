@@ -9,15 +9,16 @@ from rest_framework.response import Response
 
 from threadhub.api.rest.filters import MessageFilter
 from threadhub.api.rest.inputs.messages import NewMessage, draft
+from threadhub.api.rest.pagination import whole_number
 from threadhub.api.rest.position_page import PositionPage
-from threadhub.api.rest.representations.messages import MessageRepresentation
+from threadhub.api.rest.representations.messages import MessageRepresentation, versions
 from threadhub.api.rest.representations.threads import DONE, Done
 from threadhub.api.rest.views.base import InThread
 from threadhub.api.views import path_id
 from threadhub.workspaces.permissions import Permission
-from threads import access
+from threads import access, branches
 from threads.actions import messages
-from threads.models import Message
+from threads.models import Branch, Message, Thread
 from threads.querysets.messages import MessageQuerySet
 
 PARAMETERS = [
@@ -26,12 +27,13 @@ PARAMETERS = [
     # One of them alone gives the page beside that position; both give a range.
     OpenApiParameter("after", int, description="The messages right after this position."),
     OpenApiParameter("before", int, description="The messages right before this position."),
+    OpenApiParameter("branch", int, description="Number of the branch to read; the active one by default."),
 ]
 
 
 @extend_schema_serializer(many=False)
 class MessagePage(serializers.Serializer[Any]):
-    count = serializers.IntegerField(read_only=True, help_text="All messages of the thread.")
+    count = serializers.IntegerField(read_only=True, help_text="All messages of the branch.")
     has_more = serializers.BooleanField(read_only=True)
     next = serializers.URLField(read_only=True, allow_null=True)
     previous = serializers.URLField(read_only=True, allow_null=True)
@@ -44,17 +46,19 @@ class Messages(InThread):
         "POST": Permission.MESSAGE_APPEND,
         "DELETE": Permission.MESSAGE_DELETE,
     }
-    query = {"list": ("take", "order", "after", "before")}
+    query = {"list": ("take", "order", "after", "before", "branch")}
     filterset_class = MessageFilter
 
     @extend_schema(responses={200: MessagePage}, parameters=PARAMETERS)
     def list(self, request: Request, **path: Any) -> Response:
         thread = self.find_thread()
-        rows = cast("MessageQuerySet", self.filter_queryset(Message.objects.of_thread(thread)))
-        page = PositionPage(request, rows)
-        data = MessageRepresentation(page.rows, many=True, context=self._context()).data
+        shown = self._shown(thread)
+        messages = Message.objects.of_all_branches(thread).on(shown.path)
+        page = PositionPage(request, cast("MessageQuerySet", self.filter_queryset(messages)))
+        context = self._context() | versions(thread, shown.number)
+        data = MessageRepresentation(page.rows, many=True, context=context).data
         links = {"has_more": page.next is not None, "next": page.next, "previous": page.previous}
-        return Response({"count": thread.message_count, **links, "data": data})
+        return Response({"count": shown.message_count, **links, "data": data})
 
     @extend_schema(request=NewMessage, responses={201: MessageRepresentation})
     def create(self, request: Request, **path: Any) -> Response:
@@ -65,7 +69,9 @@ class Messages(InThread):
 
     @extend_schema(responses={200: MessageRepresentation})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        return Response(MessageRepresentation(self._find(), context=self._context()).data)
+        message = self._find()
+        context = self._context() | versions(message.thread, message.thread.branch)
+        return Response(MessageRepresentation(message, context=context).data)
 
     @extend_schema(responses={200: Done})
     def destroy(self, request: Request, **path: Any) -> Response:
@@ -79,6 +85,13 @@ class Messages(InThread):
         message = access.get_message(thread=thread, message_id=message_id)
         message.thread = thread
         return message
+
+    def _shown(self, thread: Thread) -> Branch:
+        """The branch that is asked for. Raises BranchNotFound."""
+        number = whole_number(self.request, "branch", thread.branch)
+        if number == thread.branch:
+            return Branch(number=number, path=thread.path, message_count=thread.message_count)
+        return branches.get(thread=thread, number=number)
 
     def _context(self) -> dict[str, Any]:
         return {"threads_path": self.threads_path}

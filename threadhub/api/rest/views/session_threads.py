@@ -8,6 +8,7 @@ from rest_framework.response import Response
 
 from threadhub.api.rest.inputs.threads import NothingSent
 from threadhub.api.rest.pagination import address, read_order, read_skip, read_take
+from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import DONE, Done, ThreadWithMessages
 from threadhub.api.rest.views.base import InThread
 from threadhub.workspaces.permissions import Permission
@@ -53,7 +54,8 @@ class SessionThreads(InThread):
 
     @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        return Response(self._with_messages(self.find_thread(with_messages=True)))
+        thread = self.find_thread(with_messages=True)
+        return Response(self._with_messages(thread, **versions(thread, thread.branch)))
 
     @extend_schema(responses={200: Done})
     def destroy(self, request: Request, **path: Any) -> Response:
@@ -61,5 +63,5 @@ class SessionThreads(InThread):
         threads.delete(actor=visitor, thread=self.find_thread(visitor))
         return Response(DONE)
 
-    def _with_messages(self, threads: Any, many: bool = False) -> Any:
-        return ThreadWithMessages(threads, many=many, context={"threads_path": self.threads_path}).data
+    def _with_messages(self, threads: Any, many: bool = False, **context: Any) -> Any:
+        return ThreadWithMessages(threads, many=many, context={"threads_path": self.threads_path, **context}).data

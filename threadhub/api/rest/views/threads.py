@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from threadhub.api.rest.filters import ThreadFilter, truth
 from threadhub.api.rest.inputs.threads import ThreadChange
 from threadhub.api.rest.pagination import KeysetPagination
+from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import (
     DONE,
     Done,
@@ -49,9 +50,9 @@ class Threads(InThread):
 
     @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        return Response(
-            ThreadWithMessages(self.find_thread(with_messages=True), context={"threads_path": self.threads_path}).data
-        )
+        thread = self.find_thread(with_messages=True)
+        context = {"threads_path": self.threads_path} | versions(thread, thread.branch)
+        return Response(ThreadWithMessages(thread, context=context).data)
 
     @extend_schema(request=ThreadChange, responses={200: ThreadRepresentation})
     def partial_update(self, request: Request, **path: Any) -> Response:
