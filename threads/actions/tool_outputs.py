@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from threadhub import audit
 from threadhub.agents import access as agents
 from threadhub.lib.errors import Conflict, Invalid
 from threadhub.workspaces.actor import Actor
@@ -47,6 +48,8 @@ def bring(*, actor: Actor, thread: Thread, run: Run, outputs: Sequence[Output], 
     _check(outputs, wanted)
     names = {call["id"]: call["name"] for call in (waiting.required_action or {})["tool_calls"]}
     store(thread=thread, drafts=[_draft(output, names[output.tool_call_id], waiting) for output in outputs])
+    details = {"count": len(outputs)}
+    audit.record(actor=actor, action="run.bring_outputs", ids=[run.wire_id, thread.wire_id], details=details)
     return continuing.go_on_if_complete(run=waiting, thread=thread, now=now) or waiting
 
 
