@@ -100,7 +100,13 @@ def begin(*, agent: Agent, external_ref: str, now: datetime, by: Actor | None = 
 def visible(*, actor: Actor, now: datetime) -> QuerySet[ChatSession]:
     """The living sessions that the actor may see: a key those of its workspace, a visitor only their own."""
     sessions = expiry.living(now=now).select_related("agent").filter(workspace_id=actor.workspace_id)
-    return sessions if actor.session_id is None else sessions.filter(pk=actor.session_id)
+    if actor.session_id is not None:
+        return sessions.filter(pk=actor.session_id)
+    if actor.agent_id is not None:
+        sessions = sessions.filter(agent_id=actor.agent_id)
+    if not agents.has_every(actor=actor):
+        sessions = sessions.exclude(agent__in=agents.closed_to(actor=actor).values("pk"))
+    return sessions
 
 
 def get(*, actor: Actor, session_id: UUID, now: datetime) -> ChatSession:

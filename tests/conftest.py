@@ -109,6 +109,9 @@ class Api(Client):
     def post(self, path: str, data: Any = None, content_type: str = "application/json", **extra: Any) -> Any:
         return super().post(path, {} if data is None else data, content_type=content_type, **extra)
 
+    def patch(self, path: str, data: Any = "", content_type: str = "application/json", **extra: Any) -> Any:
+        return super().patch(path, data, content_type=content_type, **extra)
+
 
 def access_token(user: User) -> str:
     return sign_in.issue(user=user, workspace_id=None, now=timezone.now()).access_token

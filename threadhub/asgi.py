@@ -31,7 +31,6 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
-    from threadhub.audit import watching  # has models: importable only once Django is set up
 
     watching.watch(every_seconds=FLUSH_SECONDS)
     while (await receive())["type"] == "lifespan.startup":

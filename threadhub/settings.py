@@ -179,10 +179,21 @@ SPECTACULAR_SETTINGS = {
 }
 
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "last-event-id", "x-api-key"]
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "last-event-id",
+    "x-api-key",
+    "x-end-user",
+    "x-impersonate-user",
+    "x-impersonate-workspace",
+]
 CORS_EXPOSE_HEADERS = ["idempotent-replayed", "link", "location", "retry-after"]
 CORS_URLS_REGEX = (
-    r"^/(api|threads|agents|access_alerts|audit_events|chat_sessions|search|tools|workspaces|usage|budget)(/|$)"
+    r"^/(api|threads|agents|access_alerts|audit_events|chat_sessions|search|tools|workspaces|usage|budget"
+    r"|invitations|end_users)(/|$)"
 )
 
 # Lifetimes, in seconds.

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from tests.conftest import PASSWORD, Tenant
 from tests.console.conftest import Everything, signed_in
-from threadhub.workspaces import keys
+from threadhub.workspaces import invitations, keys
 from threadhub.workspaces.models import ApiKey, Membership, User
 from threadhub.workspaces.permissions import Permission
 
@@ -85,6 +85,42 @@ def test_a_revoked_key_stops_working(console: Client, tenant: Tenant) -> None:
     assert "Revoke key" not in console.get(f"{KEYS}{key.wire_id}/change/").content.decode()
 
 
+def test_a_key_is_bound_and_given_a_new_secret(console: Client, tenant: Tenant) -> None:
+    old = secret_in(console.get(make_key(console, tenant, agent=tenant.agent.wire_id)).content.decode())
+    key = ApiKey.objects.get(name="web server")
+    assert key.agent_id == tenant.agent.pk
+    answer = console.post(f"{KEYS}{key.wire_id}/do/rotate/")
+    assert answer["Location"] == f"{KEYS}{key.wire_id}/secret/"
+    new = secret_in(console.get(answer["Location"]).content.decode())
+    now = timezone.now()
+    assert keys.authenticate(secret=new, now=now) == keys.authenticate(secret=old, now=now)
+    html = console.get(f"{KEYS}{key.wire_id}/change/").content.decode()
+    assert tenant.agent.wire_id in html
+    assert new not in html
+
+
+def test_an_owner_invites_whose_account_they_do_not_know(olivia: User, tenant: Tenant, mallory: User) -> None:
+    client = signed_in(olivia)
+    assert client.get("/admin/workspaces/membership/add/").status_code == 403
+    data = {"workspace": str(tenant.workspace.pk), "invitee": "mallory", "role": "viewer"}
+    answer = client.post("/admin/workspaces/invitation/add/", data)
+    page = client.get(answer["Location"]).content.decode()
+    token = re.search(r'value="(thi_[a-z0-9]+)"', page)
+    assert token is not None
+    assert "thi_" not in client.get("/admin/workspaces/invitation/").content.decode()
+    invitations.accept(user=mallory, token=token[1], now=timezone.now())
+    assert Membership.objects.get(workspace=tenant.workspace, user=mallory).role == "viewer"
+
+
+def test_the_last_owner_stays_in_the_console_too(console: Client, tenant: Tenant) -> None:
+    member = Membership.objects.get(workspace=tenant.workspace, user=tenant.owner)
+    answer = console.post(f"/admin/workspaces/membership/{member.pk}/do/remove/", follow=True)
+    assert "must keep an owner" in answer.content.decode()
+    console.post(f"/admin/workspaces/membership/{member.pk}/change/", {"role": "viewer"})
+    member.refresh_from_db()
+    assert member.role == "owner"
+
+
 def test_a_key_needs_a_user_a_scope_and_a_future(console: Client, tenant: Tenant) -> None:
     data = {
         "workspace": str(tenant.workspace.pk),
@@ -94,7 +130,7 @@ def test_a_key_needs_a_user_a_scope_and_a_future(console: Client, tenant: Tenant
         "expires_at_1": "00:00",
     }
     html = console.post(f"{KEYS}add/", data).content.decode()
-    assert "There is no active user of that name." in html
+    assert "There is no active member of that name." in html
     assert "This is in the past." in html
     assert "This field is required." in html
     assert ApiKey.objects.filter(name="x").count() == 0

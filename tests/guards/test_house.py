@@ -51,7 +51,7 @@ def test_no_migration_is_missing() -> None:
 def test_every_table_with_a_workspace_has_it_in_its_keys() -> None:
     """A unique constraint without the workspace could tell one tenant of another, and keeps the table on one node."""
     # Looked up before the workspace is known.
-    of_secrets = {"workspaces_apikey", "workspaces_refreshtoken", "workspaces_membership"}
+    of_secrets = {"workspaces_apikey", "workspaces_refreshtoken", "workspaces_membership", "workspaces_invitation"}
     with connection.cursor() as cursor:
         cursor.execute(
             """

@@ -25,7 +25,29 @@ class AgentDisabled(Conflict):
 def visible(*, actor: Actor) -> QuerySet[Agent]:
     """The agents the actor may know of, newest first."""
     agents = Agent.objects.filter(workspace_id=actor.workspace_id).order_by("-created_at", "-id")
-    return agents if actor.agent_id is None else agents.filter(pk=actor.agent_id)
+    if actor.agent_id is not None:
+        agents = agents.filter(pk=actor.agent_id)
+    return agents if has_every(actor=actor) else agents.filter(~Q(limited=True) | _allowed(actor))
+
+
+def has_every(*, actor: Actor) -> bool:
+    """Whether no limit of an agent counts for the actor: whoever could lift it, and a visitor, whose session was opened
+    with its agent by somebody who has it."""
+    return actor.kind == "session" or actor.may(Permission.AGENT_WRITE)
+
+
+def closed_to(*, actor: Actor) -> QuerySet[Agent]:
+    """The limited agents that the actor may not have; served by the index of limited agents, most often empty."""
+    return Agent.objects.filter(workspace_id=actor.workspace_id, limited=True).exclude(_allowed(actor)).order_by()
+
+
+def _allowed(actor: Actor) -> Q:
+    allowed = Q(allowed_keys__contains=[actor.key_id]) if actor.key_id else Q(pk__in=[])
+    if actor.member_id is not None:
+        allowed |= Q(allowed_users__contains=[actor.member_id])
+    if actor.role is not None:
+        allowed |= Q(allowed_roles__contains=[actor.role.value])
+    return allowed
 
 
 def get(*, actor: Actor, agent_id: UUID) -> Agent:

@@ -1,12 +1,13 @@
 """Agents and tools in the staff console. Agents are made and changed by the domain's own functions."""
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.postgres.forms import SimpleArrayField
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -23,7 +24,8 @@ from threadhub.console import display, once, rights
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter
-from threadhub.workspaces.permissions import Permission
+from threadhub.workspaces.models import ApiKey, User
+from threadhub.workspaces.permissions import Permission, Role
 
 
 class ActiveFilter(OptionFilter):
@@ -56,6 +58,26 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         forms.CharField(max_length=MAX_LENGTH, validators=[validate]),
         delimiter="\n", max_length=MAX_ORIGINS, required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )  # fmt: skip
+    allowed_roles = forms.MultipleChoiceField(
+        label="Only for these roles",
+        choices=[(role.value, role.value) for role in Role],
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Whoever is named here or below has the agent and its threads; nobody named: everybody. "
+        "Owners and admins have every agent.",
+    )
+    allowed_users = forms.ModelMultipleChoiceField(
+        label="For these people",
+        queryset=User.objects.none(),
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
+    allowed_keys = forms.ModelMultipleChoiceField(
+        label="For these API keys",
+        queryset=ApiKey.objects.none(),
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
 
     class Meta:
         model = Agent
@@ -88,6 +110,27 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             choice: Any = self.fields["its_tools"]
             choice.queryset = Tool.objects.filter(workspace_id=self.instance.workspace_id)
             self.initial["its_tools"] = [tool.pk for tool in self.instance.tools.all()]
+            self._offer_people()
+
+    def _offer_people(self) -> None:
+        """The workspace's members and working keys, and whoever is named already."""
+        agent = self.instance
+        people: Any = self.fields["allowed_users"]
+        people.queryset = User.objects.filter(
+            Q(memberships__workspace=agent.workspace_id) | Q(pk__in=agent.allowed_users)
+        ).distinct()
+        keys: Any = self.fields["allowed_keys"]
+        keys.queryset = ApiKey.objects.filter(
+            Q(revoked_at__isnull=True) | Q(pk__in=agent.allowed_keys), workspace=agent.workspace_id
+        )
+        for name in ("allowed_roles", "allowed_users", "allowed_keys"):
+            self.initial[name] = getattr(agent, name)
+
+    def clean_allowed_users(self) -> list[UUID]:
+        return [user.pk for user in self.cleaned_data["allowed_users"]]
+
+    def clean_allowed_keys(self) -> list[UUID]:
+        return [key.pk for key in self.cleaned_data["allowed_keys"]]
 
 
 SHOWN_ONCE = "new_identity_secret"
@@ -164,6 +207,7 @@ class AgentAdmin(ConsoleAdmin):
             "Web pages",
             {"fields": ("allowed_origins", ("shown_public_key", "identity_required"), "identity_state")},
         ),
+        ("Who may have it", {"fields": ("allowed_roles", "allowed_users", "allowed_keys")}),
         ("More", {"fields": ("metadata", ("made", "changed"))}),
     )
     add_fieldsets = (

@@ -11,6 +11,7 @@ from threadhub import audit
 from threadhub.agents.models import Agent, Tool
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.models import ApiKey, EndUser, Membership
 from threadhub.workspaces.permissions import Permission
 
 FIELDS = frozenset(
@@ -30,6 +31,9 @@ FIELDS = frozenset(
         "titles",
         "double_texting",
         "active",
+        "allowed_roles",
+        "allowed_users",
+        "allowed_keys",
         "metadata",
         "allowed_origins",
         "identity_required",
@@ -42,6 +46,7 @@ def create(*, actor: Actor, tools: list[UUID] | None = None, **fields: Any) -> A
     """A new agent of the actor's workspace. `fields` are of FIELDS; raises Invalid with a row per fault."""
     actor.require(Permission.AGENT_WRITE)
     agent = Agent(workspace_id=actor.workspace_id, **_known(fields))
+    _limit(agent)
     _save(agent)
     if tools:
         agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
@@ -58,6 +63,7 @@ def change(*, actor: Actor, agent: Agent, now: datetime, tools: list[UUID] | Non
     for name, value in _known(fields).items():
         setattr(agent, name, value)
     agent.updated_at = now
+    _limit(agent)
     _save(agent)
     if tools is not None:
         agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
@@ -71,6 +77,33 @@ def _known(fields: dict[str, Any]) -> dict[str, Any]:
     if unknown:
         raise TypeError(f"no such field of an agent: {', '.join(sorted(unknown))}")
     return fields
+
+
+def _limit(agent: Agent) -> None:
+    """An agent is limited where it names anybody. Raises Invalid for whom the workspace does not know."""
+    for field, known in (("allowed_users", _people), ("allowed_keys", _keys)):
+        wanted = list(dict.fromkeys(getattr(agent, field)))
+        if unknown := set(wanted) - known(agent.workspace_id, wanted):
+            message = f"There is none with the id of number {wanted.index(unknown.pop()) + 1} in this workspace."
+            raise Invalid.at("body", field, msg=message)
+        setattr(agent, field, wanted)
+    agent.allowed_roles = list(dict.fromkeys(agent.allowed_roles))
+    agent.limited = bool(agent.allowed_roles or agent.allowed_users or agent.allowed_keys)
+
+
+def _people(workspace_id: UUID, wanted: list[UUID]) -> set[UUID]:
+    """Those of the users who are members or end users of the workspace."""
+    here = {"workspace_id": workspace_id, "user_id__in": wanted}
+    if not wanted:
+        return set()
+    members = Membership.objects.filter(**here).values_list("user_id", flat=True)
+    return {*members, *EndUser.objects.filter(**here).values_list("user_id", flat=True)}
+
+
+def _keys(workspace_id: UUID, wanted: list[UUID]) -> set[UUID]:
+    if not wanted:
+        return set()
+    return set(ApiKey.objects.filter(workspace_id=workspace_id, pk__in=wanted).values_list("pk", flat=True))
 
 
 def _save(agent: Agent) -> None:

@@ -11,10 +11,16 @@ from rest_framework.request import Request
 from chat_sessions import tokens
 from threadhub.isolation import scope
 from threadhub.isolation.scope import Door
+from threadhub.lib import ids
 from threadhub.lib.errors import Forbidden, Unauthenticated
-from threadhub.workspaces import keys, sign_in
+from threadhub.workspaces import end_users, keys, sign_in
 from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.models import Workspace
+from threadhub.workspaces.permissions import Permission
 
+END_USER_HEADERS = ("x-end-user", "x-impersonate-user")  # ours, and what the `ai` dialect's clients send
+WORKSPACE_HEADER = "x-impersonate-workspace"
+SAFE = ("GET", "HEAD", "OPTIONS")
 COOKIE = "qlt_threadhub"  # the `ai` dialect's clients know theirs by `qlt_`
 
 
@@ -22,6 +28,12 @@ class CrossOrigin(Forbidden):
     """A sign-in cookie is only taken from our own origin or an allowed one."""
 
     code = "cross_origin"
+
+
+class WrongWorkspace(Forbidden):
+    """One acts on behalf of others in one's own workspace only."""
+
+    code = "other_workspace"
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -35,7 +47,8 @@ class TokenAuthentication(BaseAuthentication):
         token = request.headers.get("x-api-key", "").strip() or bearer(request)
         if token is None:
             return None
-        return authenticate(token, origin=request.headers.get("Origin"))
+        actor, proof = authenticate(token, origin=request.headers.get("Origin"))
+        return on_behalf(request, actor), proof
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
@@ -50,7 +63,8 @@ class CookieAuthentication(TokenAuthentication):
         if presented is not None or not cookie:
             return presented
         check_origin(request)
-        return authenticate(cookie)
+        actor, proof = authenticate(cookie)
+        return on_behalf(request, actor), proof
 
 
 def bearer(request: Request) -> str | None:
@@ -84,6 +98,29 @@ def _authenticate(token: str, origin: str | None) -> tuple[Actor, Any]:
     except sign_in.InvalidAccessToken:
         return tokens.authenticate(chat_token=token, now=now, origin=origin), None
     return session.actor, session
+
+
+def on_behalf(request: Request, actor: Actor) -> Actor:
+    """The actor on behalf of the end user that a header names, if one does. Raises what `end_users.act_for` does,
+    and WrongWorkspace."""
+    workspace = request.headers.get(WORKSPACE_HEADER)
+    if workspace and workspace != ids.encode(Workspace.PREFIX, actor.workspace_id):
+        raise WrongWorkspace
+    name = next((request.headers[header] for header in END_USER_HEADERS if header in request.headers), None)
+    if name is None:
+        return actor
+    view = request.parser_context["view"]
+    asks = getattr(view, "permissions", {}).get(request.method) == Permission.AGENT_INVOKE  # a GET may start a run
+    make = asks or request.method not in SAFE
+    return end_users.act_for(actor=actor, name=_as_text(name), now=timezone.now(), make=make)
+
+
+def _as_text(header: str) -> str:
+    """What a header says, whose bytes arrive as Latin-1 and are UTF-8 where they are no ASCII."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def check_origin(request: Request) -> None:

@@ -103,7 +103,7 @@ def _claim(*, key: str, request: Request, actor: Actor, now: datetime) -> tuple[
     """
     route = hashlib.sha256(f"{request.method} {request.path}".encode()).digest()
     body = hashlib.sha256(json.dumps_sorted(request.data)).digest()
-    where = {"workspace_id": actor.workspace_id, "caller": actor.identity, "route": route, "key": key}
+    where = {"workspace_id": actor.workspace_id, "caller": actor.caller, "route": route, "key": key}
     IdempotencyRecord.objects.filter(**where, created_at__lt=now - KEPT).delete()
     try:
         with transaction.atomic():

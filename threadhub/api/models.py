@@ -13,7 +13,7 @@ class IdempotencyRecord(models.Model):
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
-    caller = models.CharField(max_length=64)  # the key, user or session: one's answer is not for another
+    caller = models.CharField(max_length=128)  # the key, user or session: one's answer is not for another
     route = models.BinaryField(max_length=32)  # SHA-256 of method and path
     key = models.CharField(max_length=255)
     body_digest = models.BinaryField(max_length=32)

@@ -252,14 +252,21 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             with transaction.atomic():
                 actor = rights.of(request).actor(workspace_id)
                 self.log_change(request, thing, [{"changed": {"name": deed.title, "object": str(thing)[:100]}}])
-                sentence = deed.act(actor=actor, thing=thing, now=timezone.now())
+                sentence, outcome = deed.act(actor=actor, thing=thing, now=timezone.now())
         except DomainError as error:
             messages.error(request, error.message)
             return redirect(self.address_of(thing))
         messages.success(request, sentence)
+        answer = self.after_deed(request, deed, thing, outcome)
+        if answer is not None:
+            return answer
         if deed.removes:
             return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         return redirect(self.address_of(thing))
+
+    def after_deed(self, request: HttpRequest, deed: Deed, thing: Any, outcome: Any) -> HttpResponseBase | None:
+        """Where to go after a deed, if elsewhere than usual; `outcome` is what the domain returned."""
+        return None
 
     def thing(self, request: HttpRequest, object_id: str) -> Any:
         """The object of an address, for a view of ours; None where there is none that they may see."""

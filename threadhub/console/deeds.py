@@ -32,8 +32,7 @@ class Deed:
     applies: Callable[[Any], bool] = always
     removes: bool = False
 
-    def act(self, *, actor: Actor, thing: Any, now: datetime) -> str:
-        """Do it; returns the sentence to show. Raises what the domain raises."""
+    def act(self, *, actor: Actor, thing: Any, now: datetime) -> tuple[str, Any]:
+        """Do it; returns the sentence to show, and what the domain returned. Raises what the domain raises."""
         sentence = self.done(thing)
-        self.do(actor=actor, thing=thing, now=now)
-        return sentence
+        return sentence, self.do(actor=actor, thing=thing, now=now)

@@ -69,7 +69,9 @@ def change(*, actor: Actor, now: datetime, keep_sign_in: UUID | None = None, **f
 
     A new password ends all sign-ins but `keep_sign_in`. Raises KeyMayNotChange, PermissionMissing, Invalid.
     """
-    if actor.kind != "user":
+    if actor.end_user_id is not None:
+        raise KeyMayNotChange("An account is changed by its owner alone, not on their behalf.")
+    if not actor.is_person:
         actor.require(Permission.THREAD_WRITE)  # a key that may only read changes nothing
         if CREDENTIALS & fields.keys():
             raise KeyMayNotChange

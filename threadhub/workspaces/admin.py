@@ -1,32 +1,34 @@
 """Who may come in, in the staff console: workspaces, memberships, API keys and users."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
-from threadhub import audit
+from threadhub.agents.models import Agent
 from threadhub.console import display, once, rights
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter
-from threadhub.workspaces import keys
-from threadhub.workspaces.actor import Actor
-from threadhub.workspaces.models import ApiKey, Membership, User, Workspace
+from threadhub.console.secret_pages import ShownOnce
+from threadhub.lib import ids
+from threadhub.workspaces import invitations, keys, managed_keys, memberships
+from threadhub.workspaces.models import ApiKey, Invitation, Membership, User, Workspace
+from threadhub.workspaces.models.end_user import REFERENCE_CHARACTERS
 from threadhub.workspaces.permissions import Permission, Role, Scope
+
+OVERLAP = timedelta(hours=1)
 
 admin.site.unregister(Group)  # roles in workspaces say who may do what; groups would be a second answer
 
@@ -61,11 +63,16 @@ class ByUsername(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_username(self) -> str:
         username: str = self.cleaned_data["username"]
-        user = User.objects.filter(username=username, is_active=True).first()
+        user = self.candidates().filter(username=username, is_active=True).first()
         if user is None:
-            raise forms.ValidationError("There is no active user of that name.")
+            raise forms.ValidationError(self.absent)
         self.instance.user = user
         return username
+
+    absent = "There is no active user of that name."
+
+    def candidates(self) -> QuerySet[User]:
+        return User.objects.all()
 
     def _get_validation_exclusions(self) -> set[str]:
         """The user counts when uniqueness is checked, though the form has no field of that name."""
@@ -87,17 +94,11 @@ class RoleFilter(OptionFilter):
         return [(role.value, role.value) for role in Role]
 
 
-def _remove(actor: Actor, membership: Membership) -> None:
-    ids = [membership.user.wire_id, membership.workspace.wire_id]
-    audit.record(actor=actor, action="member.remove", ids=ids, details={"role": membership.role})
-    membership.delete()
-
-
 @admin.register(Membership)
 class MembershipAdmin(ConsoleAdmin):
     noun = "member"
-    reading = Permission.WORKSPACE_WRITE
-    writing = Permission.WORKSPACE_WRITE
+    reading = Permission.MEMBER_READ
+    writing = Permission.MEMBER_WRITE
     may_be_added = True
     may_be_changed = True
     form = MembershipForm
@@ -115,14 +116,25 @@ class MembershipAdmin(ConsoleAdmin):
             name="remove",
             title="Remove member",
             icon="person_remove",
-            permission=Permission.WORKSPACE_WRITE,
+            permission=Permission.MEMBER_WRITE,
             question=lambda membership: f"Take {membership.user} out of {membership.workspace}?",
             consequence="They cannot sign in to it any more, and their personal keys stop working there. Threads stay.",
             done=lambda membership: f"{membership.user} is no longer a member of {membership.workspace}.",
-            do=lambda actor, thing, now: _remove(actor, thing),
+            do=lambda actor, thing, now: memberships.remove(actor=actor, user_id=thing.user_id, now=now),
             removes=True,
         ),
     )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Others invite: the form would tell them who has an account."""
+        return rights.of(request).everything
+
+    def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
+        actor, role = rights.of(request).actor(obj.workspace_id), Role(obj.role)
+        if change:
+            memberships.change_role(actor=actor, user_id=obj.user_id, role=role, now=timezone.now())
+        else:
+            obj.pk = memberships.add(actor=actor, user=obj.user, role=role).pk
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
         return (*self.readonly_fields, "workspace") if obj else self.readonly_fields
@@ -137,7 +149,77 @@ class MembershipAdmin(ConsoleAdmin):
         return membership.user.get_username()
 
 
+class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Invitation
+        fields = ("workspace", "invitee", "role")
+        help_texts = {"invitee": "A username or an e-mail address. Whether there is such an account is not told."}
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ShownOnce, ConsoleAdmin):
+    """How people come in whose accounts are not known here."""
+
+    reading = Permission.MEMBER_READ
+    writing = Permission.MEMBER_WRITE
+    may_be_added = True
+    form = InvitationForm
+    list_display = ("invitee", "role", "workspace", "made", "expires")
+    list_filter = (WorkspaceFilter, RoleFilter)
+    list_select_related = ("workspace",)
+    searched = ("invitee",)
+    search_help_text = "Invitee or id"
+    fields = ("invitee", "workspace", "role", ("made", "expires"), "shown_id")
+    add_fieldsets = ((None, {"fields": ("workspace", "invitee", "role")}),)
+    readonly_fields = ("made", "expires", "shown_id")
+    shown_id = staticmethod(shown_id)
+    made = staticmethod(created)
+    page_title = "Your invitation"
+    shown_already = "The token was shown once and is not kept. Invite again if it is lost."
+    deeds = (
+        Deed(
+            name="withdraw",
+            title="Withdraw invitation",
+            icon="cancel",
+            permission=Permission.MEMBER_WRITE,
+            question=lambda invitation: f"Withdraw the invitation of {invitation.invitee}?",
+            consequence="Its token opens nothing any more.",
+            done=lambda invitation: f"The invitation of {invitation.invitee} is withdrawn.",
+            do=lambda actor, thing, now: invitations.withdraw(actor=actor, invitation_id=thing.pk, now=now),
+            removes=True,
+        ),
+    )
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
+        actor = rights.of(request).actor(obj.workspace_id)
+        invitation, token = invitations.create(
+            actor=actor, invitee=obj.invitee, role=Role(obj.role), now=timezone.now()
+        )
+        obj.pk = invitation.pk
+        once.put(request, invitation.wire_id, token)
+
+    @column("Expires")
+    def expires(self, invitation: Invitation) -> str:
+        return display.moment(invitation.expires_at)
+
+
 class KeyForm(ByUsername):
+    """A workspace's key, or one that is bound to an agent, or to a person of the product."""
+
+    absent = "There is no active member of that name."
+    agent = forms.CharField(
+        required=False,
+        label="Agent",
+        help_text="The id of the only agent it reaches.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+    end_user = forms.CharField(
+        required=False,
+        max_length=REFERENCE_CHARACTERS,
+        label="End user",
+        help_text="The only person it acts for: your own reference of them, or a user’s id.",
+        widget=UnfoldAdminTextInputWidget,
+    )
     scopes = forms.MultipleChoiceField(
         choices=[(scope.value, scope.value) for scope in Scope],
         initial=[Scope.READ.value, Scope.WRITE.value, Scope.INVOKE.value],
@@ -148,6 +230,23 @@ class KeyForm(ByUsername):
         model = ApiKey
         fields = ("workspace", "name", "scopes", "expires_at")
         help_texts = {"expires_at": "In UTC. Empty: until it is revoked."}
+
+    def candidates(self) -> QuerySet[User]:
+        """Members of the chosen workspace only: the names of others are not told."""
+        workspace = self.cleaned_data.get("workspace")
+        return User.objects.filter(memberships__workspace=workspace) if workspace else User.objects.none()
+
+    def clean_agent(self) -> UUID | None:
+        workspace, text = self.cleaned_data.get("workspace"), self.cleaned_data["agent"].strip()
+        if not text:
+            return None
+        try:
+            found = Agent.objects.filter(pk=ids.decode(Agent.PREFIX, text), workspace=workspace)
+        except ids.InvalidId:
+            found = Agent.objects.none()
+        if not found.exists():
+            raise forms.ValidationError("There is no agent with that id in this workspace.")
+        return found.get().pk
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
@@ -176,11 +275,11 @@ class KeyStateFilter(OptionFilter):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ConsoleAdmin):
+class ApiKeyAdmin(ShownOnce, ConsoleAdmin):
     """Made here are workspace keys only: a personal key acts as its user, so only they can make one."""
 
-    reading = Permission.WORKSPACE_WRITE
-    writing = Permission.WORKSPACE_WRITE
+    reading = Permission.KEY_READ
+    writing = Permission.KEY_WRITE
     may_be_added = True
     form = KeyForm
     list_display = ("name", "begins", "state_label", "kind", "holder", "workspace", "used", "expires")
@@ -189,13 +288,15 @@ class ApiKeyAdmin(ConsoleAdmin):
     searched = ("name", "user__username")
     search_help_text = "Name, username or id"
     fields = (
-        ("name", "begins"), ("workspace", "holder"), ("kind", "state_label"), "scopes_list", ("made", "expires"),
-        ("used", "usage_count"), "shown_id",
+        ("name", "begins"), ("workspace", "holder"), ("kind", "state_label"), "scopes_list", "bound_to",
+        ("made", "expires"), ("used", "usage_count"), ("shown_id", "before"),
     )  # fmt: skip
-    add_fieldsets = ((None, {"fields": ("workspace", "name", "username", "scopes", "expires_at")}),)
+    add_fieldsets = (
+        (None, {"fields": ("workspace", "name", "username", "scopes", "agent", "end_user", "expires_at")}),
+    )
     readonly_fields = (
-        "name", "begins", "workspace", "holder", "kind", "state_label", "scopes_list", "made", "expires", "used",
-        "usage_count", "shown_id",
+        "name", "begins", "workspace", "holder", "kind", "state_label", "scopes_list", "bound_to", "made", "expires",
+        "used", "usage_count", "shown_id", "before",
     )  # fmt: skip
     shown_id = staticmethod(shown_id)
     made = staticmethod(created)
@@ -204,14 +305,27 @@ class ApiKeyAdmin(ConsoleAdmin):
             name="revoke",
             title="Revoke key",
             icon="key_off",
-            permission=Permission.WORKSPACE_WRITE,
+            permission=Permission.KEY_WRITE,
             question=lambda key: f"Revoke the key “{key.name}” ({key.prefix}…)?",
             consequence="Whatever uses it is refused from the next request on. A revoked key never works again.",
             done=lambda key: f"The key “{key.name}” is revoked.",
-            do=lambda actor, thing, now: keys.revoke(key=thing, now=now, by=actor),
+            do=lambda actor, thing, now: managed_keys.revoke(actor=actor, key=thing, now=now),
             applies=lambda key: key.revoked_at is None,
         ),
+        Deed(
+            name="rotate",
+            title="New secret",
+            icon="autorenew",
+            permission=Permission.KEY_WRITE,
+            question=lambda key: f"Give the key “{key.name}” ({key.prefix}…) a new secret?",
+            consequence="The secret of now works for one more hour; an older one stops at once.",
+            done=lambda key: f"The key “{key.name}” has a new secret.",
+            do=lambda actor, thing, now: managed_keys.rotate(actor=actor, key=thing, overlap=OVERLAP, now=now)[1],
+            applies=lambda key: key.kind != ApiKey.Kind.PERSONAL and keys.works(key, timezone.now()),
+        ),
     )
+    page_title = "Your new secret"
+    shown_already = "The secret was shown once and is not kept. Rotate the key, or make a new one, if it is lost."
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
         return self.readonly_fields if obj else ()
@@ -220,40 +334,18 @@ class ApiKeyAdmin(ConsoleAdmin):
         return {"username": request.user.get_username(), **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        key, secret = keys.create(
-            workspace=obj.workspace,
-            user=obj.user,
+        key, secret = managed_keys.create(
+            actor=rights.of(request).actor(obj.workspace_id),
+            user_id=obj.user_id,
             name=obj.name,
             scopes=[Scope(scope) for scope in form.cleaned_data["scopes"]],
             expires_at=obj.expires_at,
-            by=rights.of(request).actor(obj.workspace_id),
+            agent_id=form.cleaned_data["agent"],
+            end_user=form.cleaned_data["end_user"] or None,
+            now=timezone.now(),
         )
         obj.pk = key.pk
         once.put(request, key.wire_id, secret)
-
-    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        return redirect("admin:workspaces_apikey_secret", obj.wire_id)
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.secret_view)
-        return [path("<str:object_id>/secret/", view, name="workspaces_apikey_secret"), *super().get_urls()]
-
-    def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The secret of a key just made: shown to who made it, once."""
-        secret = once.take(request, object_id)
-        if secret is None:
-            messages.warning(request, "The secret was shown once and is not kept. Make a new key if it is lost.")
-            return redirect("admin:workspaces_apikey_changelist")
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Your new key",
-            "secret": secret,
-            "key_url": reverse("admin:workspaces_apikey_change", args=(object_id,)),
-        }
-        page = TemplateResponse(request, "console/secret.html", context)
-        page.headers["Cache-Control"] = "no-store"
-        return page
 
     @column("Begins")
     def begins(self, key: ApiKey) -> str:
@@ -266,6 +358,16 @@ class ApiKeyAdmin(ConsoleAdmin):
     @column("Scopes")
     def scopes_list(self, key: ApiKey) -> str:
         return ", ".join(key.scopes) or "–"
+
+    @column("Bound to")
+    def bound_to(self, key: ApiKey) -> str:
+        agent = ids.encode(Agent.PREFIX, key.agent_id) if key.agent_id else None
+        person = key.user.wire_id if key.kind == ApiKey.Kind.END_USER else None
+        return ", ".join(name for name in (agent, person) if name) or "–"
+
+    @column("Secret before works until")
+    def before(self, key: ApiKey) -> str:
+        return display.moment(key.previous_until)
 
     @column("State")
     def state_label(self, key: ApiKey) -> str:

@@ -24,15 +24,28 @@ class Permission(StrEnum):
     CHAT_SESSION_WRITE = "chat_session.write"
     USAGE_READ = "usage.read"  # tokens, money and budgets of the workspace
     WORKSPACE_READ = "workspace.read"
-    WORKSPACE_WRITE = "workspace.write"  # its name, members and keys
-
+    WORKSPACE_WRITE = "workspace.write"  # its name and its being
+    MEMBER_READ = "member.read"
+    MEMBER_WRITE = "member.write"  # all but owners
+    OWNER_WRITE = "owner.write"  # who is an owner
+    KEY_READ = "key.read"
+    KEY_WRITE = "key.write"
+    END_USER_READ = "end_user.read"
+    END_USER_ACT = "end_user.act"  # on behalf of one, or of a member
     AUDIT_READ = "audit.read"  # the audit trail and access alerts
 
 
 P = Permission
 READ = frozenset({P.THREAD_READ, P.AGENT_READ, P.WORKSPACE_READ})
 MEMBER = READ | {P.THREAD_WRITE, P.THREAD_DELETE, P.AGENT_INVOKE, P.FEEDBACK_GIVE}
-ADMIN = frozenset(Permission)
+OWNER_ONLY = frozenset({P.WORKSPACE_WRITE, P.OWNER_WRITE, P.AUDIT_READ})
+OWNER = frozenset(Permission)
+ADMIN = OWNER - OWNER_ONLY
+# What anybody may do who acts for an end user: a server's key may also append messages of any role.
+END_USER = MEMBER
+ON_BEHALF = END_USER | {P.MESSAGE_APPEND, P.MESSAGE_DELETE}
+# What a key may do at most that reaches one agent only: nothing that concerns the workspace as a whole.
+BOUND = ON_BEHALF | {P.THREAD_READ_ALL, P.CHAT_SESSION_READ, P.CHAT_SESSION_WRITE, P.END_USER_ACT}
 VISITOR = frozenset(
     {P.THREAD_READ, P.THREAD_WRITE, P.THREAD_DELETE, P.AGENT_INVOKE, P.CHAT_SESSION_READ, P.FEEDBACK_GIVE}
 )
@@ -48,7 +61,7 @@ class Role(StrEnum):
 
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.OWNER: ADMIN,
+    Role.OWNER: OWNER,
     Role.ADMIN: ADMIN,
     Role.MEMBER: MEMBER,
     Role.VIEWER: READ,
@@ -56,7 +69,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
 
 
 class Scope(StrEnum):
-    """What an API key may do: each scope adds to the others."""
+    """What an API key may do: each scope adds to the others. None makes it an owner."""
 
     READ = "read"
     WRITE = "write"
@@ -65,8 +78,17 @@ class Scope(StrEnum):
 
 
 SCOPE_PERMISSIONS: dict[Scope, frozenset[Permission]] = {
-    Scope.READ: READ | {P.THREAD_READ_ALL, P.CHAT_SESSION_READ},
-    Scope.WRITE: frozenset({P.THREAD_WRITE, P.THREAD_DELETE, P.MESSAGE_APPEND, P.MESSAGE_DELETE, P.CHAT_SESSION_WRITE}),
+    Scope.READ: READ | {P.THREAD_READ_ALL, P.CHAT_SESSION_READ, P.END_USER_READ},
+    Scope.WRITE: frozenset(
+        {
+            P.THREAD_WRITE,
+            P.THREAD_DELETE,
+            P.MESSAGE_APPEND,
+            P.MESSAGE_DELETE,
+            P.CHAT_SESSION_WRITE,
+            P.END_USER_ACT,
+        }
+    ),
     Scope.INVOKE: frozenset({P.AGENT_INVOKE, P.FEEDBACK_GIVE}),
-    Scope.ADMIN: ADMIN,
+    Scope.ADMIN: ADMIN | {P.AUDIT_READ},  # so it is an owner's to give
 }

@@ -55,7 +55,7 @@ def revoke(*, actor: Actor, key_id: UUID, now: datetime) -> None:
 
 def require_person(*, actor: Actor) -> None:
     """Raise KeyMayNotManage for anybody but a signed-in person."""
-    if actor.kind != "user":
+    if not actor.is_person:
         raise KeyMayNotManage
 
 

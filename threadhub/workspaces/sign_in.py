@@ -13,7 +13,7 @@ from threadhub import audit
 from threadhub.isolation.scope import Door, by_door
 from threadhub.lib import ids, secrets
 from threadhub.lib.errors import Unauthenticated
-from threadhub.workspaces import memberships
+from threadhub.workspaces import invitations, memberships
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import Membership, RefreshToken, User
 
@@ -52,13 +52,20 @@ class SignedIn:
 
 
 @by_door(Door.SIGN_IN)
-def with_password(*, username: str, password: str, workspace_id: UUID | None, now: datetime) -> SignedIn:
-    """Check the password and issue both tokens. Raises WrongPassword, or NoWorkspace for a wanted one that is not
-    the user's."""
+def with_password(
+    *, username: str, password: str, workspace_id: UUID | None, now: datetime, invitation: str | None = None
+) -> SignedIn:
+    """Check the password and issue both tokens; with the token of an invitation, accept it and sign in there.
+
+    Raises WrongPassword, or NoWorkspace for a wanted one that is not the user's; and what `invitations.accept` does.
+    """
     user = check_password(username=username, password=password)
     if not isinstance(user, User):
         record_failure(username)
         raise WrongPassword
+    if invitation:
+        accepted = invitations.accept(user=user, token=invitation, now=now)
+        workspace_id = workspace_id or accepted.workspace_id
     if workspace_id is not None and memberships.first_workspace(user=user, wanted=workspace_id) is None:
         raise memberships.NoWorkspace("You are not a member of this workspace.")
     with transaction.atomic():
@@ -183,10 +190,13 @@ def authenticate(*, access_token: str) -> Session:
         raise InvalidAccessToken
     if workspace_id is None:
         raise memberships.NoWorkspace
+    role = memberships.role_of(user_id=user.id, workspace_id=workspace_id)
     actor = Actor(
         kind="user",
         workspace_id=workspace_id,
-        permissions=memberships.permissions_of(user_id=user.id, workspace_id=workspace_id),
+        permissions=memberships.permissions_as(role),
         user_id=user.id,
+        member_id=user.id,
+        role=role,
     )
     return Session(actor, user, sign_in_id)

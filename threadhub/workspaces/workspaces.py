@@ -2,13 +2,16 @@
 
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 
+from threadhub import audit
 from threadhub.isolation import scope
 from threadhub.isolation.scope import Door
-from threadhub.lib.errors import NotFound
+from threadhub.lib.errors import Forbidden, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import Membership, Workspace
+from threadhub.workspaces.permissions import Permission
 
 
 class WorkspaceNotFound(NotFound):
@@ -17,16 +20,22 @@ class WorkspaceNotFound(NotFound):
     code = "workspace_not_found"
 
 
+class OtherWorkspace(Forbidden):
+    """You are signed in to another workspace. Sign in to this one for that."""
+
+    code = "other_workspace"
+
+
 def memberships_of(*, actor: Actor) -> "QuerySet[Membership]":
     """The actor's places, oldest first: all of a signed-in person's, and of a key's user the one it is made for."""
     places = Membership.objects.select_related("workspace").order_by("created_at", "id")
     places = places.filter(user_id=actor.user_id) if actor.user_id else places.none()
-    return places if actor.kind == "user" else places.filter(workspace_id=actor.workspace_id)
+    return places if actor.is_person else places.filter(workspace_id=actor.workspace_id)
 
 
 def enter_own(*, actor: Actor) -> None:
     """From here on the request of a signed-in person sees all of their workspaces."""
-    if actor.kind == "user":
+    if actor.is_person:
         with scope.through(Door.MEMBERSHIP):
             own = list(memberships_of(actor=actor).values_list("workspace_id", flat=True))
         scope.enter(actor.workspace_id, *own)
@@ -40,7 +49,7 @@ def current(*, actor: Actor) -> Membership | None:
 def visible(*, actor: Actor) -> QuerySet[Workspace]:
     """The workspaces that the actor belongs to; a key's own also when its user has left."""
     places = memberships_of(actor=actor).order_by().values("workspace_id")
-    if actor.kind == "user":
+    if actor.is_person:
         return Workspace.objects.filter(pk__in=places)
     return Workspace.objects.filter(pk=actor.workspace_id)
 
@@ -50,4 +59,22 @@ def get(*, actor: Actor, workspace_id: UUID) -> Workspace:
     workspace = visible(actor=actor).filter(pk=workspace_id).first()
     if workspace is None:
         raise WorkspaceNotFound
+    return workspace
+
+
+def get_own(*, actor: Actor, workspace_id: UUID) -> Workspace:
+    """The workspace that the actor acts in, where its permissions count. Raises WorkspaceNotFound, OtherWorkspace."""
+    workspace = get(actor=actor, workspace_id=workspace_id)
+    if workspace.id != actor.workspace_id:
+        raise OtherWorkspace
+    return workspace
+
+
+@transaction.atomic
+def rename(*, actor: Actor, workspace: Workspace, name: str) -> Workspace:
+    """Raises PermissionMissing."""
+    actor.require(Permission.WORKSPACE_WRITE)
+    workspace.name = name
+    workspace.save(update_fields=["name"])
+    audit.record(actor=actor, action="workspace.rename", ids=[workspace.wire_id])
     return workspace

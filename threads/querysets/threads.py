@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import models
 
+from threadhub.agents import access as agents
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads.path import on_path
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
 
 class ThreadQuerySet(models.QuerySet["Thread"]):
     def visible_to(self, actor: Actor) -> ThreadQuerySet:
-        """The threads the actor may see: a visitor's by (agent, external_ref), one's own, or the workspace's."""
+        """The threads the actor may see: a visitor's by (agent, external_ref), one's own, or the workspace's; but none
+        of an agent that the actor may not have. That last is a subquery evaluated once, not one per row."""
         threads = self.filter(workspace_id=actor.workspace_id, state__in=("active", "archived"))
         if actor.kind == "session":
             return threads.filter(agent=actor.agent_id, external_ref=actor.external_ref)
+        if actor.agent_id is not None:
+            threads = threads.filter(agent=actor.agent_id)
+        if not agents.has_every(actor=actor):
+            threads = threads.exclude(agent__in=agents.closed_to(actor=actor).values("pk"))
         if actor.may(Permission.THREAD_READ_ALL):
             return threads
         if actor.may(Permission.THREAD_READ):

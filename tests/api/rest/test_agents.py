@@ -27,7 +27,13 @@ FIELDS = {
     "double_texting": "enqueue",
     "active": True,
     "metadata": {"team": "a"},
+    "allowed_origins": ["https://shop.example"],
+    "identity_required": False,
+    "allowed_roles": ["member"],
+    "allowed_users": [],
+    "allowed_keys": [],
 }
+OWN = {"id", "tools", "public_key", "has_identity_secret", "created_at", "updated_at"}
 
 
 def make(api: Api, **fields: Any) -> Any:
@@ -45,7 +51,7 @@ def test_it_is_made_with_every_field(api: Api, tenant: Tenant) -> None:
     agent = response.json()
     assert {name: agent[name] for name in FIELDS} == FIELDS
     assert agent["tools"] == [tool]
-    assert agent.keys() == {"id", *FIELDS, "tools", "created_at", "updated_at"}
+    assert agent.keys() == {*FIELDS, *OWN}
     assert response["Location"] == f"/agents/{agent['id']}"
     assert api.get(response["Location"]).json() == agent
 

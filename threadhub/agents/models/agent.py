@@ -53,6 +53,11 @@ class Agent(models.Model):
     double_texting = models.CharField(max_length=16, choices=DoubleTexting.choices, default=DoubleTexting.REJECT)
     tools = models.ManyToManyField(Tool, through="AgentTool", related_name="agents", blank=True)
     active = models.BooleanField(default=True)
+    # Who may have a limited agent and its threads: any of these. Of everybody's agent all three are empty.
+    limited = models.BooleanField(default=False, editable=False)
+    allowed_roles = ArrayField(models.CharField(max_length=16), default=list, blank=True)
+    allowed_users = ArrayField(models.UUIDField(), default=list, blank=True)
+    allowed_keys = ArrayField(models.UUIDField(), default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     # For web pages (threadhub/agents/browsers.py). No public key: no page opens a chat session.
     public_key = models.CharField(max_length=64, null=True, blank=True, editable=False)
@@ -74,9 +79,16 @@ class Agent(models.Model):
         indexes = [
             models.Index("workspace", models.F("created_at").desc(), models.F("id").desc(), name="agent_newest"),
             GinIndex(fields=["allowed_origins"], condition=models.Q(public_key__isnull=False), name="agent_by_origin"),
+            models.Index("workspace", condition=models.Q(limited=True), name="agent_limited"),
         ]
-        # Looked up before the workspace is known, so unique without it.
-        constraints = [models.UniqueConstraint(fields=["public_key"], name="agent_public_key_once")]
+        constraints = [
+            # Looked up before the workspace is known, so unique without it.
+            models.UniqueConstraint(fields=["public_key"], name="agent_public_key_once"),
+            models.CheckConstraint(
+                condition=models.Q(limited=True) | models.Q(allowed_roles=[], allowed_users=[], allowed_keys=[]),
+                name="agent_limited_if_said",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

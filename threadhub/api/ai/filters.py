@@ -14,7 +14,8 @@ from django_filters import CharFilter, FilterSet
 
 from threadhub.agents.models import Agent
 from threadhub.lib import ids
-from threadhub.workspaces.models import User, Workspace
+from threadhub.workspaces import end_users
+from threadhub.workspaces.models import Workspace
 from threads.models import Thread
 from threads.querysets.threads import ThreadQuerySet
 
@@ -35,7 +36,7 @@ class ThreadFilters(FilterSet):  # type: ignore[misc]  # django-filter has no ty
     """`integration`, `user`, `workspace` and `sort`, inside what the actor may see. An unknown id matches nothing."""
 
     integration = CharFilter(method="by_integration", label="The id of an integration.")
-    user = CharFilter(method="by_user", label="The id of a user.")
+    user = CharFilter(method="by_user", label="The id of a user, or your own reference of an end user.")
     workspace = CharFilter(method="by_workspace", label="The id of a workspace.")
     sort = CharFilter(
         method="by_sort", label=f"Fields of {', '.join(SORT_FIELDS)}, spaces between; `-` before one: descending."
@@ -53,7 +54,8 @@ class ThreadFilters(FilterSet):  # type: ignore[misc]  # django-filter has no ty
         return _with_id(threads, Agent.PREFIX, value, threads.with_agent)
 
     def by_user(self, threads: ThreadQuerySet, name: str, value: str) -> ThreadQuerySet:
-        return _with_id(threads, User.PREFIX, value, threads.of_user)
+        user_id = end_users.meant(workspace_id=self.request.user.workspace_id, name=value)
+        return threads.of_user(user_id) if user_id is not None else threads.none()
 
     def by_workspace(self, threads: ThreadQuerySet, name: str, value: str) -> ThreadQuerySet:
         return _with_id(threads, Workspace.PREFIX, value, lambda found: threads.filter(workspace_id=found))

@@ -14,7 +14,8 @@ from threadhub.agents.models import Agent
 from threadhub.api.rest import dates
 from threadhub.lib import ids, json
 from threadhub.lib.errors import Invalid
-from threadhub.workspaces.models import User
+from threadhub.workspaces import end_users
+from threadhub.workspaces.actor import Actor
 from threads.models import Message, Thread, ToolApproval
 from threads.querysets.threads import ThreadQuerySet
 
@@ -64,6 +65,18 @@ def an_id(prefix: str) -> Callable[[str], Any]:
             return NO_ID
 
     return read
+
+
+class OfUser(Chained):
+    """A user's, named by a `user_…` id or by the product's own reference of an end user."""
+
+    def filter(self, qs: Any, value: Any) -> Any:
+        return qs if value is None else self.narrow(qs, user_named(value, self.parent.request.user))
+
+
+def user_named(text: str, actor: Actor) -> UUID:
+    """The user_id that a parameter means; NO_ID where it is nobody's."""
+    return end_users.meant(workspace_id=actor.workspace_id, name=text) or NO_ID
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
@@ -117,7 +130,9 @@ class InOrder(forms.Form):
 class ThreadFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Seed 003's filters in its own spelling (camel and snake case mixed), and those of threadhub."""
 
-    userId = Chained(an_id(User.PREFIX), ThreadQuerySet.of_user, description="Threads of this user.")
+    userId = OfUser(
+        str, ThreadQuerySet.of_user, description="Threads of this user: an id, or your own reference of an end user."
+    )
     externalRef = Chained(
         str, ThreadQuerySet.with_external_ref, description="Exactly this external reference; empty: the empty one."
     )
@@ -164,6 +179,12 @@ class ChatSessionFilter(django_filters.FilterSet):  # type: ignore[misc]
     )
     externalRef = Chained(
         str, lambda sessions, value: sessions.filter(external_ref=value), description="Exactly this reference."
+    )
+
+
+class EndUserFilter(django_filters.FilterSet):  # type: ignore[misc]
+    reference = Chained(
+        str, lambda people, value: people.filter(reference=value), description="Exactly this reference of yours."
     )
 
 

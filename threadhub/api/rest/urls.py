@@ -7,6 +7,7 @@ from django.urls import URLPattern, include, path, register_converter
 from threadhub.api.rest.views.again import AskAgain
 from threadhub.api.rest.views.agent_threads import AgentThreads
 from threadhub.api.rest.views.agents import Agents
+from threadhub.api.rest.views.api_keys import ApiKeys
 from threadhub.api.rest.views.approvals import Approvals
 from threadhub.api.rest.views.attachments import Attachments
 from threadhub.api.rest.views.audit import AccessAlerts, AuditEvents
@@ -21,8 +22,10 @@ from threadhub.api.rest.views.chat_sessions import (
     ChatSessionTokens,
 )
 from threadhub.api.rest.views.copies import Copies
+from threadhub.api.rest.views.end_users import EndUsers
 from threadhub.api.rest.views.feedback import Feedbacks
 from threadhub.api.rest.views.invoke import InvokeAgent, InvokeThread
+from threadhub.api.rest.views.members import Acceptances, Invitations, Members
 from threadhub.api.rest.views.messages import Messages
 from threadhub.api.rest.views.runs import Runs
 from threadhub.api.rest.views.search import Search
@@ -105,7 +108,22 @@ urlpatterns: list[Any] = [
     path("budget", WorkspaceBudget.as_view(BUDGET)),
     path("usage", WorkspaceUsage.as_view({"get": "retrieve"})),
     path("workspaces", Workspaces.as_view({"get": "list"})),
-    path("workspaces/<str:workspace_id>", Workspaces.as_view({"get": "retrieve"})),
+    path("workspaces/<str:workspace_id>", Workspaces.as_view({"get": "retrieve", "patch": "partial_update"})),
+    path("workspaces/<str:workspace_id>/members", Members.as_view({"get": "list", "post": "create"})),
+    path(
+        "workspaces/<str:workspace_id>/members/<str:user_id>",
+        Members.as_view({"patch": "partial_update", "delete": "destroy"}),
+    ),
+    path("workspaces/<str:workspace_id>/invitations", Invitations.as_view({"get": "list"})),
+    path("workspaces/<str:workspace_id>/invitations/<str:invitation_id>", Invitations.as_view({"delete": "destroy"})),
+    path("invitations/accept", Acceptances.as_view({"post": "create"})),
+    path("api_keys", ApiKeys.as_view({"get": "list", "post": "create"})),
+    path(
+        "api_keys/<str:key_id>",
+        ApiKeys.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+    ),
+    path("api_keys/<str:key_id>/rotate", ApiKeys.as_view({"post": "rotate"})),
+    path("end_users", EndUsers.as_view({"get": "list"})),
     path("chat_sessions", ChatSessions.as_view({"get": "list", "post": "create"})),
     path("chat_sessions/revoke", ChatSessionRevocations.as_view({"post": "revoke"})),
     path("chat_sessions/<str:chat_session_id>", ChatSessionDetail.as_view({"get": "retrieve", "delete": "destroy"})),

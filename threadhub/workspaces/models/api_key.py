@@ -12,8 +12,9 @@ from threadhub.workspaces.models.workspace import Workspace
 class ApiKey(models.Model):
     """A secret of a workspace: only its digest is kept.
 
-    A *workspace* key is a server's: it sees the workspace. A *personal* key acts as its user and sees what that
-    user sees. Either way threads it makes belong to its user.
+    A *workspace* key is a server's: it sees the workspace, or only one agent where it is bound to it. A *personal* key
+    acts as its user and sees what that user sees. An *end user's* key may be handed to one person of the product: it
+    sees and does what they may, nothing else. In each case threads it makes belong to its user.
     """
 
     PREFIX: ClassVar[str] = "key"
@@ -21,6 +22,7 @@ class ApiKey(models.Model):
     class Kind(models.TextChoices):
         WORKSPACE = "workspace"
         PERSONAL = "personal"
+        END_USER = "end_user"
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="api_keys")
@@ -29,6 +31,11 @@ class ApiKey(models.Model):
     name = models.CharField(max_length=200)
     prefix = models.CharField(max_length=12, editable=False)
     digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    # The secret before the last rotation, which works until then.
+    previous_digest = models.BinaryField(max_length=32, unique=True, null=True, editable=False)
+    previous_until = models.DateTimeField(null=True, editable=False)
+    # The only agent it reaches; the agents' room lies above, so only the database knows what this points at.
+    agent_id = models.UUIDField(null=True, editable=False)
     scopes = ArrayField(models.CharField(max_length=16), default=list, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)

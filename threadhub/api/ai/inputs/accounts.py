@@ -17,6 +17,15 @@ NICKNAME_AND_EXPIRY = "nickname and expiresAt are required"
 EXPIRES_IN_PAST = "expiresAt must be a valid future date"
 
 
+def invitation_field() -> serializers.CharField:
+    return serializers.CharField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="The token of an invitation to a workspace, which is accepted with this.",
+    )
+
+
 class SignIn(serializers.Serializer[Any]):
     """`authType: "oauth"` asks for tokens; without it the answer sets a cookie."""
 
@@ -24,6 +33,7 @@ class SignIn(serializers.Serializer[Any]):
     password = serializers.CharField(trim_whitespace=False)
     authType = serializers.CharField(required=False, allow_null=True, allow_blank=True)
     workspace = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+    invitation = invitation_field()
 
 
 class Profile(serializers.Serializer[Any]):

@@ -43,6 +43,7 @@ class Account(AiViewSet):
             username=asked.validated_data["username"],
             password=asked.validated_data["password"],
             workspace_id=inputs.workspace_id(asked.validated_data.get("workspace")),
+            invitation=asked.validated_data.get("invitation"),
             now=self.now,
         )
         return self._signed_in(signed_in)

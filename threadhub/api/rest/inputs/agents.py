@@ -8,24 +8,34 @@ from threadhub.agents.models import Agent, DoubleTexting, Tool
 from threadhub.agents.origins import MAX_LENGTH, MAX_ORIGINS
 from threadhub.api.rest.inputs.strict import Metadata, Money, Real, Strict, Text, Truth, Whole
 from threadhub.lib import ids
+from threadhub.workspaces.models import ApiKey, User
+from threadhub.workspaces.permissions import Role
 
 MAX_TOOLS = 100
+MAX_ALLOWED = 1_000
 BIGGEST = 2**31 - 1
 MOST_TOKENS = 2**53 - 1
 
 
-class ToolId(Text):
-    """A tool's id; becomes the id in the database."""
+class IdField(Text):
+    """An id on the wire; becomes the id in the database."""
+
+    def __init__(self, prefix: str, noun: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.prefix, self.noun = prefix, noun
 
     def to_internal_value(self, data: Any) -> Any:
         try:
-            return ids.decode(Tool.PREFIX, super().to_internal_value(data))
+            return ids.decode(self.prefix, super().to_internal_value(data))
         except ids.InvalidId as error:
-            raise serializers.ValidationError("There is no tool with that id.") from error
+            raise serializers.ValidationError(f"There is no {self.noun} with that id.") from error
 
 
 class AgentChange(Strict):
-    """What is sent is changed, the rest stays. `tools` replaces the agent's tools."""
+    """What is sent is changed, the rest stays. `tools` replaces the agent's tools.
+
+    An agent that names anybody as allowed is limited to them, and so are its threads; owners and admins see all.
+    """
 
     name = Text(max_length=200)
     description = Text(required=False, allow_blank=True, max_length=10_000)
@@ -50,7 +60,14 @@ class AgentChange(Strict):
         help_text="Of the web pages that may open chat sessions: scheme, host and port, exactly.",
     )
     identity_required = Truth(required=False)
-    tools = serializers.ListField(child=ToolId(), required=False, max_length=MAX_TOOLS)
+    tools = serializers.ListField(child=IdField(Tool.PREFIX, "tool"), required=False, max_length=MAX_TOOLS)
+    allowed_roles = serializers.ListField(
+        child=serializers.ChoiceField(choices=[role.value for role in Role]), required=False, max_length=len(Role)
+    )
+    allowed_users = serializers.ListField(child=IdField(User.PREFIX, "user"), required=False, max_length=MAX_ALLOWED)
+    allowed_keys = serializers.ListField(
+        child=IdField(ApiKey.PREFIX, "API key"), required=False, max_length=MAX_ALLOWED
+    )
 
 
 class NewAgent(AgentChange):

@@ -3,10 +3,16 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from threadhub.agents import calling
+from threadhub.agents import access, calling
 from threadhub.agents.models import Agent, DoubleTexting, Tool
 from threadhub.agents.usage import written
 from threadhub.api.rest.representations.fields import WireId, moment
+from threadhub.lib import ids
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.models import ApiKey, User
+from threadhub.workspaces.permissions import Permission
+
+NAMES_OR_NULL = {"type": "array", "items": {"type": "string"}, "nullable": True}
 
 
 class ToolRepresentation(serializers.Serializer[Any]):
@@ -33,12 +39,15 @@ class ToolRepresentation(serializers.Serializer[Any]):
 
 
 class AgentRepresentation(serializers.Serializer[Any]):
+    """What only those see who may change the agent is null for others: its instructions, and to whom it is limited.
+    The context has the `actor`."""
+
     id = WireId(Agent.PREFIX)
     name = serializers.CharField(read_only=True)
     description = serializers.CharField(read_only=True)
     provider = serializers.ChoiceField(choices=Agent.Provider.values, read_only=True)
     model = serializers.CharField(read_only=True)
-    instructions = serializers.CharField(read_only=True)
+    instructions = serializers.SerializerMethodField()
     temperature = serializers.FloatField(read_only=True, allow_null=True)
     max_output_tokens = serializers.IntegerField(read_only=True, allow_null=True)
     context_budget = serializers.IntegerField(read_only=True)
@@ -55,11 +64,33 @@ class AgentRepresentation(serializers.Serializer[Any]):
     identity_required = serializers.BooleanField(read_only=True)
     has_identity_secret = serializers.BooleanField(read_only=True)
     tools = ToolRepresentation(many=True, read_only=True)
+    allowed_roles = serializers.SerializerMethodField()
+    allowed_users = serializers.SerializerMethodField()
+    allowed_keys = serializers.SerializerMethodField()
     created_at = moment()
     updated_at = moment()
 
     def get_max_run_cost(self, agent: Agent) -> str | None:
         return written(agent.max_run_cost)
+
+    def get_instructions(self, agent: Agent) -> str | None:
+        return access.instructions(actor=self.context["actor"], agent=agent)
+
+    @extend_schema_field(NAMES_OR_NULL)
+    def get_allowed_roles(self, agent: Agent) -> list[str] | None:
+        return agent.allowed_roles if self._in_full() else None
+
+    @extend_schema_field(NAMES_OR_NULL)
+    def get_allowed_users(self, agent: Agent) -> list[str] | None:
+        return [ids.encode(User.PREFIX, each) for each in agent.allowed_users] if self._in_full() else None
+
+    @extend_schema_field(NAMES_OR_NULL)
+    def get_allowed_keys(self, agent: Agent) -> list[str] | None:
+        return [ids.encode(ApiKey.PREFIX, each) for each in agent.allowed_keys] if self._in_full() else None
+
+    def _in_full(self) -> bool:
+        actor: Actor = self.context["actor"]
+        return actor.may(Permission.AGENT_WRITE)
 
 
 class IdentitySecret(serializers.Serializer[Any]):

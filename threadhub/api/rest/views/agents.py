@@ -32,29 +32,32 @@ class Agents(InThread):
 
     @extend_schema(responses={200: AgentRepresentation(many=True)})
     def list(self, request: Request) -> Response:
-        return self.page(self.get_queryset(), AgentRepresentation)
+        return self.page(self.get_queryset(), AgentRepresentation, actor=self.actor)
 
     @extend_schema(request=NewAgent, responses={201: AgentRepresentation})
     def create(self, request: Request) -> Response:
         agent = configure.create(actor=self.actor, **NewAgent.parse(request))
         headers = {"Location": f"/agents/{agent.wire_id}"}
-        return Response(AgentRepresentation(agent).data, status=201, headers=headers)
+        return Response(self._shown(agent), status=201, headers=headers)
 
     @extend_schema(responses={200: AgentRepresentation})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        return Response(AgentRepresentation(self._find()).data)
+        return Response(self._shown(self._find()))
 
     @extend_schema(request=AgentChange(partial=True), responses={200: AgentRepresentation})
     def partial_update(self, request: Request, **path: Any) -> Response:
         fields = AgentChange.parse(request, partial=True)
         agent = configure.change(actor=self.actor, agent=self._find(), now=self.now, **fields)
-        return Response(AgentRepresentation(agent).data)
+        return Response(self._shown(agent))
 
     @extend_schema(responses={200: AgentRepresentation})
     def destroy(self, request: Request, **path: Any) -> Response:
         """Disables the agent, as PATCH with `active: false` does. Its threads stay readable."""
         agent = configure.change(actor=self.actor, agent=self._find(), now=self.now, active=False)
-        return Response(AgentRepresentation(agent).data)
+        return Response(self._shown(agent))
 
     def _find(self) -> Agent:
         return access.get(actor=self.actor, agent_id=self.agent_id)
+
+    def _shown(self, agent: Agent) -> Any:
+        return AgentRepresentation(agent, context={"actor": self.actor}).data

@@ -27,7 +27,7 @@ class PublicKeys(OfAgent):
         """Makes a public key; the one before stops working at once."""
         NothingSent.parse(request)
         agent = browsers.new_public_key(actor=self.actor, agent=self.find(), now=self.now)
-        return Response(AgentRepresentation(agent).data)
+        return Response(AgentRepresentation(agent, context={"actor": self.actor}).data)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, **path: Any) -> Response:

@@ -8,12 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from threadhub.agents.models import Agent
-from threadhub.api.rest.filters import an_id
+from threadhub.api.rest.filters import an_id, user_named
 from threadhub.api.rest.pagination import address, read_skip, read_take
 from threadhub.api.rest.representations.search import HitRepresentation
 from threadhub.api.rest.views.base import RestViewSet
 from threadhub.lib.errors import Invalid
-from threadhub.workspaces.models import User
+from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads.search import CANDIDATES, search
 
@@ -44,7 +44,9 @@ class Search(RestViewSet):
     def list(self, request: Request) -> Response:
         """The newest messages that match, in threads one may see; of the newest thousand, so there is no count."""
         text, skip, take = read_text(request), read_skip(request, limit=CANDIDATES), read_take(request, default=TAKE)
-        hits = search(actor=self.actor, text=text, skip=skip, take=take + 1 if take else 0, **read_ids(request))
+        hits = search(
+            actor=self.actor, text=text, skip=skip, take=take + 1 if take else 0, **read_ids(request, self.actor)
+        )
         following = address(request, skip=str(skip + take)) if len(hits) > take else None
         previous = address(request, skip=str(max(skip - take, 0))) if skip and take else None
         data = HitRepresentation(hits[:take], many=True).data
@@ -61,11 +63,11 @@ def read_text(request: Request) -> str:
     return text
 
 
-def read_ids(request: Request) -> dict[str, Any]:
+def read_ids(request: Request, actor: Actor) -> dict[str, Any]:
     """The filters `agentId` and `userId`, where they are given."""
-    wanted = {"agent_id": ("agentId", Agent.PREFIX), "user_id": ("userId", User.PREFIX)}
-    return {
-        name: an_id(prefix)(request.query_params[parameter])
-        for name, (parameter, prefix) in wanted.items()
-        if parameter in request.query_params
-    }
+    wanted = {}
+    if "agentId" in request.query_params:
+        wanted["agent_id"] = an_id(Agent.PREFIX)(request.query_params["agentId"])
+    if "userId" in request.query_params:
+        wanted["user_id"] = user_named(request.query_params["userId"], actor)
+    return wanted

@@ -1,15 +1,13 @@
 """`/workspaces` and `/workspaces/{workspace_id}`: where the one who asks belongs."""
 
-from typing import Any
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from threadhub.api.rest.inputs.access import WorkspaceChange
 from threadhub.api.rest.pagination import KeysetPagination
-from threadhub.api.rest.representations.fields import WireId, moment
+from threadhub.api.rest.representations.access import WorkspaceRepresentation
 from threadhub.api.rest.views.base import RestViewSet
 from threadhub.api.views import path_id
 from threadhub.workspaces import workspaces
@@ -17,15 +15,21 @@ from threadhub.workspaces.models import Workspace
 from threadhub.workspaces.permissions import Permission
 
 
-class WorkspaceRepresentation(serializers.Serializer[Any]):
-    id = WireId(Workspace.PREFIX)
-    name = serializers.CharField(read_only=True)
-    created_at = moment()
+class InWorkspace(RestViewSet):
+    """A view under a workspace's path."""
+
+    def find_workspace(self) -> Workspace:
+        """The workspace that the path names, which must be the one that the actor acts in.
+
+        Raises WorkspaceNotFound, OtherWorkspace.
+        """
+        found = path_id(Workspace.PREFIX, self.kwargs["workspace_id"], workspaces.WorkspaceNotFound)
+        return workspaces.get_own(actor=self.actor, workspace_id=found)
 
 
-class Workspaces(RestViewSet):
+class Workspaces(InWorkspace):
     across_own_workspaces = True
-    permissions = {"GET": Permission.WORKSPACE_READ}
+    permissions = {"GET": Permission.WORKSPACE_READ, "PATCH": Permission.WORKSPACE_WRITE}
     pagination_class = KeysetPagination
 
     def get_queryset(self) -> QuerySet[Workspace]:
@@ -40,3 +44,9 @@ class Workspaces(RestViewSet):
     def retrieve(self, request: Request, workspace_id: str) -> Response:
         found = path_id(Workspace.PREFIX, workspace_id, workspaces.WorkspaceNotFound)
         return Response(WorkspaceRepresentation(workspaces.get(actor=self.actor, workspace_id=found)).data)
+
+    @extend_schema(request=WorkspaceChange, responses={200: WorkspaceRepresentation})
+    def partial_update(self, request: Request, workspace_id: str) -> Response:
+        fields = WorkspaceChange.parse(request)
+        workspace = workspaces.rename(actor=self.actor, workspace=self.find_workspace(), **fields)
+        return Response(WorkspaceRepresentation(workspace).data)
