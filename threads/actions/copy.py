@@ -10,6 +10,7 @@ from django.db import transaction
 
 from threadhub import audit
 from threadhub.lib import ids
+from threadhub.workspaces import external_refs
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import access, attachments, branches, sql, summaries
@@ -41,6 +42,8 @@ def copy(
     Raises MessageNotFound, ThreadArchived, and what making a thread raises.
     """
     actor.require(Permission.THREAD_WRITE)
+    if actor.kind != "session":
+        external_refs.check(actor=actor, external_ref=fields.get("external_ref"))
     source = access.lock(thread=thread)
     path = source.path
     if message_id is not None:

@@ -61,8 +61,7 @@ def make(*, actor: Actor, agent_id: UUID, now: datetime, external_ref: str | Non
         origin=Thread.Origin.CHAT_SESSION if visitor else Thread.Origin.DIRECT,
         created_at=now,
         updated_at=now,
-        title_source=_source_of(fields.get("title")),
-        **fields,
+        **{"title_source": _source_of(fields.get("title")), **fields},
     )
 
 
