@@ -9,6 +9,7 @@ from django.db import transaction
 
 from chat_sessions import sessions, tokens, visitors
 from chat_sessions.models import ChatSession
+from threadhub.isolation import scope
 from threadhub.workspaces.actor import Actor
 from threads.actions import threads
 from threads.models import Thread
@@ -36,7 +37,9 @@ def open_with_thread(
 @transaction.atomic
 def open_by_page_with_thread(*, agent_key: str, origin: str | None, now: datetime, **options: Any) -> OpenedWithThread:
     """As `visitors.open_by_page`, and a new thread of its visitor."""
-    return _with_thread(visitors.open_by_page(agent_key=agent_key, origin=origin, now=now, **options), now)
+    opened = visitors.open_by_page(agent_key=agent_key, origin=origin, now=now, **options)
+    with scope.within(opened.session.workspace_id):  # nobody had said before whose request this is
+        return _with_thread(opened, now)
 
 
 def _with_thread(opened: sessions.Opened, now: datetime) -> OpenedWithThread:
