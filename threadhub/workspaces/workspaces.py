@@ -64,10 +64,11 @@ def get(*, actor: Actor, workspace_id: UUID) -> Workspace:
 
 def get_own(*, actor: Actor, workspace_id: UUID) -> Workspace:
     """The workspace that the actor acts in, where its permissions count. Raises WorkspaceNotFound, OtherWorkspace."""
-    workspace = get(actor=actor, workspace_id=workspace_id)
-    if workspace.id != actor.workspace_id:
-        raise OtherWorkspace
-    return workspace
+    if workspace_id == actor.workspace_id:
+        return get(actor=actor, workspace_id=workspace_id)
+    with scope.through(Door.MEMBERSHIP):
+        get(actor=actor, workspace_id=workspace_id)
+    raise OtherWorkspace
 
 
 @transaction.atomic
