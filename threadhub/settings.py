@@ -136,6 +136,11 @@ STORAGES = {
         "BACKEND": env.str("ATTACHMENT_STORAGE", default="django.core.files.storage.FileSystemStorage"),
         "OPTIONS": env.json("ATTACHMENT_STORAGE_OPTIONS", default={"location": str(DATA_DIR / "attachments")}),
     },
+    # Bundles of archived threads; another file system than the attachments' is fine.
+    "archive": {
+        "BACKEND": env.str("ARCHIVE_STORAGE", default="django.core.files.storage.FileSystemStorage"),
+        "OPTIONS": env.json("ARCHIVE_STORAGE_OPTIONS", default={"location": str(DATA_DIR / "archive")}),
+    },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 ATTACHMENT_MAX_BYTES = env.int("ATTACHMENT_MAX_BYTES", default=10 * 2**20)
@@ -193,7 +198,7 @@ CORS_ALLOW_HEADERS = [
 CORS_EXPOSE_HEADERS = ["idempotent-replayed", "link", "location", "retry-after"]
 CORS_URLS_REGEX = (
     r"^/(api|threads|agents|access_alerts|audit_events|chat_sessions|search|tools|workspaces|usage|budget"
-    r"|invitations|end_users)(/|$)"
+    r"|invitations|end_users|holds|retention_policies|retention_settings)(/|$)"
 )
 
 # Lifetimes, in seconds.

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from threadhub.lib.errors import Conflict, Invalid, NotFound
 from threadhub.workspaces.actor import Actor
+from threads.lifecycle import reading
 from threads.models import Attachment, Message, Run, Thread
 from threads.querysets.threads import ThreadQuerySet
 
@@ -92,7 +93,10 @@ def lock(*, thread: Thread) -> Thread:
 
 def get_message(*, thread: Thread, message_id: UUID) -> Message:
     """One message of a thread, on whichever of its branches. Raises MessageNotFound."""
-    message = Message.objects.of_all_branches(thread).filter(pk=message_id).first()
+    if reading.is_bundled(thread):
+        message = reading.message(thread, message_id)
+    else:
+        message = Message.objects.of_all_branches(thread).filter(pk=message_id).first()
     if message is None:
         raise MessageNotFound
     return message
@@ -100,7 +104,10 @@ def get_message(*, thread: Thread, message_id: UUID) -> Message:
 
 def get_run(*, thread: Thread, run_id: UUID) -> Run:
     """One run of a thread. Raises RunNotFound."""
-    run = Run.objects.of_thread(thread).filter(pk=run_id).first()
+    if reading.is_bundled(thread):
+        run = next((each for each in reading.runs(thread) if each.pk == run_id), None)
+    else:
+        run = Run.objects.of_thread(thread).filter(pk=run_id).first()
     if run is None:
         raise RunNotFound
     return run
@@ -108,9 +115,11 @@ def get_run(*, thread: Thread, run_id: UUID) -> Run:
 
 def get_attachment(*, thread: Thread, attachment_id: UUID) -> Attachment:
     """One file of a thread's messages. Raises AttachmentNotFound."""
-    attachment = Attachment.objects.filter(
-        pk=attachment_id, thread_id=thread.id, workspace_id=thread.workspace_id
-    ).first()
+    if reading.is_bundled(thread):
+        attachment = reading.attachment(thread, attachment_id)
+    else:
+        rows = Attachment.objects.filter(thread_id=thread.id, workspace_id=thread.workspace_id)
+        attachment = rows.filter(pk=attachment_id).first()
     if attachment is None:
         raise AttachmentNotFound
     return attachment

@@ -74,7 +74,7 @@ class ThreadAdmin(ConsoleAdmin):
             question=lambda thread: f"Delete “{display.shortened(thread.title) or 'Untitled'}” for good?",
             consequence="Its messages, runs, summaries and files go with it. Nobody can bring them back.",
             done=lambda thread: f"Deleted the thread “{display.shortened(thread.title) or thread.wire_id}”.",
-            do=lambda actor, thing, now: threads.delete(actor=actor, thread=thing),
+            do=lambda actor, thing, now: threads.delete(actor=actor, thread=thing, now=now),
             removes=True,
         ),
     )

@@ -15,7 +15,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 
 from threadhub.lib.errors import Invalid, TooLarge
-from threads.models import Attachment, Message, Thread
+from threads.models import Attachment, BundledThread, Message, Thread
 
 MAX_PER_MESSAGE = 10
 DATA_URL = re.compile(
@@ -149,3 +149,18 @@ def _safe_name(filename: str | None, content_type: str) -> str:
     """The client's name without folders and control characters; one made from the type where there is none."""
     name = re.sub(r"[\x00-\x1f\x7f]", "", (filename or "").replace("\\", "/").rsplit("/", 1)[-1]).strip()[:200]
     return name if name.strip(".") else f"document.{content_type.rsplit('/', 1)[-1]}"
+
+
+def remove_unreferenced(*, workspace_id: UUID, names: Sequence[str]) -> None:
+    """Remove stored files, once this is committed, that no row and no thread in a bundle refers to any more."""
+    if names:
+        wanted = list(dict.fromkeys(names))
+        transaction.on_commit(lambda: _remove_unreferenced(workspace_id, wanted))
+
+
+def _remove_unreferenced(workspace_id: UUID, names: Sequence[str]) -> None:
+    live = set(Attachment.objects.filter(workspace_id=workspace_id, file__in=names).values_list("file", flat=True))
+    for name in names:
+        if name in live or BundledThread.objects.filter(workspace_id=workspace_id, files__contains=[name]).exists():
+            continue
+        default_storage.delete(name)

@@ -1,5 +1,6 @@
 """Jobs of the worker. They stand in PostgreSQL, written by the transaction that makes their reason."""
 
+from threading import Event
 from uuid import UUID
 
 from django.utils import timezone
@@ -67,3 +68,16 @@ async def remove_temporary(timestamp: int) -> None:
     from threads.actions.temporary import remove_answered
 
     await in_thread(remove_answered)(now=timezone.now())
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(name="threads.sweep", queue="upkeep", queueing_lock="threads.sweep")
+async def sweep(timestamp: int) -> None:
+    """Apply retention in every workspace whose night has come."""
+    from threads.lifecycle.nightly import sweep_all
+
+    stop = Event()
+    try:
+        await in_thread(sweep_all)(stop=stop)
+    finally:
+        stop.set()  # a worker that stops waits for the batch in hand, not for the whole sweep

@@ -104,7 +104,7 @@ def test_ids_of_all_kinds_lead_to_their_thread(console: Client, everything: Ever
 
 
 def test_what_is_deleted_is_not_found(console: Client, everything: Everything) -> None:
-    threads.delete(actor=everything.tenant.actor, thread=everything.thread)
+    threads.delete(actor=everything.tenant.actor, thread=everything.thread, now=timezone.now())
     assert titles(console, q="order") == []
 
 

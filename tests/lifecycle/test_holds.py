@@ -7,6 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from tests.conftest import Tenant
+from threadhub.isolation import scope
 from threads.actions import threads
 from threads.actions.messages import Draft, append
 from threads.lifecycle import holds
@@ -37,7 +38,12 @@ SCOPES = ["workspace", "agent", "user", "external_ref", "thread"]
 
 def refused(*statements: str) -> None:
     for statement in statements:
-        with pytest.raises(IntegrityError, match="legal hold"), transaction.atomic(), connection.cursor() as cursor:
+        with (
+            pytest.raises(IntegrityError, match="legal hold"),
+            scope.as_owner(),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
             cursor.execute(statement)
     assert (Thread.objects.count(), Message.objects.count()) == (1, 1)
 

@@ -191,7 +191,7 @@ def test_it_outlives_the_thread(tenant: Tenant, thread: Thread) -> None:
     answer(tenant, thread, "/say one two")
     before = days(tenant)
     assert before["count"] == 1
-    threads.delete(actor=tenant.actor, thread=thread)
+    threads.delete(actor=tenant.actor, thread=thread, now=timezone.now())
     assert days(tenant) == before
 
 
@@ -200,7 +200,7 @@ def test_what_a_run_used_counts_though_its_thread_was_deleted_meanwhile(tenant: 
     run = ask(tenant, thread, "hello")
     taken = answers.claim(run_id=run.pk, workspace_id=run.workspace_id, now=timezone.now())
     assert taken is not None
-    threads.delete(actor=tenant.actor, thread=thread)
+    threads.delete(actor=tenant.actor, thread=thread, now=timezone.now())
     late = Spent.of(taken)
     late.add(measured(Usage(5, 2), provider="echo", model=""))
     answers.note_late(run=taken, spent=late, now=timezone.now())

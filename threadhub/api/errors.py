@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
@@ -16,6 +16,7 @@ from threadhub.api.dialect import dialect_of
 from threadhub.api.problem import Problem
 from threadhub.api.rest import errors as rest
 from threadhub.lib import errors as domain
+from threads.lifecycle import holds
 
 logger = logging.getLogger(__name__)
 
@@ -111,10 +112,18 @@ def problem_of(error: Exception) -> Problem:
             return of_status(413)
         case SuspiciousOperation():
             return of_status(400)
+        case IntegrityError() if _refused_by_hold(error):
+            return Problem(423, holds.ThreadHeld.code, holds.ThreadHeld().message)
         case OperationalError() | InterfaceError() | PoolTimeout():
             logger.warning("the database is not available: %s", error)
             return of_status(503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     return of_status(500)
+
+
+def _refused_by_hold(error: IntegrityError) -> bool:
+    """Whether the database itself kept a held thread from being removed."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "constraint_name", None) == "thread_held"
 
 
 def failed_run(code: str, message: str) -> Problem:

@@ -10,6 +10,7 @@ from threadhub.lib.errors import Invalid, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import access
+from threads.lifecycle import reading
 from threads.models import Feedback, Message, Thread
 
 
@@ -61,6 +62,8 @@ def own(*, actor: Actor, message: Message) -> Feedback:
     feedback = Feedback.objects.filter(
         workspace_id=message.workspace_id, message_id=message.id, author=actor.identity
     ).first()
+    if feedback is None and reading.is_bundled(message.thread):
+        feedback = reading.feedback(message.thread, message.id, actor.identity)
     if feedback is None:
         raise FeedbackNotFound
     return feedback
@@ -70,5 +73,6 @@ def own(*, actor: Actor, message: Message) -> Feedback:
 def withdraw(*, actor: Actor, message: Message) -> None:
     """Take the actor's feedback back. Raises FeedbackNotFound."""
     actor.require(Permission.FEEDBACK_GIVE)
+    access.lock(thread=message.thread)
     Feedback.objects.filter(pk=own(actor=actor, message=message).pk, workspace_id=message.workspace_id).delete()
     audit.record(actor=actor, action="feedback.withdraw", ids=[message.wire_id])

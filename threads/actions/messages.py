@@ -15,6 +15,7 @@ from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import access, attachments, branches, sql, summaries
 from threads.attachments import Upload
+from threads.lifecycle import holds
 from threads.models import Message, Thread
 
 NAMED_IN_AUDIT = 50  # of messages appended at once; their count and first position are kept in any case
@@ -77,6 +78,7 @@ def delete(*, actor: Actor, thread: Thread, message: Message, now: datetime) -> 
     covered it are void."""
     actor.require(Permission.MESSAGE_DELETE)
     locked = access.lock(thread=thread)
+    holds.check(thread=locked)
     attachments.remove_files_of(thread=thread, message=message)
     rows = Message.objects.of_all_branches(thread).filter(pk=message.pk)
     if not rows.order_by()._raw_delete(using="default"):

@@ -26,6 +26,6 @@ def remove_answered(*, now: datetime) -> int:
     removed = 0
     for thread in done.order_by("created_at", "id")[:1000]:
         with transaction.atomic():
-            threads.delete(actor=actors.system(thread.workspace_id), thread=thread)
+            threads.delete(actor=actors.system(thread.workspace_id), thread=thread, now=now)
         removed += 1
     return removed

@@ -12,7 +12,8 @@ from threadhub.agents import access as agents
 from threadhub.workspaces import external_refs
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
-from threads import access, attachments, sql
+from threads import access, sql
+from threads.lifecycle import acts
 from threads.models import Run, Thread
 
 
@@ -116,16 +117,13 @@ def _source_of(title: str | None) -> str | None:
 
 
 @transaction.atomic
-def delete(*, actor: Actor, thread: Thread) -> None:
-    """Remove a thread with its messages, runs, summaries and attachments, for good. A live run of it finds nothing to
-    write to and ends. The rows below go by the database's own cascade (migration 0001)."""
+def delete(*, actor: Actor, thread: Thread, now: datetime) -> None:
+    """Into the workspace's trash, or, where it has none, gone for good with its messages, runs, summaries and files.
+    A live run of it finds nothing to write to and ends. Raises ThreadNotFound, ThreadHeld, PermissionMissing."""
     actor.require(Permission.THREAD_DELETE)
-    if not Thread.objects.select_for_update().filter(pk=thread.pk, workspace_id=thread.workspace_id).exists():
-        raise access.ThreadNotFound
     for run_id in Run.objects.of_thread(thread).live().values_list("pk", flat=True):
         sql.notify("run_events", str(run_id))  # its readers must hear that there is nothing more to come
-    attachments.remove_files_of(thread=thread)
-    Thread.objects.filter(pk=thread.pk, workspace_id=thread.workspace_id)._raw_delete(using="default")
+    ended = acts.delete(actor=actor, thread=thread, now=now)
     if thread.state != Thread.State.TEMPORARY:
-        details = {"messages": thread.message_count}
+        details = {"messages": thread.message_count, "to": ended}
         audit.record(actor=actor, action="thread.delete", ids=[thread.wire_id], details=details)

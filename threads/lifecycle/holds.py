@@ -114,14 +114,9 @@ def covers(*, thread: Any) -> bool:
 
 
 class Cover:
-    """The holds in force of one workspace, read once, for answering about many threads."""
+    """The holds in force of one workspace, as (scope, target, reference), for answering about many threads."""
 
-    def __init__(self, workspace_id: UUID) -> None:
-        rows: Sequence[tuple[str, UUID | None, str | None]] = list(
-            Hold.objects.filter(workspace_id=workspace_id, released_at__isnull=True).values_list(
-                "scope", "target_id", "external_ref"
-            )
-        )
+    def __init__(self, rows: Sequence[tuple[str, UUID | None, str | None]]) -> None:
         self.everything = any(scope == Hold.Scope.WORKSPACE for scope, _, _ in rows)
         self.targets = {(scope, target) for scope, target, _ in rows if target is not None}
         self.references = {reference for _, _, reference in rows if reference is not None}

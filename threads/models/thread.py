@@ -77,7 +77,7 @@ class Thread(models.Model):
     archived_at = models.DateTimeField(null=True, editable=False)
     trashed_at = models.DateTimeField(null=True, editable=False)
     purge_after = models.DateTimeField(null=True, editable=False)  # of a trashed one: its time in the trash is over
-    bundle_id = models.UUIDField(null=True, editable=False)  # of an archived one: where its messages are
+    bundle_id = models.UUIDField(null=True, editable=False)  # of an archived one: into which it was archived
 
     objects = ThreadQuerySet.as_manager()
 

@@ -22,6 +22,9 @@ THREAD_FIELDS = [
     "messages_count",
     "last_activity_at",
     "branch",
+    "expires_at",
+    "policy",
+    "held",
 ]
 MESSAGE_FIELDS = [
     "id",

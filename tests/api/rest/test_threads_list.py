@@ -80,15 +80,15 @@ def test_it_makes_the_same_queries_however_many_threads(
         say(api, thread, "a", "b")
         posted(api, thread, role="user", documents=[{"url": PNG}])
     api.get("/threads")  # notes the use of the key
-    # the key, the count, the threads, their messages, the files of those
-    with django_assert_num_queries(5):
+    # the key, the count, the threads, their messages, the files of those, policies with holds
+    with django_assert_num_queries(6):
         assert len(api.get("/threads").json()["data"]) == 5
-    # the key, the count, the threads
-    with django_assert_num_queries(3):
+    # the key, the count, the threads, policies with holds
+    with django_assert_num_queries(4):
         api.get("/threads?include_messages=false")
     # and of a page in the middle: whether there is one before it
     following = path_of(api.get("/threads?include_messages=false&take=2").json()["next"])
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         api.get(following)
 
 

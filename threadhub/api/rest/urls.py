@@ -24,13 +24,15 @@ from threadhub.api.rest.views.chat_sessions import (
 from threadhub.api.rest.views.copies import Copies
 from threadhub.api.rest.views.end_users import EndUsers
 from threadhub.api.rest.views.feedback import Feedbacks
+from threadhub.api.rest.views.holds import Holds
 from threadhub.api.rest.views.invoke import InvokeAgent, InvokeThread
 from threadhub.api.rest.views.members import Acceptances, Invitations, Members
 from threadhub.api.rest.views.messages import Messages
+from threadhub.api.rest.views.retention import RetentionPolicies, RetentionPreferences
 from threadhub.api.rest.views.runs import Runs
 from threadhub.api.rest.views.search import Search
 from threadhub.api.rest.views.session_threads import SessionThreads
-from threadhub.api.rest.views.threads import Threads
+from threadhub.api.rest.views.threads import ThreadLife, Threads
 from threadhub.api.rest.views.tool_outputs import ToolOutputs
 from threadhub.api.rest.views.tools import Tools
 from threadhub.api.rest.views.usage import AgentUsage, WorkspaceUsage
@@ -79,6 +81,7 @@ def under_thread(**initial: Any) -> list[URLPattern]:
 
 BUDGET: dict[str, Any] = {"get": "retrieve", "put": "replace"}
 THREAD: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+POLICY: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 AGENT: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 
 urlpatterns: list[Any] = [
@@ -89,6 +92,8 @@ urlpatterns: list[Any] = [
     path(
         "threads/<str:thread_id>/messages/<str:message_id>", Messages.as_view({"get": "retrieve", "delete": "destroy"})
     ),
+    path("threads/<str:thread_id>/archive", ThreadLife.as_view({"post": "archive"})),
+    path("threads/<str:thread_id>/unarchive", ThreadLife.as_view({"post": "unarchive"})),
     path("threads/<str:thread_id>/runs/<str:run_id>/context", Runs.as_view({"get": "context"})),
     path("threads/<str:thread_id>/", include(under_thread())),
     path("agents", Agents.as_view({"get": "list", "post": "create"})),
@@ -141,6 +146,15 @@ urlpatterns: list[Any] = [
     path("approvals/<str:approval_id>/refuse", Approvals.as_view({"post": "refuse"})),
     path("audit_events", AuditEvents.as_view({"get": "list"})),
     path("access_alerts", AccessAlerts.as_view({"get": "list"})),
+    path("holds", Holds.as_view({"get": "list", "post": "create"})),
+    path("holds/<str:hold_id>", Holds.as_view({"get": "retrieve"})),
+    path("holds/<str:hold_id>/release", Holds.as_view({"post": "release"})),
+    path("retention_policies", RetentionPolicies.as_view({"get": "list", "post": "create"})),
+    path("retention_policies/<str:policy_id>", RetentionPolicies.as_view(POLICY)),
+    path("retention_policies/<str:policy_id>/preview", RetentionPolicies.as_view({"post": "preview"})),
+    path("retention_policies/<str:policy_id>/enable", RetentionPolicies.as_view({"post": "enable"})),
+    path("retention_policies/<str:policy_id>/disable", RetentionPolicies.as_view({"post": "disable"})),
+    path("retention_settings", RetentionPreferences.as_view({"get": "retrieve", "patch": "partial_update"})),
     path("search", Search.as_view({"get": "list"})),
     path("tools", Tools.as_view({"get": "list", "post": "create"})),
     path("tools/<str:tool_id>", Tools.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),

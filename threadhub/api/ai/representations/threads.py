@@ -11,8 +11,8 @@ from threadhub.agents.models import Agent
 from threadhub.api.ai.fields import MomentField, WireIdField
 from threadhub.api.ai.representations.messages import MessageObject
 from threadhub.workspaces.models import User, Workspace
+from threads.lifecycle import reading
 from threads.models import Message, Summary, Thread
-from threads.summaries import of_thread
 
 
 class SummaryObject(serializers.Serializer[Any]):
@@ -49,10 +49,10 @@ class WholeThreadObject(ThreadObject):
     """A thread with all of its messages. Two queries: messages, summaries."""
 
     def to_representation(self, instance: Thread) -> dict[str, Any]:
-        messages: Any = list(Message.objects.of_thread(instance))
+        messages: Any = list(reading.messages(instance))
         whole: dict[str, Any] = super().to_representation(instance)
         whole["messages"] = MessageObject(messages, many=True).data
-        whole["messageSummaries"] = summaries(of_thread(instance), messages)
+        whole["messageSummaries"] = summaries(reading.summaries(instance), messages)
         return whole
 
 

@@ -74,7 +74,7 @@ class Threads(AiViewSet):
     @extend_schema(operation_id="ai_threads_delete", responses=DELETED)
     def destroy(self, request: Request, thread_id: str) -> Response:
         """Remove a thread and its messages for good."""
-        threads.delete(actor=self.actor, thread=self._thread(thread_id))
+        threads.delete(actor=self.actor, thread=self._thread(thread_id), now=self.now)
         return Response({"success": True})
 
     def _thread(self, thread_id: str) -> Thread:

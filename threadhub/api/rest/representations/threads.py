@@ -1,13 +1,27 @@
+from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from chat_sessions.models import ChatSession
 from threadhub.agents.models import Agent
 from threadhub.api.rest.representations.fields import WireId, moment
 from threadhub.api.rest.representations.messages import MessageRepresentation
+from threadhub.lib import ids
 from threadhub.workspaces.models import User
-from threads.models import Thread
+from threads.lifecycle import reading
+from threads.lifecycle.expiry import Expiry, Outlook
+from threads.models import RetentionPolicy, Thread
+
+
+class ThreadPolicyRepresentation(serializers.Serializer[Any]):
+    id = serializers.CharField(read_only=True)
+    name = serializers.CharField(read_only=True)
+    scope = serializers.ChoiceField(choices=["thread", "agent", "workspace", "system"], read_only=True)
+    action = serializers.ChoiceField(choices=["archive", "trash", "purge"], read_only=True)
+    days = serializers.IntegerField(read_only=True)
 
 
 class ThreadRepresentation(serializers.Serializer[Any]):
@@ -27,10 +41,42 @@ class ThreadRepresentation(serializers.Serializer[Any]):
     messages_count = serializers.IntegerField(source="message_count", read_only=True)
     last_activity_at = moment(allow_null=True)
     branch = serializers.IntegerField(read_only=True, help_text="The active branch; 1 until the thread is forked.")
+    expires_at = serializers.SerializerMethodField(help_text="When `policy` acts, as things stand; null: never.")
+    policy = serializers.SerializerMethodField(help_text="The retention policy that decides, if there is one.")
+    held = serializers.SerializerMethodField(help_text="On legal hold: nothing removes it.")
+
+    @extend_schema_field({"type": "string", "format": "date-time", "nullable": True})
+    def get_expires_at(self, thread: Thread) -> datetime | None:
+        return self._outlook(thread).at
+
+    @extend_schema_field(ThreadPolicyRepresentation(allow_null=True))
+    def get_policy(self, thread: Thread) -> dict[str, Any] | None:
+        rule = self._outlook(thread).rule
+        if rule is None:
+            return None
+        wire_id = ids.encode(RetentionPolicy.PREFIX, rule.id)
+        return {"id": wire_id, "name": rule.name, "scope": rule.level, "action": rule.action, "days": rule.days}
+
+    def get_held(self, thread: Thread) -> bool:
+        return self._outlook(thread).held
+
+    def _outlook(self, thread: Thread) -> Outlook:
+        """Policies and holds are read once for all threads of an answer."""
+        context: Any = self.context
+        known = context.setdefault("expiry", {})
+        if thread.workspace_id not in known:
+            known[thread.workspace_id] = Expiry(workspace_id=thread.workspace_id, now=timezone.now())
+        outlook: Outlook = known[thread.workspace_id].of(thread)
+        return outlook
 
 
 class ThreadWithMessages(ThreadRepresentation):
     messages = MessageRepresentation(many=True, read_only=True)
+
+    def to_representation(self, instance: Thread) -> dict[str, Any]:
+        reading.fill(instance)
+        whole: dict[str, Any] = super().to_representation(instance)
+        return whole
 
 
 class ListedThread(ThreadRepresentation):

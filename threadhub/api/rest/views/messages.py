@@ -18,6 +18,7 @@ from threadhub.api.views import path_id
 from threadhub.workspaces.permissions import Permission
 from threads import access, branches
 from threads.actions import messages
+from threads.lifecycle import reading
 from threads.models import Branch, Message, Thread
 from threads.querysets.messages import MessageQuerySet
 
@@ -53,8 +54,10 @@ class Messages(InThread):
     def list(self, request: Request, **path: Any) -> Response:
         thread = self.find_thread()
         shown = self._shown(thread)
-        messages = Message.objects.of_all_branches(thread).on(shown.path)
-        page = PositionPage(request, cast("MessageQuerySet", self.filter_queryset(messages)))
+        rows = self.filter_queryset(Message.objects.of_all_branches(thread).on(shown.path))
+        if reading.is_bundled(thread):
+            rows = reading.ArchivedMessages.of(thread).on(shown.path).with_role(request.query_params.get("role"))  # type: ignore[assignment]
+        page = PositionPage(request, cast("MessageQuerySet", rows))
         context = self._context() | versions(thread, shown.number)
         data = MessageRepresentation(page.rows, many=True, context=context).data
         links = {"has_more": page.next is not None, "next": page.next, "previous": page.previous}

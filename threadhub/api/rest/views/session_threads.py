@@ -60,7 +60,7 @@ class SessionThreads(InThread):
     @extend_schema(responses={200: Done})
     def destroy(self, request: Request, **path: Any) -> Response:
         visitor = self.acting
-        threads.delete(actor=visitor, thread=self.find_thread(visitor))
+        threads.delete(actor=visitor, thread=self.find_thread(visitor), now=self.now)
         return Response(DONE)
 
     def _with_messages(self, threads: Any, many: bool = False, **context: Any) -> Any:

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from threadhub.api.rest.filters import ThreadFilter, truth
-from threadhub.api.rest.inputs.threads import ThreadChange
+from threadhub.api.rest.inputs.threads import NothingSent, ThreadChange
 from threadhub.api.rest.pagination import KeysetPagination
 from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import (
@@ -22,9 +22,30 @@ from threadhub.lib.errors import Invalid
 from threadhub.workspaces.permissions import Permission
 from threads import access
 from threads.actions import threads
+from threads.lifecycle import acts, restore
 from threads.querysets.threads import ThreadQuerySet
 
 INCLUDE_MESSAGES = OpenApiParameter("include_messages", bool, default=True, description="Threads with their messages.")
+
+
+class ThreadLife(InThread):
+    """`…/archive` and `…/unarchive`."""
+
+    permissions = {"POST": Permission.THREAD_ARCHIVE}
+
+    @extend_schema(request=NothingSent, responses={200: ThreadRepresentation})
+    def archive(self, request: Request, **path: Any) -> Response:
+        """Moves the messages into a bundle. The thread can be read as before, and not written to."""
+        NothingSent.parse(request)
+        thread = acts.archive(actor=self.actor, thread=self.find_thread(), now=self.now)
+        return Response(ThreadRepresentation(thread).data)
+
+    @extend_schema(request=NothingSent, responses={200: ThreadRepresentation})
+    def unarchive(self, request: Request, **path: Any) -> Response:
+        """Brings the messages back, after the bundle was verified. No policy takes the thread again for a week."""
+        NothingSent.parse(request)
+        thread = restore.restore(actor=self.actor, thread=self.find_thread(), now=self.now)
+        return Response(ThreadRepresentation(thread).data)
 
 
 class Threads(InThread):
@@ -62,7 +83,7 @@ class Threads(InThread):
 
     @extend_schema(responses={200: Done})
     def destroy(self, request: Request, **path: Any) -> Response:
-        threads.delete(actor=self.actor, thread=self.find_thread())
+        threads.delete(actor=self.actor, thread=self.find_thread(), now=self.now)
         return Response(DONE)
 
 

@@ -1,0 +1,130 @@
+"""The commands of a thread's life: options, exit codes, and that a wrong word does nothing."""
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from tests.conftest import Tenant
+from tests.lifecycle.conftest import old_thread, policy
+from threadhub.lib import ids
+from threads.lifecycle import holds, sweeper
+from threads.models import Bundle, Hold, Message, RetentionSettings, Thread, Tombstone
+
+
+def run(command: str, *options: str) -> list[dict[str, Any]]:
+    out = StringIO()
+    call_command(command, *options, "--json", stdout=out, stderr=StringIO())
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def code(command: str, *options: str) -> int:
+    with pytest.raises(CommandError) as ended:
+        call_command(command, *options, stdout=StringIO(), stderr=StringIO())
+    return int(ended.value.returncode)
+
+
+@pytest.mark.parametrize("time", ["0d", "-1d", "", "90", "90 d", "d", "1.5d", "90x", "٩٠d", "forever"])
+@pytest.mark.parametrize("command", ["archive_threads", "retention_apply", "restore_threads", "purge_trash"])
+def test_a_time_without_a_unit_does_nothing(tenant: Tenant, command: str, time: str, capsys: Any) -> None:
+    old_thread(tenant)
+    with pytest.raises(CommandError):
+        call_command(command, f"--older-than={time}", "--yes", stdout=StringIO())
+    assert list(Thread.objects.values_list("state", flat=True)) == ["active"]
+
+
+def test_without_yes_and_without_anybody_to_ask_it_does_nothing(tenant: Tenant) -> None:
+    old_thread(tenant)
+    policy(tenant)
+    workspace = f"--workspace={tenant.workspace.wire_id}"
+    assert code("retention_apply") == 2
+    assert code("archive_threads", workspace) == 2
+    assert code("archive_threads", "--yes") == 2  # of what?
+    assert code("purge_trash") == 2
+    assert code("retention_apply", "--yes", f"--workspace={ids.encode('workspace', ids.new())}") == 2
+    assert list(Thread.objects.values_list("state", flat=True)) == ["active"]
+
+
+def test_plan_and_apply(tenant: Tenant, other_tenant: Tenant) -> None:
+    for days in (100, 100, 10):
+        old_thread(tenant, days)
+    made = policy(tenant)
+    own, other = run("retention_plan")
+    assert (own["due"], own["by_policy"], own["messages"]) == (2, {made.wire_id: 2}, 6)
+    assert other["due"] == 0
+    assert run("retention_apply", "--dry-run")[0]["hash"] == own["hash"]
+    assert Thread.objects.count() == 3
+    done = run("retention_apply", "--yes", "--limit=1", "--batch-size=1")
+    assert (done[0]["taken"], done[0]["ended"]) == (1, "limit")
+    done = run("retention_apply", "--yes", f"--agent={tenant.agent.wire_id}")
+    assert (done[0]["taken"], done[0]["ended"], done[0]["counts"]["purged"]) == (1, "done", 2)
+    assert run("retention_apply", "--yes")[0]["taken"] == 0
+
+
+def test_archive_verify_restore(tenant: Tenant, archive_directory: str) -> None:
+    threads = [old_thread(tenant, days, external_ref=f"ref {days}") for days in (100, 99, 5)]
+    dry = run("archive_threads", "--older-than=90d", "--dry-run")
+    assert (dry[0]["taken"], dry[0]["messages"], Bundle.objects.count()) == (2, 6, 0)
+    done = run("archive_threads", "--older-than=90d", "--yes")
+    assert (done[0]["taken"], Message.objects.count()) == (2, 3)
+    assert run("verify_archives")[0]["faults"] == []
+    assert run("verify_archives")[0]["threads"] == 2
+    restored = run("restore_threads", f"--thread={threads[0].wire_id}", "--yes")
+    assert (restored[0]["taken"], Message.objects.count()) == (1, 6)
+    (data,) = [path for path in Path(archive_directory).rglob("*.zst") if threads[1].messages.count() == 0][:1]
+    data.write_bytes(data.read_bytes()[:-9])
+    assert code("verify_archives") == 4
+    assert code("restore_threads", "--external-ref=ref 99", "--yes") == 4
+    assert Message.objects.count() == 6
+
+
+def test_the_trash(tenant: Tenant) -> None:
+    from threads.actions import threads as acting
+
+    RetentionSettings.objects.create(workspace=tenant.workspace, trash_days=1)
+    first, second, held = (old_thread(tenant) for _ in range(3))
+    for thread in (first, second, held):
+        acting.delete(actor=tenant.actor, thread=thread, now=timezone.now())
+    assert run("purge_trash", "--yes")[0]["skipped"] == {"not_due": 3}
+    run("restore_threads", "--trashed", f"--thread={second.wire_id}", "--yes")
+    Thread.objects.filter(state="trashed").update(purge_after=timezone.now())
+    run("legal_hold", "place", f"--workspace={tenant.workspace.wire_id}", f"--thread={held.wire_id}", "--reason=case")
+    assert run("purge_trash", "--dry-run")[0]["taken"] == 1
+    done = run("purge_trash", "--yes")[0]
+    assert (done["taken"], done["skipped"]) == (1, {"held": 1})
+    assert set(Thread.objects.values_list("pk", "state")) == {(second.pk, "active"), (held.pk, "trashed")}
+    assert Tombstone.objects.get().thread_id == first.pk
+
+
+def test_legal_hold(tenant: Tenant) -> None:
+    workspace = f"--workspace={tenant.workspace.wire_id}"
+    assert code("legal_hold", "place", workspace) == 2
+    placed = run("legal_hold", "place", workspace, "--external-ref=customer", "--reason=case 5")[0]
+    assert run("legal_hold", "list", workspace) == [placed]
+    assert code("legal_hold", "release", workspace) == 2
+    assert run("legal_hold", "release", workspace, f"--hold={placed['id']}")[0]["released_at"]
+    assert run("legal_hold", "list", workspace) == []
+    assert Hold.objects.get().placed_by == "system"
+    assert code("legal_hold", "release", workspace, f"--hold={ids.encode('hold', ids.new())}") == 1
+
+
+def test_orphans(tenant: Tenant, archive_directory: str) -> None:
+    (Path(archive_directory) / ".partial-1").write_bytes(b"")
+    assert run("collect_orphan_bundles", "--yes") == [{"removed": [], "younger": [".partial-1"]}]
+
+
+def test_archiving_spares_what_is_held(tenant: Tenant) -> None:
+    thread = old_thread(tenant)
+    holds.place(actor=tenant.actor, scope="agent", target_id=tenant.agent.pk, reason="case", now=timezone.now())
+    done = run("archive_threads", "--inactive-for=1d", "--yes")[0]
+    assert (done["taken"], done["skipped"], thread.messages.count()) == (0, {"held": 1}, 3)
+
+
+def test_another_sweep_is_exit_code_3(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeper, "LOCK", "SELECT false")
+    for command in ("retention_apply", "purge_trash", "collect_orphan_bundles"):
+        assert code(command, "--yes") == 3

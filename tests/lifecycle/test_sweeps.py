@@ -1,0 +1,292 @@
+"""Plan and apply: what is foretold is what happens, and neither too early nor never."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from tests.conftest import Tenant
+from tests.lifecycle.conftest import age, old_thread, policy, sweep
+from threads.actions.messages import Draft, append
+from threads.lifecycle import candidates, holds, nightly, plan, policies, reports, sweeper
+from threads.lifecycle.candidates import Selection
+from threads.lifecycle.models import RetentionSettings
+from threads.models import Attachment, Message, RetentionPolicy, Run, Sweep, Thread, Tombstone
+
+
+def planned(tenant: Tenant) -> plan.Plan:
+    return plan.make(selection=Selection(workspace_id=tenant.workspace.pk), cutoff=candidates.database_now())
+
+
+def everything() -> list[Any]:
+    """Every row of every table, as text."""
+    rows = []
+    with connection.cursor() as cursor:
+        for table in sorted(connection.introspection.table_names()):
+            cursor.execute(f'SELECT t::text, xmin::text FROM "{table}" AS t ORDER BY 1')
+            rows.append((table, cursor.fetchall()))
+    return rows
+
+
+def test_a_plan_changes_not_one_byte(tenant: Tenant) -> None:
+    policy(tenant)
+    old_thread(tenant)
+    before = everything()
+    assert planned(tenant).total == 1
+    assert everything() == before
+
+
+def test_apply_does_what_the_plan_says(tenant: Tenant) -> None:
+    RetentionSettings.objects.create(workspace=tenant.workspace, trash_days=7)
+    for days in (10, 40, 41, 70, 100, 200):
+        old_thread(tenant, days)
+    old_thread(tenant, 500, external_ref="legal-1")
+    pinned = old_thread(tenant, 500)
+    Thread.objects.filter(pk=pinned.pk).update(pinned=True)
+    held = old_thread(tenant, 500)
+    holds.place(actor=tenant.actor, scope="thread", target_id=held.pk, reason="case", now=timezone.now())
+    policy(tenant, "archive", 30)
+    policy(tenant, "trash", 90, external_ref_prefix="legal-")
+    policy(tenant, "retain", 30_000, external_ref_prefix="legal-")
+    foreseen = planned(tenant)
+    assert foreseen.as_json()["actions"] == {"archive": 5}
+    assert foreseen.as_json()["skipped"] == {"held": 1, "pinned": 1, "retained": 1}
+    assert foreseen.size == sum(len(m.content or "") for m in Message.objects.filter(thread_id__in=foreseen.sample))
+    done = sweep(tenant)
+    assert (dict(done.actions), dict(done.skips)) == ({"archive": 5}, dict(foreseen.skips))
+    assert done.counts == {"before": 9, "active": 4, "archived": 5, "trashed": 0, "purged": 0}
+    assert planned(tenant).total == 0
+
+
+def test_what_is_purged_leaves_a_tombstone_and_nothing_else(tenant: Tenant) -> None:
+    thread = old_thread(tenant, external_ref="maria.schmidt@example.org")
+    made = policy(tenant)
+    assert sweep(tenant).taken == 1
+    assert (Thread.objects.count(), Message.objects.count(), Run.objects.count()) == (0, 0, 0)
+    stone = Tombstone.objects.get()
+    assert (stone.thread_id, stone.policy_id, stone.reason, stone.message_count) == (thread.pk, made.pk, "policy", 3)
+    assert "maria" not in str(vars(stone))
+    assert len(stone.evidence) == len(stone.external_ref_digest) == 64
+
+
+def test_nothing_goes_before_its_time(tenant: Tenant) -> None:
+    """The first failure of the field: something deleted too early."""
+    policy(tenant, days=90)
+    fresh, aged = old_thread(tenant, 89.9), old_thread(tenant, 200)
+    append(actor=tenant.actor, thread=aged, drafts=[Draft(role="user", content="still here")])
+    empty = old_thread(tenant, 89, messages=0)
+    assert sweep(tenant).taken == 0
+    assert set(Thread.objects.values_list("pk", flat=True)) == {fresh.pk, aged.pk, empty.pk}
+
+
+def test_idle_threads_go_though_nobody_ever_touches_them_again(tenant: Tenant) -> None:
+    """The second failure of the field: nothing is ever deleted. Three nights, backlog 0 after each."""
+    for days in (100, 100, 90.5, 89.5, 88.5, 87.5, 10):
+        old_thread(tenant, days)
+    policy(tenant, days=90)
+    left = []
+    for night in range(3):
+        after = timedelta(days=night)
+        sweep(tenant, after=after)
+        backlog = plan.make(
+            selection=Selection(workspace_id=tenant.workspace.pk), cutoff=candidates.database_now() + after
+        )
+        left.append((Thread.objects.count(), backlog.total))
+    assert left == [(4, 0), (3, 0), (2, 0)]
+
+
+def test_the_worker_sweeps_each_workspace_once_a_night(tenant: Tenant, other_tenant: Tenant) -> None:
+    policy(tenant)
+    old_thread(tenant)
+    old_thread(other_tenant)
+    assert nightly.sweep_all() == 1
+    old_thread(tenant)
+    assert nightly.sweep_all() == 0
+    assert (Thread.objects.count(), Sweep.objects.count()) == (2, 1)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Pacific/Apia", "UTC", "Australia/Lord_Howe"])
+def test_every_day_has_one_night_whatever_its_clocks_do(zone: str) -> None:
+    from datetime import UTC, datetime
+
+    now, end = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    nights = set()
+    while now < end:
+        night = nightly.start_of_night(now=now, zone=zone)
+        assert timedelta(0) <= now - night < timedelta(hours=25)
+        nights.add(night)
+        now += timedelta(minutes=30)
+    assert len(nights) in (365, 366)
+
+
+def test_a_new_policy_waits_for_its_grace(tenant: Tenant) -> None:
+    old_thread(tenant)
+    now = timezone.now()
+    made = policies.create(actor=tenant.actor, now=now, action="purge", days=90)
+    policies.preview(actor=tenant.actor, policy=made)
+    made.refresh_from_db()
+    policies.enable(actor=tenant.actor, policy=made, now=now)
+    assert (sweep(tenant).taken, planned(tenant).skips["grace"]) == (0, 1)
+    assert sweep(tenant, after=timedelta(hours=25)).taken == 1
+
+
+def test_a_hold_that_comes_between_plan_and_batch_is_kept(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy(tenant)
+    threads = [old_thread(tenant) for _ in range(4)]
+    after_first = _after_first_batch(
+        monkeypatch,
+        lambda: holds.place(
+            actor=tenant.actor, scope="thread", target_id=threads[2].pk, reason="case", now=timezone.now()
+        ),
+    )
+    done = sweep(tenant, batch_size=2)
+    assert after_first
+    assert (done.plan.total, done.taken, done.skips["held"]) == (4, 3, 1)
+    assert Thread.objects.get() == threads[2]
+
+
+def test_a_message_that_comes_between_plan_and_batch_saves_its_thread(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(tenant)
+    threads = [old_thread(tenant) for _ in range(4)]
+    say = [Draft(role="user", content="hello again")]
+    _after_first_batch(monkeypatch, lambda: append(actor=tenant.actor, thread=threads[3], drafts=say))
+    assert sweep(tenant, batch_size=2).taken == 3
+    assert Thread.objects.get() == threads[3]
+
+
+def test_a_policy_that_is_disabled_mid_sweep_stops(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = policy(tenant)
+    for _ in range(4):
+        old_thread(tenant)
+    _after_first_batch(monkeypatch, lambda: policies.disable(actor=tenant.actor, policy=made, now=timezone.now()))
+    assert sweep(tenant, batch_size=2).taken == 2
+
+
+def _after_first_batch(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> list[int]:
+    """Something happens once the first batch is committed."""
+    seen: list[int] = []
+    original = sweeper._stay_alone
+
+    def stay_alone() -> None:
+        seen.append(1)
+        if len(seen) == 2:
+            act()
+        original()
+
+    monkeypatch.setattr(sweeper, "_stay_alone", stay_alone)
+    return seen
+
+
+def test_a_running_thread_is_left_alone(tenant: Tenant) -> None:
+    from tests.threads.conftest import ask
+
+    policy(tenant)
+    thread = old_thread(tenant)
+    ask(tenant, thread, "anybody there?")
+    age(thread, 200)
+    done = sweep(tenant)
+    assert (done.taken, dict(done.skips)) == (0, {"run_in_progress": 1})
+
+
+def test_limit_cap_time_and_stop_end_a_sweep(tenant: Tenant) -> None:
+    policy(tenant)
+    for _ in range(6):
+        old_thread(tenant)
+    done = sweep(tenant, limit=1)
+    assert (done.taken, done.ended) == (1, "limit")
+    assert sweep(tenant, max_seconds=0).ended == "time"
+    RetentionSettings.objects.create(workspace=tenant.workspace, daily_cap=3, brake_percent=100)
+    done = sweep(tenant, batch_size=1)
+    assert (done.taken, done.ended) == (2, "cap")
+    assert sweep(tenant).taken == 0
+    RetentionSettings.objects.update(daily_cap=None)
+    bounds = sweeper.Bounds()
+    bounds.stop.set()
+    assert sweep(tenant, stop=bounds.stop).ended == "stopped"
+    assert (sweep(tenant).ended, Thread.objects.count()) == ("done", 0)
+
+
+def test_the_brake_stops_what_nobody_foresaw(tenant: Tenant) -> None:
+    for _ in range(3):
+        old_thread(tenant)
+    policy(tenant)  # previewed with three
+    assert sweep(tenant).taken == 3
+    for _ in range(14):
+        old_thread(tenant, messages=1)
+    done = sweep(tenant)
+    assert (done.taken, done.ended, Thread.objects.count()) == (0, "brake", 14)
+    assert sweep(tenant, brake=False).taken == 14
+
+
+def test_reports_are_chained(tenant: Tenant) -> None:
+    policy(tenant)
+    for _ in range(3):
+        old_thread(tenant)
+        sweep(tenant, brake=False)
+    assert reports.broken(workspace_id=tenant.workspace.pk) == []
+    Sweep.objects.filter(number=2).update(report={"taken": 0})
+    assert reports.broken(workspace_id=tenant.workspace.pk) == [2]
+    Sweep.objects.filter(number=1).delete()
+    assert reports.broken(workspace_id=tenant.workspace.pk) == [2]
+
+
+def test_the_trash_empties_by_itself(tenant: Tenant) -> None:
+    RetentionSettings.objects.create(workspace=tenant.workspace, trash_days=7)
+    thread = old_thread(tenant)
+    policy(tenant, "trash", 90)
+    assert dict(sweep(tenant).actions) == {"trash": 1}
+    thread.refresh_from_db()
+    assert (thread.state, thread.messages.count()) == ("trashed", 3)
+    assert sweep(tenant, after=timedelta(days=6.9)).taken == 0
+    assert dict(sweep(tenant, after=timedelta(days=7.1)).actions) == {"purge": 1}
+    assert Tombstone.objects.get().reason == "trash"
+
+
+def test_an_unreadable_policy_does_nothing_and_says_so(tenant: Tenant) -> None:
+    made = policy(tenant)
+    old_thread(tenant)
+    RetentionPolicy.objects.filter(pk=made.pk).update(action="trash")  # without a trash
+    assert planned(tenant).skips == {"trash_off": 1}
+
+
+def test_files_go_with_the_last_thread_that_has_them(tenant: Tenant, django_capture_on_commit_callbacks: Any) -> None:
+    from threads.attachments import Upload
+
+    first, second = old_thread(tenant), old_thread(tenant, 10)
+    upload = Upload("a.txt", "text/plain", b"shared")
+    append(actor=tenant.actor, thread=first, drafts=[Draft(role="user", content="see file", uploads=[upload])])
+    age(first, 100)
+    row = Attachment.objects.get()
+    message = second.messages.first()
+    assert message is not None
+    Attachment.objects.create(
+        workspace_id=row.workspace_id, thread=second, message=message, filename="b.txt", content_type="text/plain",
+        size=6, sha256=row.sha256, file=row.file.name,
+    )  # fmt: skip
+    policy(tenant)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert sweep(tenant).taken == 1
+    assert row.file.storage.exists(row.file.name)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert sweep(tenant, after=timedelta(days=90), brake=False).taken == 1
+    assert not row.file.storage.exists(row.file.name)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sweepers_do_not_meet(tenant: Tenant) -> None:
+    parameters = {
+        k: v for k, v in connection.get_connection_params().items() if k in ("host", "port", "user", "dbname")
+    }
+    with psycopg.connect(**parameters, autocommit=True) as other:
+        other.execute(sweeper.LOCK)
+        with pytest.raises(sweeper.SweepRunning), sweeper.alone():
+            pass
+        other.execute(sweeper.UNLOCK)
+    with sweeper.alone():
+        pass

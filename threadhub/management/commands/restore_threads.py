@@ -1,0 +1,50 @@
+"""`manage.py restore_threads`: archived threads back out of their bundles, trashed ones back out of the trash."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from threadhub.management.lifecycle import FAILED, NOT_VERIFIED, Ended, LifecycleCommand, an_id
+from threads.lifecycle import by_hand, candidates, sweeper
+from threads.models import Thread
+
+
+class Command(LifecycleCommand):
+    help = "Make archived threads active again, with their messages; with --trashed those in the trash."
+    asks = "Restore these threads?"
+
+    def add_own(self, parser: CommandParser) -> None:
+        self.add_selection(parser)
+        self.add_bounds(parser)
+        parser.add_argument("--thread", type=an_id(Thread.PREFIX), metavar="ID", help="Only this thread.")
+        parser.add_argument("--trashed", action="store_true", help="What is in the trash, not what is archived.")
+
+    def run(self, *, as_json: bool, dry_run: bool, thread: Any, trashed: bool, **options: Any) -> None:
+        narrowed = ("workspace", "agent", "user", "external_ref", "older_than", "inactive_for")
+        if thread is None and not any(options.get(name) for name in narrowed):
+            self.misused("Say which threads: --thread, --workspace, --agent, --user, --external-ref, …")
+        self.confirm(dry_run=dry_run, **options)
+        bounds = self.bounds(**options)
+        damaged = other = 0
+        with sweeper.alone(), sweeper.stopping_on_signals(bounds.stop):
+            now = candidates.database_now()
+            for selection in self.selections(**options):
+                done = by_hand.restore(
+                    selection=selection.with_thread(thread) if thread is not None else selection,
+                    now=now,
+                    bounds=bounds,
+                    trashed=trashed,
+                    dry_run=dry_run,
+                    progress=self.progress("restored"),
+                )
+                self.tell(done.as_json(), as_json=as_json)
+                damaged += done.skipped.get("bundle_damaged", 0)
+                other += done.skipped.get("restore_conflict", 0)
+                for sentence in done.faults:
+                    self.stderr.write(sentence)
+                if bounds.limit is not None:
+                    bounds.limit -= done.threads
+        if damaged:
+            raise Ended(f"{damaged} threads were not restored: their bundles are damaged.", NOT_VERIFIED)
+        if other:
+            raise Ended(f"{other} threads were not restored.", FAILED)

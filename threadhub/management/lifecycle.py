@@ -1,0 +1,166 @@
+"""What the commands of a thread's life have in common: which threads, how far, how it is told, how it ends."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, NoReturn
+from uuid import UUID
+
+from django.core.management.base import CommandError, CommandParser
+
+from threadhub.agents.models import Agent
+from threadhub.lib import ids
+from threadhub.lib.errors import DomainError
+from threadhub.management.command import HubCommand
+from threadhub.workspaces.models import User, Workspace
+from threads.lifecycle.bundles.verify import Damaged
+from threads.lifecycle.candidates import Selection
+from threads.lifecycle.sweeper import Bounds, SweepRunning
+
+FAILED, USAGE, LOCKED, NOT_VERIFIED = 1, 2, 3, 4
+DURATION = re.compile(r"([1-9][0-9]{0,6})([hdw])", re.ASCII)
+UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 some failed, 2 wrong usage and nothing done, 3 another sweep is running,"
+    " 4 verification failed."
+)
+
+
+def duration(text: str) -> timedelta:
+    """`90d`, `36h`, `2w`. Refuses everything else: a forgotten unit must never be guessed."""
+    match = DURATION.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time: write a whole number above 0 with h, d or w, such as 90d"
+        )
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def an_id(prefix: str) -> Callable[[str], UUID]:
+    def read(text: str) -> UUID:
+        try:
+            return ids.decode(prefix, text)
+        except ids.InvalidId as error:
+            raise argparse.ArgumentTypeError(f"{text!r} is no id of a {prefix}") from error
+
+    return read
+
+
+class Ended(CommandError):
+    """The command is over, with an exit code."""
+
+    def __init__(self, sentence: str, code: int) -> None:
+        super().__init__(sentence, returncode=code)
+
+
+class LifecycleCommand(HubCommand):
+    """Subclasses write `run`; whatever the domain raises becomes a sentence and an exit code."""
+
+    asks = ""  # the question before something is done; empty: it only reads
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = EXIT_CODES
+        parser.add_argument("--json", action="store_true", dest="as_json", help="Print one line of JSON per workspace.")
+        if self.asks:
+            parser.add_argument("--dry-run", action="store_true", help="Say what would be done; change nothing.")
+            parser.add_argument("--yes", action="store_true", help="Do not ask.")
+        self.add_own(parser)
+
+    def add_own(self, parser: CommandParser) -> None:
+        """Further options."""
+
+    def add_selection(self, parser: CommandParser) -> None:
+        parser.add_argument("--workspace", type=an_id(Workspace.PREFIX), metavar="ID", help="Only this workspace.")
+        parser.add_argument("--agent", type=an_id(Agent.PREFIX), metavar="ID", help="Only threads with this agent.")
+        parser.add_argument("--user", type=an_id(User.PREFIX), metavar="ID", help="Only threads of this user.")
+        parser.add_argument("--external-ref", metavar="TEXT", help="Only threads with exactly this reference.")
+        parser.add_argument("--older-than", type=duration, metavar="TIME", help="Made before that long, such as 90d.")
+        parser.add_argument("--inactive-for", type=duration, metavar="TIME", help="Without a message for that long.")
+
+    def add_bounds(self, parser: CommandParser) -> None:
+        parser.add_argument("--limit", type=positive, metavar="N", help="Take at most so many threads.")
+        parser.add_argument("--batch-size", type=positive, metavar="N", default=500, help="Threads per transaction.")
+        parser.add_argument("--max-seconds", type=positive, metavar="N", help="Begin no further batch after that long.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self.run(**options)
+        except CommandError:
+            raise
+        except SweepRunning as error:
+            raise Ended(error.message, LOCKED) from error
+        except Damaged as error:
+            raise Ended(error.message, NOT_VERIFIED) from error
+        except DomainError as error:
+            raise Ended(error.message, FAILED) from error
+
+    def run(self, *args: Any, **options: Any) -> None:
+        """What the command does."""
+        raise NotImplementedError
+
+    def selections(self, **options: Any) -> Iterator[Selection]:
+        """One per workspace, in the order of their making."""
+        workspace = options.get("workspace")
+        wanted = Workspace.objects.order_by("created_at", "id")
+        if workspace is not None:
+            wanted = wanted.filter(pk=workspace)
+            if not wanted.exists():
+                self.misused(f"There is no workspace {ids.encode(Workspace.PREFIX, workspace)}.")
+        for found in wanted:
+            yield Selection(
+                workspace_id=found.pk,
+                agent_id=options.get("agent"),
+                user_id=options.get("user"),
+                external_ref=options.get("external_ref"),
+                older_than=options.get("older_than"),
+                inactive_for=options.get("inactive_for"),
+            )
+
+    def bounds(self, *, limit: int | None, batch_size: int, max_seconds: int | None, **options: Any) -> Bounds:
+        return Bounds(limit=limit, batch_size=batch_size, max_seconds=max_seconds)
+
+    def confirm(self, *, yes: bool, dry_run: bool, **options: Any) -> None:
+        """Ask, on a terminal; elsewhere only --yes will do."""
+        if yes or dry_run:
+            return
+        if not sys.stdin.isatty():
+            self.misused("Nobody is there to ask: say --yes, or --dry-run to see what would be done.")
+        self.stderr.write(f"{self.asks} [y/N] ", ending="")
+        if input().strip().lower() not in ("y", "yes"):
+            self.misused("Nothing was done.")
+
+    def tell(self, facts: dict[str, Any], *, as_json: bool) -> None:
+        """Facts as a line of JSON, or as lines for people."""
+        if as_json:
+            self.stdout.write(json.dumps(facts, ensure_ascii=False))
+            return
+        for name, value in facts.items():
+            if isinstance(value, dict):
+                value = ", ".join(f"{key} {count}" for key, count in value.items()) or "–"
+            elif isinstance(value, list):
+                value = ", ".join(str(each) for each in value) or "–"
+            self.stdout.write(f"{name:>10}  {'–' if value is None else value}")
+        self.stdout.write("")
+
+    def progress(self, what: str) -> Callable[[int], None]:
+        """A counter on a terminal, one line per batch elsewhere; both on standard error."""
+
+        def show(done: int) -> None:
+            if self.stderr.isatty():
+                self.stderr.write(f"\r{what}: {done:,}", ending="")
+            else:
+                self.stderr.write(f"{what}: {done}")
+
+        return show
+
+    def misused(self, sentence: str) -> NoReturn:
+        raise Ended(sentence, USAGE)

@@ -1,0 +1,48 @@
+"""What one asks for one thread by hand: archive, bring back, delete."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from threadhub import audit
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.permissions import Permission
+from threads import access
+from threads.lifecycle import candidates, holds, purge, rules, trash
+from threads.lifecycle.bundles import archive as bundling
+from threads.lifecycle.models import Tombstone
+from threads.models import Run, Thread
+
+
+@transaction.atomic
+def archive(*, actor: Actor, thread: Thread, now: datetime) -> Thread:
+    """Move a thread's messages into a bundle of its own. Raises ThreadArchived, ThreadHeld, ThreadRunning."""
+    actor.require(Permission.THREAD_ARCHIVE)
+    locked = access.lock(thread=thread)
+    holds.check(thread=locked)
+    if Run.objects.of_thread(locked).live().exists():
+        raise access.ThreadRunning
+    bundle = bundling.archive(workspace_id=locked.workspace_id, thread_ids=[locked.id], now=now)
+    audit.record(actor=actor, action="thread.archive", ids=[locked.wire_id], details={"bundle": bundle.name})
+    return Thread.objects.select_related("agent").get(pk=locked.pk, workspace_id=locked.workspace_id)
+
+
+@transaction.atomic
+def delete(*, actor: Actor, thread: Thread, now: datetime, reason: str = Tombstone.Reason.CLIENT) -> str:
+    """A client's deletion: into the trash where the workspace has one, else for ever. For callers who asked for leave.
+    Returns `trash` or `purge`. Raises ThreadNotFound, ThreadHeld."""
+    found = Thread.objects.select_for_update().filter(pk=thread.pk, workspace_id=thread.workspace_id)
+    locked = found.exclude(state=Thread.State.TRASHED).first()
+    if locked is None:
+        raise access.ThreadNotFound
+    holds.check(thread=locked)
+    days = 0 if locked.state == Thread.State.TEMPORARY else rules.settings_of(locked.workspace_id).trash_days
+    if days:
+        trash.put(workspace_id=locked.workspace_id, thread_ids=[locked.id], now=now, days=days)
+        return "trash"
+    if locked.state == Thread.State.TEMPORARY:
+        purge.remove(workspace_id=locked.workspace_id, thread_ids=[locked.id])
+    else:
+        doomed = candidates.load(workspace_id=locked.workspace_id, thread_ids=[locked.id])
+        purge.destroy(workspace_id=locked.workspace_id, doomed=doomed, reason=reason, by=actor.identity, now=now)
+    return "purge"

@@ -1,0 +1,245 @@
+"""Applying the policies of a workspace: plan, brake and cap, batches, verification, report."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import models
+
+from threadhub import audit
+from threadhub.lib import ids
+from threadhub.lib.errors import Failed
+from threadhub.workspaces import actor as actors
+from threads.lifecycle import candidates, holds, purge, reports, resolver, rules, sweeper, trash
+from threads.lifecycle import plan as plans
+from threads.lifecycle.bundles import archive
+from threads.lifecycle.candidates import Candidate, Selection
+from threads.lifecycle.plan import Plan
+from threads.lifecycle.resolver import Decision, Rule
+from threads.lifecycle.sweeper import Bounds
+from threads.models import RetentionPolicy, RetentionSettings, Sweep, SystemPolicy, Thread, Tombstone
+
+BUNDLE_THREADS = 1_000
+BUNDLE_MESSAGES = 200_000  # a bundle gets no further thread beyond; a thread with more has one of its own
+
+
+class CountsDoNotAgree(Failed):
+    """After the sweep the threads do not add up to those before it."""
+
+    code = "counts_do_not_agree"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a sweep did. `ended`: done, limit, time, stopped, cap, brake."""
+
+    plan: Plan
+    whole: bool = True  # of the whole workspace, not of a selection
+    ended: str = "done"
+    actions: Counter[str] = field(default_factory=Counter)
+    by_policy: Counter[UUID | None] = field(default_factory=Counter)
+    skips: Counter[str] = field(default_factory=Counter)
+    bundles: list[str] = field(default_factory=list)
+    files: int = 0
+    failed: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def taken(self) -> int:
+        return sum(self.actions.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """As reports and commands write it."""
+        return {
+            "ended": self.ended,
+            "whole": self.whole,
+            "planned": self.plan.total,
+            "plan": self.plan.hash,
+            "taken": self.taken,
+            "actions": dict(sorted(self.actions.items())),
+            "skipped": dict(sorted(self.skips.items())),
+            "bundles": self.bundles,
+            "files": self.files,
+            "failed": self.failed,
+            "counts": self.counts,
+        }
+
+
+def apply(
+    *,
+    selection: Selection,
+    cutoff: datetime,
+    bounds: Bounds,
+    brake: bool = True,
+    progress: Callable[[int], Any] = lambda done: None,
+) -> Outcome:
+    """Do what is due in a workspace at `cutoff`. The caller holds the sweep's lock. Raises CountsDoNotAgree."""
+    workspace_id = selection.workspace_id
+    settings = rules.settings_of(workspace_id)
+    plan = plans.make(selection=selection, cutoff=cutoff, sizes=False)
+    outcome = Outcome(plan, whole=selection == Selection(workspace_id=workspace_id))
+    if brake and plans.braked(plan, settings):
+        outcome.ended = "brake"
+        return _reported(outcome, workspace_id)
+    bounds, capped = _within_cap(bounds, settings, cutoff)
+    before = census(workspace_id)
+    sweep = _Sweep(selection, cutoff, settings, outcome)
+    query = candidates.due(selection=selection, rules=sweep.rules, now=cutoff)
+    _, outcome.ended = sweeper.batches(query=query, bounds=bounds, work=sweep.batch, progress=progress)
+    if outcome.ended == "limit" and capped:
+        outcome.ended = "cap"
+    outcome.counts = verify(workspace_id, before, outcome)
+    return _reported(outcome, workspace_id)
+
+
+def census(workspace_id: UUID) -> dict[str, int]:
+    """How many threads in which state; `purged`: tombstones."""
+    rows = (
+        Thread.objects.filter(workspace_id=workspace_id)
+        .exclude(state=Thread.State.TEMPORARY)
+        .order_by()
+        .values_list("state")
+        .annotate(count=models.Count("pk"))
+    )
+    return {
+        "active": 0,
+        "archived": 0,
+        "trashed": 0,
+        **dict(rows),
+        "purged": Tombstone.objects.filter(workspace_id=workspace_id).count(),
+    }
+
+
+def verify(workspace_id: UUID, before: dict[str, int], outcome: Outcome) -> dict[str, int]:
+    """Nothing vanished: what there was is there, in some state, or has a tombstone. Threads may have come meanwhile."""
+    after = census(workspace_id)
+    if sum(after.values()) < sum(before.values()):
+        raise CountsDoNotAgree(f"There were {before}, there are {after}.")
+    return {"before": sum(before.values()), **after}
+
+
+class _Sweep:
+    """One sweep's work on a batch."""
+
+    def __init__(self, selection: Selection, cutoff: datetime, settings: RetentionSettings, outcome: Outcome) -> None:
+        self.workspace_id = selection.workspace_id
+        self.cutoff = cutoff
+        self.settings = settings
+        self.outcome = outcome
+        self.rules: Sequence[Rule] = rules.in_force(workspace_id=self.workspace_id, now=cutoff)
+        self.actor = actors.system(self.workspace_id)
+
+    def batch(self, batch: list[Candidate], left: int | None) -> int:
+        """What is still due of a batch, done. Policies and holds are read anew: either may have changed meanwhile."""
+        holds.watch(self.workspace_id)
+        in_force = rules.in_force(workspace_id=self.workspace_id, now=self.cutoff)
+        batch = candidates.load(workspace_id=self.workspace_id, thread_ids=[each.facts.id for each in batch])
+        groups: dict[str, list[tuple[Candidate, Decision]]] = {"archive": [], "trash": [], "purge": []}
+        taken = 0
+        for candidate in batch:
+            decision = resolver.resolve(
+                candidate.facts,
+                in_force,
+                now=self.cutoff,
+                held=candidate.held,
+                trash_on=self.settings.trash_days > 0,
+            )
+            if decision.action is None:
+                self.outcome.skips[decision.reason.value] += 1
+            elif left is None or taken < left:
+                groups[decision.action].append((candidate, decision))
+                taken += 1
+        done = self._archive(groups["archive"]) + self._trash(groups["trash"]) + self._purge(groups["purge"])
+        self._note(done)
+        return len(done)
+
+    def _archive(self, due: list[tuple[Candidate, Decision]]) -> list[tuple[Candidate, Decision]]:
+        for group in bundles_of([candidate for candidate, _ in due]):
+            bundle = archive.archive(
+                workspace_id=self.workspace_id, thread_ids=[each.facts.id for each in group], now=self.cutoff
+            )
+            self.outcome.bundles.append(bundle.name)
+        return due
+
+    def _trash(self, due: list[tuple[Candidate, Decision]]) -> list[tuple[Candidate, Decision]]:
+        if due:
+            trash.put(
+                workspace_id=self.workspace_id,
+                thread_ids=[candidate.facts.id for candidate, _ in due],
+                now=self.cutoff,
+                days=self.settings.trash_days,
+            )
+        return due
+
+    def _purge(self, due: list[tuple[Candidate, Decision]]) -> list[tuple[Candidate, Decision]]:
+        for reason in (resolver.Reason.POLICY, resolver.Reason.TRASH):
+            group = [(candidate, decision) for candidate, decision in due if decision.reason == reason]
+            if group:
+                self.outcome.files += purge.destroy(
+                    workspace_id=self.workspace_id,
+                    doomed=[candidate for candidate, _ in group],
+                    reason=reason.value,
+                    by=self.actor.identity,
+                    now=self.cutoff,
+                    policies={c.facts.id: d.rule.id for c, d in group if d.rule is not None},
+                )
+        return due
+
+    def _note(self, done: list[tuple[Candidate, Decision]]) -> None:
+        if not done:
+            return
+        acted = {decision.rule.id for _, decision in done if decision.rule is not None}
+        for model in (RetentionPolicy, SystemPolicy):
+            model.objects.filter(pk__in=acted, first_acted_at__isnull=True).update(first_acted_at=self.cutoff)
+        counts = Counter(decision.action or "" for _, decision in done)
+        self.outcome.actions.update(counts)
+        self.outcome.by_policy.update(decision.rule.id if decision.rule else None for _, decision in done)
+        audit.record(
+            actor=self.actor,
+            action="retention.apply",
+            ids=[ids.encode(Thread.PREFIX, candidate.facts.id) for candidate, _ in done],
+            details={"counts": dict(counts), "cutoff": self.cutoff.isoformat()},
+        )
+
+
+def bundles_of(threads: Sequence[Candidate]) -> list[list[Candidate]]:
+    """Threads that go into one bundle together: of the same month, not too many, not too long."""
+    groups: list[list[Candidate]] = []
+    month, messages = "", 0
+    for thread in sorted(threads, key=lambda each: each.key):
+        own = f"{thread.key[0]:%Y-%m}"
+        full = bool(groups) and (len(groups[-1]) >= BUNDLE_THREADS or messages + thread.message_count > BUNDLE_MESSAGES)
+        if not groups or own != month or full:
+            groups.append([])
+            month, messages = own, 0
+        groups[-1].append(thread)
+        messages += thread.message_count
+    return groups
+
+
+def _within_cap(bounds: Bounds, settings: RetentionSettings, cutoff: datetime) -> tuple[Bounds, bool]:
+    """The bounds narrowed to what is left of the day's cap, and whether the cap is what binds."""
+    if settings.daily_cap is None:
+        return bounds, False
+    lately = Sweep.objects.filter(
+        workspace_id=settings.workspace_id, kind="retention", cutoff__gt=cutoff - timedelta(hours=24)
+    )
+    taken = sum(int(report.get("taken", 0)) for report in lately.values_list("report", flat=True))
+    left = max(0, settings.daily_cap - taken)
+    if bounds.limit is not None and bounds.limit <= left:
+        return bounds, False
+    return Bounds(left, bounds.batch_size, bounds.max_seconds, bounds.pause, bounds.stop), True
+
+
+def _reported(outcome: Outcome, workspace_id: UUID) -> Outcome:
+    reports.keep(
+        workspace_id=workspace_id,
+        kind=Sweep.Kind.RETENTION,
+        cutoff=outcome.plan.cutoff,
+        now=candidates.database_now(),
+        report=outcome.as_json(),
+    )
+    return outcome

@@ -1,0 +1,170 @@
+"""Archiving: the messages of threads, and all that belongs to them, go into one bundle; the thread's row stays.
+
+The order, so that a crash at any instant loses nothing (each line only after the one before):
+
+    rows locked and looked at again → written under a temporary name → flushed and synced → renamed → directory synced
+    → manifest likewise → opened again, decompressed, hashes and counts compared
+    → one transaction: catalogue, deletions with their counts asserted, the threads' state → commit
+
+All of it is one transaction of the caller's. Until its commit every message is readable live and the file is an orphan;
+after it every message is readable through the catalogue.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, models
+
+from threadhub.lib import ids
+from threadhub.workspaces.models import Workspace
+from threads.lifecycle.bundles import manifest, records, vault, verify
+from threads.lifecycle.bundles.manifest import Range
+from threads.lifecycle.bundles.writer import BundleWriter, Line, Written
+from threads.models import Bundle, BundledThread, Run, Thread
+from threads.runs import replay
+
+CHUNK = 2_000  # rows that the database's cursor hands over at a time
+CHAIN_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('bundles:' || %s::text, 0))"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A thread to be written: its id, its making, and its lines when they are wanted."""
+
+    thread_id: UUID
+    created_at: datetime
+    lines: Iterator[Line]
+
+
+def archive(*, workspace_id: UUID, thread_ids: Sequence[UUID], now: datetime) -> Bundle:
+    """Put active threads into one new bundle. For callers who hold the rows' locks, looked for holds and runs, and are
+    inside a transaction."""
+    rows = Thread.objects.filter(workspace_id=workspace_id, pk__in=list(thread_ids), state=Thread.State.ACTIVE)
+    found = sorted(rows.values_list("created_at", "pk"))
+    _compact_runs(workspace_id, thread_ids)
+    sources = [Source(pk, created_at, live_lines(workspace_id, pk)) for created_at, pk in found]
+    bundle, written = store(workspace_id=workspace_id, sources=sources, now=now)
+    _delete(workspace_id, [pk for _, pk in found], bundle)
+    stubs = Thread.objects.filter(workspace_id=workspace_id, pk__in=[pk for _, pk in found])
+    stubs.update(state=Thread.State.ARCHIVED, archived_at=now, bundle_id=bundle.id, updated_at=now)
+    enter(bundle, written)
+    return bundle
+
+
+def store(*, workspace_id: UUID, sources: Sequence[Source], now: datetime) -> tuple[Bundle, list[Written]]:
+    """Write threads into a new bundle, durable and verified, with its row in the catalogue; the chain is locked until
+    the transaction ends."""
+    workspace = ids.encode(Workspace.PREFIX, workspace_id)
+    with connection.cursor() as cursor:
+        cursor.execute(CHAIN_LOCK, [str(workspace_id)])
+    last = Bundle.objects.filter(workspace_id=workspace_id).order_by("-number").first()
+    previous = last.manifest_sha256 if last else ""
+    first_at, last_at = min(s.created_at for s in sources), max(s.created_at for s in sources)
+    with vault.writing() as draft, vault.writing() as index:
+        writer = BundleWriter(draft.file)
+        for source in sources:
+            writer.add(source.thread_id, source.lines)
+        content = writer.content_hash.hexdigest()
+        text = manifest.encode(
+            workspace=workspace,
+            content_sha256=content,
+            previous=previous,
+            file_sha256=writer.file_hash.hexdigest(),
+            file_size=writer.offset,
+            threads=writer.threads,
+            span=Range(records.timestamp(first_at), records.timestamp(last_at)),
+        )
+        name = manifest.name_of(content, previous)
+        path = f"{workspace}/{first_at:%Y/%m}/{name}"
+        index.file.write(text)
+        draft.keep(f"{path}/{manifest.THREADS}")
+        index.keep(f"{path}/{manifest.MANIFEST}")
+    checked = verify.whole(path=path, workspace=workspace)
+    if checked.threads != {thread.thread_id: thread.sha256 for thread in writer.threads}:
+        raise verify.Damaged(path, "it does not hold the threads that were written")
+    bundle = Bundle.objects.create(
+        workspace_id=workspace_id,
+        number=(last.number if last else 0) + 1,
+        name=name,
+        path=path,
+        size=writer.offset,
+        sha256=writer.file_hash.hexdigest(),
+        manifest_sha256=checked.manifest_sha256,
+        previous=previous,
+        thread_count=len(writer.threads),
+        message_count=sum(thread.counts.get("message", 0) for thread in writer.threads),
+        created_at=now,
+    )
+    return bundle, writer.threads
+
+
+def enter(bundle: Bundle, written: Sequence[Written]) -> None:
+    """Where each thread of a bundle stands, into the catalogue."""
+    BundledThread.objects.bulk_create(
+        [
+            BundledThread(
+                thread_id=each.thread_id,
+                workspace_id=bundle.workspace_id,
+                bundle_id=bundle.id,
+                sha256=each.sha256,
+                counts=each.counts,
+                frames=each.frames,
+                files=each.files,
+            )
+            for each in written
+        ],
+        batch_size=1000,
+    )
+
+
+def live_lines(workspace_id: UUID, thread_id: UUID) -> Iterator[Line]:
+    """A thread's record, then all that belongs to it, out of the tables; a few thousand rows in memory at a time."""
+    where = "workspace_id = %s AND id = %s"
+    yield from _lines("thread", Thread, where, [workspace_id, thread_id], "id")
+    for kind, model, order in records.PARTS:
+        where = "workspace_id = %s AND thread_id = %s"
+        yield from _lines(kind, model, where, [workspace_id, thread_id], order)
+
+
+def _lines(kind: str, model: type[models.Model], where: str, values: list[Any], order: str) -> Iterator[Line]:
+    layout = records.columns(model)
+    names = [column.name for column in layout]
+    position = names.index("position") if kind == "message" else None
+    file = names.index("file") if kind == "attachment" else None
+    select = f"SELECT {', '.join(names)} FROM {model._meta.db_table} WHERE {where} ORDER BY {order}"  # noqa: S608
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(select, values)
+        while rows := cursor.fetchmany(CHUNK):
+            for row in rows:
+                yield Line(
+                    kind,
+                    row[position] if position is not None else 0,
+                    records.line(kind, row, layout),
+                    row[file] if file is not None else "",
+                )
+
+
+def _compact_runs(workspace_id: UUID, thread_ids: Sequence[UUID]) -> None:
+    """Events do not go into bundles; what is needed to tell them again goes with the run (threads/runs/replay.py)."""
+    runs = Run.objects.filter(
+        workspace_id=workspace_id, thread_id__in=list(thread_ids), replay__isnull=True, finished_at__isnull=False
+    )
+    for run in runs.order_by("id"):
+        replay.compact(run=run)
+
+
+def _delete(workspace_id: UUID, thread_ids: Sequence[UUID], bundle: Bundle) -> None:
+    """Delete what is in the bundle now; raises where that is not exactly what was there."""
+    with connection.cursor() as cursor:
+        for kind, model, _ in reversed(records.PARTS):
+            if kind in records.STAYING:
+                continue
+            cursor.execute(
+                f"DELETE FROM {model._meta.db_table} WHERE workspace_id = %s AND thread_id = ANY(%s)",  # noqa: S608
+                [workspace_id, list(thread_ids)],
+            )
+            if kind == "message" and cursor.rowcount != bundle.message_count:
+                raise RuntimeError(f"{bundle.message_count} messages were archived, {cursor.rowcount} were there")

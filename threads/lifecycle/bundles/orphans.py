@@ -1,0 +1,41 @@
+"""Files in the archive that nothing needs: left by a crash, or of bundles whose threads are all gone elsewhere."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from threads.lifecycle.bundles import vault
+from threads.models import Bundle
+
+OLD = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A path in the archive, and whether it may go now. `dead`: the catalogue says that it is not needed any more."""
+
+    path: str
+    dead: bool
+    old: bool
+
+
+def find(*, now: datetime) -> Iterator[Orphan]:
+    """Every unreferenced bundle and partial file."""
+    for path, modified in vault.every_path():
+        bundle = Bundle.objects.filter(path=path).order_by("-number").first()
+        if bundle is None or bundle.removed_at is not None:
+            superseded = bundle is not None and bundle.superseded_by is not None
+            yield Orphan(path, dead=superseded, old=now - modified >= OLD)
+    for partial in vault.partial_files():
+        modified = datetime.fromtimestamp(partial.stat().st_mtime, UTC)
+        yield Orphan(partial.name, dead=False, old=now - modified >= OLD)
+
+
+def remove(orphan: Orphan) -> None:
+    """Remove an orphan's files."""
+    if orphan.path.startswith(vault.PARTIAL):
+        root = vault.local_root()
+        if root is not None:
+            (root / orphan.path).unlink(missing_ok=True)
+        return
+    vault.remove(orphan.path)

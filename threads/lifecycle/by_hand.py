@@ -1,0 +1,188 @@
+"""What commands do to many threads of a workspace by hand: archive, restore, purge the trash."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from threadhub import audit
+from threadhub.lib import ids
+from threadhub.lib.errors import DomainError
+from threadhub.workspaces import actor as actors
+from threadhub.workspaces.models import Workspace
+from threads.lifecycle import candidates, holds, purge, reports, resolver, rules, sweeper, trash
+from threads.lifecycle import restore as restoring
+from threads.lifecycle.apply import bundles_of
+from threads.lifecycle.bundles import archive as bundling
+from threads.lifecycle.candidates import Candidate, Query, Selection
+from threads.lifecycle.resolver import Reason
+from threads.lifecycle.sweeper import Bounds
+from threads.models import Sweep, Thread, Tombstone
+
+PAGE = 2_000
+Progress = Callable[[int], Any]
+
+
+@dataclass(slots=True)
+class Done:
+    """What was done, or would be."""
+
+    workspace_id: UUID
+    threads: int = 0
+    messages: int = 0
+    ended: str = "done"
+    bundles: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    dry_run: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "workspace": ids.encode(Workspace.PREFIX, self.workspace_id),
+            "taken": self.threads,
+            "messages": self.messages,
+            "ended": "dry run" if self.dry_run else self.ended,
+            "bundles": self.bundles,
+            "skipped": dict(sorted(self.skipped.items())),
+        }
+
+
+def archive(*, selection: Selection, now: datetime, bounds: Bounds, dry_run: bool, progress: Progress) -> Done:
+    """Archive active threads, but for those that are held or running."""
+    done = Done(selection.workspace_id, dry_run=dry_run)
+    actor = actors.system(selection.workspace_id)
+
+    def work(batch: list[Candidate], left: int | None) -> int:
+        chosen = _allowed(_again(selection.workspace_id, batch), done, left)
+        for group in bundles_of(chosen):
+            thread_ids = [each.facts.id for each in group]
+            bundle = bundling.archive(workspace_id=selection.workspace_id, thread_ids=thread_ids, now=now)
+            done.bundles.append(bundle.name)
+            audit.record(
+                actor=actor,
+                action="thread.archive",
+                ids=[ids.encode(Thread.PREFIX, each) for each in thread_ids],
+                details={"bundle": bundle.name},
+            )
+        return _count(chosen, done)
+
+    return _through(
+        candidates.in_states(selection=selection, states=["active"], now=now),
+        work, bounds, done, Sweep.Kind.ARCHIVE, now, progress, _allowed,
+    )  # fmt: skip
+
+
+def purge_trash(*, selection: Selection, now: datetime, bounds: Bounds, dry_run: bool, progress: Progress) -> Done:
+    """Purge what is in the trash and due, by its own time or by a policy."""
+    done = Done(selection.workspace_id, dry_run=dry_run)
+    in_force = rules.in_force(workspace_id=selection.workspace_id, now=now)
+
+    def due(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:
+        chosen: list[Candidate] = []
+        for each in batch:
+            decision = resolver.resolve(each.facts, in_force, now=now, held=each.held)
+            if decision.action != "purge":
+                done.skipped[decision.reason.value] += 1
+            elif left is None or len(chosen) < left:
+                chosen.append(each)
+        return chosen
+
+    def work(batch: list[Candidate], left: int | None) -> int:
+        chosen = due(_again(selection.workspace_id, batch), done, left)
+        if chosen:
+            purge.destroy(
+                workspace_id=selection.workspace_id,
+                doomed=chosen,
+                reason=Tombstone.Reason.TRASH,
+                by=actors.system(selection.workspace_id).identity,
+                now=now,
+            )
+            audit.record(
+                actor=actors.system(selection.workspace_id),
+                action="thread.purge",
+                ids=[ids.encode(Thread.PREFIX, each.facts.id) for each in chosen],
+            )
+        return _count(chosen, done)
+
+    query = candidates.in_states(selection=selection, states=["trashed"], now=now)
+    return _through(query, work, bounds, done, Sweep.Kind.TRASH, now, progress, due)
+
+
+def restore(
+    *, selection: Selection, now: datetime, bounds: Bounds, trashed: bool, dry_run: bool, progress: Progress
+) -> Done:
+    """Restore archived or trashed threads, each by itself: what fails stays as it is and is told."""
+    done = Done(selection.workspace_id, dry_run=dry_run)
+    actor = actors.system(selection.workspace_id)
+
+    def work(batch: list[Candidate], left: int | None) -> int:
+        restored = []
+        for each in batch if left is None else batch[:left]:
+            try:
+                with transaction.atomic():
+                    if trashed:
+                        trash.take_out(actor=actor, thread_id=each.facts.id, now=now, grace=restoring.GRACE)
+                    else:
+                        thread = Thread.objects.get(pk=each.facts.id, workspace_id=selection.workspace_id)
+                        restoring.restore(actor=actor, thread=thread, now=now)
+            except DomainError as error:
+                done.skipped[error.code] += 1
+                done.faults.append(f"{ids.encode(Thread.PREFIX, each.facts.id)}: {error.message}")
+            else:
+                restored.append(each)
+        return _count(restored, done)
+
+    states = ["trashed"] if trashed else ["archived"]
+    query = candidates.in_states(selection=selection, states=states, now=now)
+    return _through(query, work, bounds, done, Sweep.Kind.RESTORE, now, progress, lambda batch, done, left: list(batch))
+
+
+def _through(
+    query: Query,
+    work: Callable[[list[Candidate], int | None], int],
+    bounds: Bounds,
+    done: Done,
+    kind: str,
+    now: datetime,
+    progress: Progress,
+    choose: Callable[[Sequence[Candidate], Done, int | None], list[Candidate]],
+) -> Done:
+    """Batch by batch with a report at the end; in a dry run only what would be chosen is counted."""
+    if done.dry_run:
+        for page in query.pages(PAGE):
+            left = None if bounds.limit is None else bounds.limit - done.threads
+            _count(choose(page, done, left), done)
+        return done
+    _, done.ended = sweeper.batches(query=query, bounds=bounds, work=work, progress=progress)
+    report = done.as_json()
+    reports.keep(workspace_id=done.workspace_id, kind=kind, cutoff=now, now=candidates.database_now(), report=report)
+    return done
+
+
+def _again(workspace_id: UUID, batch: Sequence[Candidate]) -> list[Candidate]:
+    """The batch as it is once no further hold can come."""
+    holds.watch(workspace_id)
+    return candidates.load(workspace_id=workspace_id, thread_ids=[each.facts.id for each in batch])
+
+
+def _allowed(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:
+    """Those that nothing forbids to archive; the others are counted with the reason."""
+    chosen: list[Candidate] = []
+    for each in batch:
+        if each.held:
+            done.skipped[Reason.HELD.value] += 1
+        elif each.facts.running:
+            done.skipped[Reason.RUN_IN_PROGRESS.value] += 1
+        elif left is None or len(chosen) < left:
+            chosen.append(each)
+    return chosen
+
+
+def _count(chosen: Sequence[Candidate], done: Done) -> int:
+    done.threads += len(chosen)
+    done.messages += sum(each.message_count for each in chosen)
+    return len(chosen)

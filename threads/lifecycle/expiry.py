@@ -1,0 +1,114 @@
+"""What a thread's owner is told of its life: held or not, which policy, when. Nothing is asked per thread: a
+workspace's policies and holds are read once, and the resolver does the rest."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from threads.lifecycle import holds, resolver
+from threads.lifecycle.resolver import Facts, Rule
+from threads.models import Thread
+
+# Four small lookups by workspace; most workspaces have a handful of rows in all of them together.
+IN_FORCE = """
+SELECT scope, to_jsonb(policy)::text FROM threads_retentionpolicy AS policy
+ WHERE workspace_id = %(workspace)s AND (enabled OR (action = 'retain' AND acts_from > %(now)s))
+UNION ALL
+SELECT 'system', to_jsonb(policy)::text FROM threads_systempolicy AS policy
+ WHERE enabled OR (action = 'retain' AND acts_from > %(now)s)
+UNION ALL
+SELECT 'hold', to_jsonb(hold)::text FROM threads_hold AS hold
+ WHERE workspace_id = %(workspace)s AND released_at IS NULL
+UNION ALL
+SELECT 'settings', to_jsonb(settings)::text FROM threads_retentionsettings AS settings
+ WHERE workspace_id = %(workspace)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """`at`: when the policy will act as things stand; None: never."""
+
+    held: bool
+    at: datetime | None
+    rule: Rule | None
+    action: str | None
+
+
+class Expiry:
+    """The policies and holds of one workspace at one moment: one query."""
+
+    def __init__(self, *, workspace_id: UUID, now: datetime) -> None:
+        self.now = now
+        self.rules: list[Rule] = []
+        self.trash_on = False
+        holding: list[tuple[str, UUID | None, str | None]] = []
+        for kind, row in _in_force(workspace_id, now):
+            if kind == "hold":
+                holding.append((row["scope"], _uuid(row["target_id"]), row["external_ref"]))
+            elif kind == "settings":
+                self.trash_on = row["trash_days"] > 0
+            else:
+                self.rules.append(_rule(kind, row))
+        self.cover = holds.Cover(holding)
+
+    def of(self, thread: Thread) -> Outlook:
+        """What is to be told of a thread."""
+        held = self.cover.covers(thread)
+        if held:
+            return Outlook(True, None, None, None)
+        decision = resolver.resolve(facts(thread), self.rules, now=self.now, trash_on=self.trash_on)
+        rule = decision.rule
+        return Outlook(False, decision.at, rule, rule.action if rule else None)
+
+
+def _in_force(workspace_id: UUID, now: datetime) -> list[tuple[str, dict[str, Any]]]:
+    with connection.cursor() as cursor:
+        cursor.execute(IN_FORCE, {"workspace": workspace_id, "now": now})
+        return [(kind, json.loads(row)) for kind, row in cursor.fetchall()]
+
+
+def _rule(level: str, row: dict[str, Any]) -> Rule:
+    """As `rules.rule` makes it from the policy's object."""
+    acts_from = row["acts_from"] if row["action"] != "retain" else None
+    return Rule(
+        id=UUID(row["id"]),
+        level=level,
+        action=row["action"],
+        counted_from=row["counted_from"],
+        days=row["days"],
+        target_id=_uuid(row.get("target_id")),
+        external_ref_prefix=row["external_ref_prefix"],
+        metadata=row["metadata"],
+        origin=row["origin"],
+        acts_from=datetime.fromisoformat(acts_from) if acts_from else None,
+        name=row["name"],
+    )
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return UUID(text) if text else None
+
+
+def facts(thread: Thread, **more: Any) -> Facts:
+    """A thread's row as the resolver's facts; a run in progress only postpones, and is not looked at here."""
+    return Facts(
+        id=thread.id,
+        agent_id=thread.agent_id,
+        state=thread.state,
+        created_at=thread.created_at,
+        last_activity_at=thread.last_activity_at,
+        archived_at=thread.archived_at,
+        trashed_at=thread.trashed_at,
+        purge_after=thread.purge_after,
+        external_ref=thread.external_ref,
+        metadata=thread.metadata,
+        origin=thread.origin,
+        pinned=thread.pinned,
+        exempt_until=thread.exempt_until,
+        **more,
+    )

@@ -1,0 +1,156 @@
+"""What a sweep would do, read-only. Every candidate goes through the resolver, page by page, so the counts are those
+that an apply at the same moment has."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from threadhub.agents.models import Agent
+from threadhub.lib import ids, json
+from threadhub.workspaces.models import Workspace
+from threads.lifecycle import candidates, resolver, rules
+from threads.lifecycle.candidates import Candidate, Selection
+from threads.lifecycle.resolver import Decision, Rule
+from threads.models import RetentionPolicy, RetentionSettings, SystemPolicy, Thread
+
+PAGE = 2_000
+SAMPLE = 10
+BRAKE_FLOOR = 10  # a share says nothing where a workspace has a handful of threads
+SIZES = """
+SELECT COALESCE(sum(octet_length(content)), 0) FROM threads_message
+ WHERE workspace_id = %s AND thread_id = ANY(%s)
+"""
+
+
+@dataclass(slots=True)
+class Plan:
+    """Counts of what is due in one workspace at `cutoff`. Bytes are those of the messages' contents."""
+
+    workspace_id: UUID
+    cutoff: datetime
+    threads: int = 0  # of the workspace, whatever their state
+    actions: Counter[str] = field(default_factory=Counter)
+    by_agent: Counter[UUID] = field(default_factory=Counter)
+    by_policy: Counter[UUID | None] = field(default_factory=Counter)  # None: the trash's own time
+    skips: Counter[str] = field(default_factory=Counter)
+    messages: int = 0
+    size: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+    sample: list[UUID] = field(default_factory=list)
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    @property
+    def total(self) -> int:
+        return sum(self.actions.values())
+
+    @property
+    def hash(self) -> str:
+        """Over what would be done to which thread by which policy: another hash, another plan."""
+        return str(self.digest.hexdigest())
+
+    def take(self, candidate: Candidate, decision: Decision) -> None:
+        """Count what the resolver said."""
+        if decision.action is None:
+            self.skips[decision.reason.value] += 1
+            return
+        facts = candidate.facts
+        policy_id = decision.rule.id if decision.rule else None
+        self.actions[decision.action] += 1
+        self.by_policy[policy_id] += 1
+        if facts.agent_id is not None:
+            self.by_agent[facts.agent_id] += 1
+        self.messages += candidate.message_count
+        self.digest.update(f"{facts.id}:{decision.action}:{policy_id}\n".encode())
+        active = facts.last_activity_at or facts.created_at
+        if active is not None:
+            self.oldest = active if self.oldest is None else min(self.oldest, active)
+            self.newest = active if self.newest is None else max(self.newest, active)
+        if len(self.sample) < SAMPLE:
+            self.sample.append(facts.id)
+
+    def as_json(self) -> dict[str, Any]:
+        """As commands, reports and the API write it."""
+        return {
+            "workspace": ids.encode(Workspace.PREFIX, self.workspace_id),
+            "cutoff": json.timestamp(self.cutoff),
+            "threads": self.threads,
+            "due": self.total,
+            "actions": dict(sorted(self.actions.items())),
+            "by_agent": {ids.encode(Agent.PREFIX, key): count for key, count in sorted(self.by_agent.items())},
+            "by_policy": {
+                ids.encode(RetentionPolicy.PREFIX, key) if key else "trash": count
+                for key, count in sorted(self.by_policy.items(), key=str)
+            },
+            "skipped": dict(sorted(self.skips.items())),
+            "messages": self.messages,
+            "bytes": self.size,
+            "oldest": json.timestamp(self.oldest) if self.oldest else None,
+            "newest": json.timestamp(self.newest) if self.newest else None,
+            "sample": [ids.encode(Thread.PREFIX, each) for each in self.sample],
+            "hash": self.hash,
+        }
+
+
+def make(
+    *,
+    selection: Selection,
+    cutoff: datetime,
+    only: Sequence[Rule] | None = None,
+    sizes: bool = True,
+) -> Plan:
+    """The plan of a workspace. `only`: as if these were the rules in force."""
+    in_force = rules.in_force(workspace_id=selection.workspace_id, now=cutoff) if only is None else list(only)
+    trash_on = rules.settings_of(selection.workspace_id).trash_days > 0
+    plan = Plan(selection.workspace_id, cutoff, threads=count(selection.workspace_id))
+    for page in candidates.due(selection=selection, rules=in_force, now=cutoff).pages(PAGE):
+        doomed = []
+        for candidate in page:
+            decision = resolver.resolve(candidate.facts, in_force, now=cutoff, held=candidate.held, trash_on=trash_on)
+            plan.take(candidate, decision)
+            if decision.action is not None:
+                doomed.append(candidate.facts.id)
+        if sizes and doomed:
+            plan.size += _size(selection.workspace_id, doomed)
+    return plan
+
+
+def count(workspace_id: UUID) -> int:
+    """The workspace's threads."""
+    return Thread.objects.filter(workspace_id=workspace_id).exclude(state=Thread.State.TEMPORARY).count()
+
+
+def unexpected(plan: Plan) -> int:
+    """How many of the planned threads nobody has foreseen: a policy's first act may be as large as the preview that was
+    looked at before it was enabled; what is in the trash has been put there."""
+    surprising = 0
+    known = {
+        policy.id: policy
+        for model in (RetentionPolicy, SystemPolicy)
+        for policy in model.objects.filter(pk__in=[key for key in plan.by_policy if key])
+    }
+    for policy_id, planned in plan.by_policy.items():
+        policy = known.get(policy_id) if policy_id else None
+        if policy is None:
+            continue
+        foreseen = 0 if policy.first_acted_at or policy.previewed_count is None else policy.previewed_count
+        surprising += max(0, planned - foreseen - foreseen // 10)
+    return surprising
+
+
+def braked(plan: Plan, settings: RetentionSettings) -> bool:
+    """Whether more of the workspace would go than may without somebody's leave."""
+    surprising = unexpected(plan)
+    return surprising > BRAKE_FLOOR and surprising * 100 > settings.brake_percent * plan.threads
+
+
+def _size(workspace_id: UUID, thread_ids: Sequence[UUID]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(SIZES, [workspace_id, list(thread_ids)])
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,130 @@
+"""Destroying threads for ever: rows, files, what stands in bundles; a tombstone stays.
+
+The order is such that a crash loses no evidence and shows no half: tombstones and deletions are one transaction; files
+go after its commit, and `collect_orphan_bundles` and `doctor` find those that a crash left.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from threadhub.lib import json
+from threads import attachments
+from threads.lifecycle.bundles import rewrite
+from threads.lifecycle.candidates import Candidate
+from threads.lifecycle.models import Tombstone
+from threads.models import Attachment, BundledThread
+
+# Children first and set-wise: what the cascade then finds is nothing. Run events go with their runs.
+DELETIONS = (
+    "DELETE FROM threads_message WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s)",
+    "DELETE FROM threads_run WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s)",
+    "DELETE FROM threads_bundledthread WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s)",
+)
+THREADS = "DELETE FROM threads_thread WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s)"
+
+
+def destroy(
+    *,
+    workspace_id: UUID,
+    doomed: Sequence[Candidate],
+    reason: str,
+    by: str,
+    now: datetime,
+    policies: dict[UUID, UUID] | None = None,
+) -> int:
+    """Purge threads; returns how many files of attachments go with them. For callers who hold the rows' locks, looked
+    for holds, and are inside a transaction. `policies`: thread → the policy that said so."""
+    ids = [each.facts.id for each in doomed]
+    files = _files(workspace_id, ids)
+    _bury(workspace_id, doomed, files, reason, by, now, policies or {})
+    rewrite.drop(workspace_id=workspace_id, thread_ids=[each.facts.id for each in doomed if each.bundle_id], now=now)
+    return remove(workspace_id=workspace_id, thread_ids=ids, files=files)
+
+
+def remove(*, workspace_id: UUID, thread_ids: Sequence[UUID], files: dict[UUID, list[str]] | None = None) -> int:
+    """Remove the rows of live threads, and their files once that is committed; no tombstone."""
+    files = _files(workspace_id, thread_ids) if files is None else files
+    parameters: dict[str, Any] = {"workspace": workspace_id, "ids": list(thread_ids)}
+    with connection.cursor() as cursor:
+        for statement in DELETIONS:
+            cursor.execute(statement, parameters)
+        cursor.execute(THREADS, parameters)
+        if cursor.rowcount != len(thread_ids):
+            raise RuntimeError(f"{len(thread_ids)} threads were to be purged, {cursor.rowcount} were there")
+    names = [name for each in files.values() for name in each]
+    attachments.remove_unreferenced(workspace_id=workspace_id, names=names)
+    return len(names)
+
+
+def reference_digest(workspace_id: UUID, external_ref: str | None) -> str:
+    """What a tombstone keeps of a reference: nothing that anyone without this installation's key can undo."""
+    if external_ref is None:
+        return ""
+    key = hashlib.sha256(b"tombstone" + settings.SECRET_KEY.encode()).digest()
+    return hmac.new(key, f"{workspace_id}:{external_ref}".encode(), hashlib.sha256).hexdigest()
+
+
+def evidence(candidate: Candidate) -> str:
+    """SHA-256 over what a purged thread was, without its content."""
+    facts = candidate.facts
+    return hashlib.sha256(
+        json.dumps_sorted(
+            {
+                "id": str(facts.id),
+                "agent": str(facts.agent_id),
+                "state": facts.state,
+                "created_at": facts.created_at.isoformat() if facts.created_at else None,
+                "last_activity_at": facts.last_activity_at.isoformat() if facts.last_activity_at else None,
+                "message_count": candidate.message_count,
+                "last_position": candidate.last_position,
+            }
+        )
+    ).hexdigest()
+
+
+def _files(workspace_id: UUID, ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+    """Names of the attachments' files by thread: those of live rows, and those that bundles refer to."""
+    files: dict[UUID, list[str]] = {}
+    live = Attachment.objects.filter(workspace_id=workspace_id, thread_id__in=list(ids)).order_by()
+    for thread_id, name in live.values_list("thread_id", "file"):
+        files.setdefault(thread_id, []).append(name)
+    bundled = BundledThread.objects.filter(workspace_id=workspace_id, thread_id__in=list(ids)).order_by()
+    for thread_id, names in bundled.values_list("thread_id", "files"):
+        files.setdefault(thread_id, []).extend(names)
+    return files
+
+
+def _bury(
+    workspace_id: UUID,
+    doomed: Sequence[Candidate],
+    files: dict[UUID, list[str]],
+    reason: str,
+    by: str,
+    now: datetime,
+    policies: dict[UUID, UUID],
+) -> None:
+    stones = [
+        Tombstone(
+            thread_id=each.facts.id,
+            workspace_id=workspace_id,
+            reason=reason,
+            policy_id=policies.get(each.facts.id),
+            purged_by=by,
+            purged_at=now,
+            agent_id=cast("UUID", each.facts.agent_id),
+            external_ref_digest=reference_digest(workspace_id, each.facts.external_ref),
+            state=each.facts.state,
+            message_count=each.message_count,
+            attachment_count=len(files.get(each.facts.id, [])),
+            evidence=evidence(each),
+        )
+        for each in doomed
+    ]
+    Tombstone.objects.bulk_create(stones, batch_size=1000)
