@@ -84,8 +84,8 @@ class TestCopy:
         first, second = (copy(actor=tenant.actor, thread=thread, now=timezone.now()) for _ in range(2))
         names = {each.thread_id: each.file.name for each in Attachment.objects.all()}
         assert len(set(names.values())) == 3
-        threads.delete(actor=tenant.actor, thread=thread)
-        threads.delete(actor=tenant.actor, thread=first)
+        threads.delete(actor=tenant.actor, thread=thread, now=timezone.now())
+        threads.delete(actor=tenant.actor, thread=first, now=timezone.now())
         assert [default_storage.exists(names[each]) for each in (thread.pk, first.pk, second.pk)] == [
             False,
             False,
