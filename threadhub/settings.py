@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "procrastinate.contrib.django",
     "threadhub",
     "threadhub.audit",
+    "threadhub.limits",
     "threadhub.workspaces",
     "threadhub.agents",
     "chat_sessions",
@@ -195,11 +196,18 @@ CORS_ALLOW_HEADERS = [
     "x-impersonate-user",
     "x-impersonate-workspace",
 ]
-CORS_EXPOSE_HEADERS = ["idempotent-replayed", "link", "location", "retry-after"]
+CORS_EXPOSE_HEADERS = ["idempotent-replayed", "link", "location", "ratelimit", "ratelimit-policy", "retry-after"]
 CORS_URLS_REGEX = (
     r"^/(api|threads|agents|access_alerts|audit_events|chat_sessions|search|tools|workspaces|usage|budget"
     r"|invitations|end_users|holds|retention_policies|retention_settings)(/|$)"
 )
+
+# Requests a minute (threadhub/limits); 0: without limit.
+RATE_LIMIT_KEY = env.int("RATE_LIMIT_KEY", default=60_000)
+RATE_LIMIT_SESSION = env.int("RATE_LIMIT_SESSION", default=600)
+RATE_LIMIT_USER = env.int("RATE_LIMIT_USER", default=3_000)
+RATE_LIMIT_ADDRESS = env.int("RATE_LIMIT_ADDRESS", default=600)  # of who is not known (yet)
+RATE_LIMIT_SIGN_IN = env.int("RATE_LIMIT_SIGN_IN", default=10)  # wrong passwords for one name from one address
 
 # Lifetimes, in seconds.
 ACCESS_TOKEN_SECONDS = env.int("ACCESS_TOKEN_SECONDS", default=300 * 60)

@@ -11,7 +11,7 @@ from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES_THAT_SAY_NOTHING = re.compile(r"(^|/)(utils?|helpers?|common|misc)(\.py|/)")
-OURS = {"audit", "workspaces", "agents", "chat_sessions", "threads", "api", "console"}
+OURS = {"audit", "limits", "workspaces", "agents", "chat_sessions", "threads", "api", "console"}
 TOP_LEVEL = {
     ".ci",
     ".env.example",

@@ -13,6 +13,7 @@ LAYERS = {
     "threadhub.isolation": -1,
     "threadhub.embedded": 0,
     "threadhub.audit": 1,
+    "threadhub.limits": 1.5,
     "threadhub.workspaces": 2,
     "threadhub.agents": 3,
     "chat_sessions": 4,

@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from chat_sessions.endings import ChatSessionEnded
-from threadhub.api import errors
+from threadhub.api import errors, throttling
 from threadhub.api.idempotency import REPLAYED
 from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread, release_thread
@@ -199,9 +199,11 @@ def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[A
             return response
         release_thread()
         try:
-            return await response.settle()
+            settled = await response.settle()
         except Exception as error:  # noqa: BLE001  outside the view's own handler, so handed to the same one here
-            return errors.answer(request, error)
+            settled = errors.answer(request, error)
+        throttling.carry_over(response, settled)
+        return settled
 
     update_wrapper(wrapper, view)
     return csrf_exempt(wrapper)

@@ -6,10 +6,11 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
-from threadhub.api import idempotency
+from threadhub.api import idempotency, throttling
 from threadhub.audit import watching
 from threadhub.lib import ids
-from threadhub.lib.errors import NotFound
+from threadhub.lib.errors import NotFound, Unauthenticated
+from threadhub.limits.rates import Allowance, RateLimited
 from threadhub.workspaces import workspaces
 from threadhub.workspaces.actor import Actor
 from threads.models import Run
@@ -23,6 +24,7 @@ class ApiViewSet(GenericViewSet[Any]):
     across_own_workspaces: ClassVar[bool] = False  # of a person: what concerns all of their workspaces, not one
     request: Request
     post: Any
+    allowance: Allowance | None = None  # once the request is counted
 
     @property
     def actor(self) -> Actor:
@@ -39,6 +41,20 @@ class ApiViewSet(GenericViewSet[Any]):
         key = idempotency.key_of(request)
         if key is not None and isinstance(request.user, Actor):
             self._answer_once(key)
+
+    def check_throttles(self, request: Request) -> None:
+        """Every request counts. Raises RateLimited."""
+        self.allowance = throttling.count(request.user)
+        if self.allowance is not None and not self.allowance.allowed:
+            raise RateLimited(retry_after=self.allowance.retry_after)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Who fails to prove to be somebody is counted by their address, and after many such failures told so."""
+        if isinstance(exc, Unauthenticated) and self.allowance is None:
+            self.allowance = throttling.count(None)
+            if self.allowance is not None and not self.allowance.allowed:
+                exc = RateLimited(retry_after=self.allowance.retry_after)
+        return super().handle_exception(exc)
 
     def answer_run(self, run: Run) -> Any:
         """The answer made from a run, for views that start one: used for the first request and for retries of it."""
@@ -63,6 +79,8 @@ class ApiViewSet(GenericViewSet[Any]):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-cache")
+        if self.allowance is not None:
+            throttling.show(response, self.allowance)
         _watch(request, response.status_code)
         return response
 

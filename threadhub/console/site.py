@@ -9,6 +9,8 @@ from unfold.sites import UnfoldAdminSite
 
 from threadhub import audit
 from threadhub.console import dashboard
+from threadhub.console.sign_in_form import SignInForm
+from threadhub.isolation.scope import Door, by_door
 from threadhub.workspaces import sign_in
 from threadhub.workspaces.models import User
 
@@ -19,6 +21,7 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
     index_title = "Overview"
     index_template = "console/dashboard.html"
     enable_nav_sidebar = True
+    login_form = SignInForm
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         page: TemplateResponse = super().index(request, {**(extra_context or {}), "overview": dashboard.read(request)})
@@ -29,7 +32,7 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
         answer: HttpResponseBase = super().login(request, extra_context)
         if request.method == "POST":
             if answer.status_code == 302 and isinstance(request.user, User):
-                audit.record(actor=_who(request.user), action="user.sign_in", ids=[request.user.wire_id])
+                _record(request.user, "user.sign_in")
             else:
                 sign_in.record_failure(request.POST.get("username", ""))
         return answer
@@ -38,7 +41,7 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
         user = request.user
         answer: HttpResponseBase = super().logout(request, extra_context)
         if isinstance(user, User):
-            audit.record(actor=_who(user), action="user.sign_out", ids=[user.wire_id])
+            _record(user, "user.sign_out")
         return answer
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
@@ -46,6 +49,7 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
         raise Http404
 
 
-def _who(user: User) -> audit.By:
-    """A member of staff in no workspace: the console shows all of theirs."""
-    return audit.By(f"user:{user.pk}")
+@by_door(Door.SIGN_IN)
+def _record(user: User, action: str) -> None:
+    """Of a member of staff in no workspace: the console shows all of theirs."""
+    audit.record(actor=audit.By(f"user:{user.pk}"), action=action, ids=[user.wire_id])

@@ -38,6 +38,7 @@ class Actor:
     role: Role | None = None
     end_user_id: UUID | None = None
     own_user_id: UUID | None = None  # of a person who acts on behalf of another: who they are themselves
+    rate_limit: int | None = None  # of a key: requests a minute, where it has a limit of its own
 
     @property
     def identity(self) -> str:

@@ -13,6 +13,7 @@ from threadhub import audit
 from threadhub.isolation.scope import Door, by_door
 from threadhub.lib import ids, secrets
 from threadhub.lib.errors import Unauthenticated
+from threadhub.limits import sign_ins
 from threadhub.workspaces import invitations, memberships
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import Membership, RefreshToken, User
@@ -57,12 +58,13 @@ def with_password(
 ) -> SignedIn:
     """Check the password and issue both tokens; with the token of an invitation, accept it and sign in there.
 
-    Raises WrongPassword, or NoWorkspace for a wanted one that is not the user's; and what `invitations.accept` does.
+    Raises WrongPassword, RateLimited after many wrong ones, or NoWorkspace for a wanted one that is not the user's; and what `invitations.accept` does.
     """
-    user = check_password(username=username, password=password)
-    if not isinstance(user, User):
-        record_failure(username)
-        raise WrongPassword
+    with sign_ins.tried(username):
+        user = check_password(username=username, password=password)
+        if not isinstance(user, User):
+            record_failure(username)
+            raise WrongPassword
     if invitation:
         accepted = invitations.accept(user=user, token=invitation, now=now)
         workspace_id = workspace_id or accepted.workspace_id
@@ -81,6 +83,7 @@ def record(signed_in: SignedIn, action: str) -> None:
     audit.record(actor=who, action=action, ids=[user.wire_id])
 
 
+@by_door(Door.SIGN_IN)
 def record_failure(username: str) -> None:
     """Whom somebody tried to be; not what they wrote, which may be a password in the wrong place."""
     user = User.objects.filter(username=username).first() if username.isprintable() else None
