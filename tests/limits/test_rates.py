@@ -62,6 +62,18 @@ def test_errors_count_and_say_so_too(api: Api, settings: Any) -> None:
     assert api.get("/threads/none").status_code == 429
 
 
+def test_a_key_may_have_a_lower_limit_of_its_own(api: Api, settings: Any) -> None:
+    settings.RATE_LIMIT_KEY = 100
+    made = api.post("/api_keys", {"name": "slow", "scopes": ["read"], "rate_limit": 2})
+    assert (made.status_code, made.json()["rate_limit"]) == (201, 2)
+    slow = Api(made.json()["secret"])
+    assert [each.status_code for each in answers(slow, "/threads", 3)] == [200, 200, 429]
+    where = f"/api_keys/{made.json()['id']}"
+    assert api.patch(where, {"rate_limit": 101}).status_code == 422
+    assert api.patch(where, {"rate_limit": None}).json()["rate_limit"] is None
+    assert slow.get("/threads")["RateLimit-Policy"] == '"key";q=100;w=60'
+
+
 def test_zero_is_off(api: Api, settings: Any) -> None:
     settings.RATE_LIMIT_KEY = 0
     assert "RateLimit" not in api.get("/threads")

@@ -54,7 +54,7 @@ class _Lease:
 
 
 _lock = threading.Lock()
-_leases: OrderedDict[bytes, _Lease] = OrderedDict()
+_leases: OrderedDict[tuple[bytes, int], _Lease] = OrderedDict()
 
 
 def spend(subject: Subject) -> Allowance | None:
@@ -106,8 +106,9 @@ def forget() -> None:
 
 def _lease_of(subject: Subject) -> _Lease:
     """Called under the lock. Who has not asked for long is forgotten, and with them a share at most."""
-    lease = _leases.setdefault(subject.id, _Lease())
-    _leases.move_to_end(subject.id)
+    key = subject.id, subject.quota  # a changed quota begins anew
+    lease = _leases.setdefault(key, _Lease())
+    _leases.move_to_end(key)
     while len(_leases) > REMEMBERED:
         _leases.popitem(last=False)
     return lease

@@ -50,6 +50,7 @@ def create(
     scopes: Iterable[Scope] = ALL_SCOPES,
     expires_at: datetime | None = None,
     agent_id: UUID | None = None,
+    rate_limit: int | None = None,
     by: audit.Who | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key and its secret, which is not kept: whoever asked must show it now. `by`: who makes it;
@@ -65,6 +66,7 @@ def create(
         scopes=[scope.value for scope in scopes],
         expires_at=expires_at,
         agent_id=agent_id,
+        rate_limit=rate_limit,
     )
     key.refresh_from_db(fields=["created_at"])
     audit.record(
@@ -165,6 +167,7 @@ def _actor(key: ApiKey) -> Actor:
         personal_key=key.kind == ApiKey.Kind.PERSONAL,
         member_id=None if key.kind == ApiKey.Kind.WORKSPACE else key.user_id,
         role=role,
+        rate_limit=key.rate_limit,
         end_user_id=key.user_id if key.kind == ApiKey.Kind.END_USER else None,
     )
 

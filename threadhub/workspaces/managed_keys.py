@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -15,7 +16,7 @@ from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import ApiKey, User, Workspace
 from threadhub.workspaces.permissions import Permission, Scope
 
-CHANGEABLE = frozenset({"name", "scopes", "expires_at"})
+CHANGEABLE = frozenset({"name", "scopes", "expires_at", "rate_limit"})
 
 
 class KeyNotFound(NotFound):
@@ -61,10 +62,11 @@ def create(
     agent_id: UUID | None = None,
     end_user: str | None = None,
     user_id: UUID | None = None,
+    rate_limit: int | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key and its secret. `agent_id`, which the caller has looked up, is the only agent that it reaches;
     `end_user` (an id or the product's reference) the only person whom it acts for. Threads that any other key makes are
-    of `user_id`, a member whom the caller has looked up, or of who makes it.
+    of `user_id`, a member whom the caller has looked up, or of who makes it. `rate_limit`: requests a minute.
 
     Raises PermissionMissing, MoreThanOwn, Invalid, EndUserUnknown.
     """
@@ -72,6 +74,7 @@ def create(
     kind = ApiKey.Kind.WORKSPACE if end_user is None else ApiKey.Kind.END_USER
     _check_scopes(actor, scopes, kind=kind, bound=agent_id is not None)
     _check_expiry(expires_at, now)
+    _check_rate_limit(rate_limit)
     return keys.create(
         workspace=Workspace.objects.get(pk=actor.workspace_id),
         user=_holder(actor, user_id, end_user, now),
@@ -80,6 +83,7 @@ def create(
         scopes=scopes,
         expires_at=expires_at,
         agent_id=agent_id,
+        rate_limit=rate_limit,
         by=actor,
     )
 
@@ -99,6 +103,7 @@ def change(*, actor: Actor, key: ApiKey, now: datetime, **fields: Any) -> ApiKey
         _check_scopes(actor, fields["scopes"], kind=locked.kind, bound=locked.agent_id is not None)
         fields["scopes"] = [scope.value for scope in fields["scopes"]]
     _check_expiry(fields.get("expires_at"), now)
+    _check_rate_limit(fields.get("rate_limit"))
     for field, value in fields.items():
         setattr(locked, field, value)
     locked.save(update_fields=list(fields))
@@ -143,6 +148,13 @@ def _check_scopes(actor: Actor, scopes: Sequence[Scope], *, kind: str, bound: bo
 def _check_expiry(expires_at: datetime | None, now: datetime) -> None:
     if expires_at is not None and expires_at <= now:
         raise Invalid.at("body", "expires_at", msg="This must be in the future.")
+
+
+def _check_rate_limit(rate_limit: int | None) -> None:
+    """A workspace may limit its keys, but not lift the installation's limit."""
+    most = settings.RATE_LIMIT_KEY
+    if rate_limit is not None and 0 < most < rate_limit:
+        raise Invalid.at("body", "rate_limit", msg=f"A key may make {most} requests a minute at most.")
 
 
 def _holder(actor: Actor, user_id: UUID | None, end_user: str | None, now: datetime) -> User:

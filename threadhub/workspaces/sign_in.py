@@ -58,7 +58,8 @@ def with_password(
 ) -> SignedIn:
     """Check the password and issue both tokens; with the token of an invitation, accept it and sign in there.
 
-    Raises WrongPassword, RateLimited after many wrong ones, or NoWorkspace for a wanted one that is not the user's; and what `invitations.accept` does.
+    Raises WrongPassword, RateLimited after many wrong ones, or NoWorkspace for a wanted one that is not the user's; and
+    what `invitations.accept` does.
     """
     with sign_ins.tried(username):
         user = check_password(username=username, password=password)

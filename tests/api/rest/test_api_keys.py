@@ -26,6 +26,7 @@ FIELDS = [
     "scopes",
     "agent_id",
     "user_id",
+    "rate_limit",
     "created_at",
     "expires_at",
     "last_used_at",

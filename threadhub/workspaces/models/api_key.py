@@ -37,6 +37,8 @@ class ApiKey(models.Model):
     # The only agent it reaches; the agents' room lies above, so only the database knows what this points at.
     agent_id = models.UUIDField(null=True, editable=False)
     scopes = ArrayField(models.CharField(max_length=16), default=list, blank=True)
+    # Requests a minute, where not RATE_LIMIT_KEY's.
+    rate_limit = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -52,11 +52,13 @@ class ScopeField(serializers.ChoiceField):
 
 
 class KeyChange(Strict):
-    """What is sent is changed, the rest stays; `expires_at: null`: it works until it is revoked."""
+    """What is sent is changed, the rest stays; `expires_at: null`: it works until it is revoked. `rate_limit`: requests
+    a minute; null is the installation's."""
 
     name = Text(max_length=200)
     scopes = serializers.ListField(child=ScopeField(), allow_empty=False, max_length=len(SCOPES))
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    rate_limit = Whole(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
 
     def validate_scopes(self, value: list[Scope]) -> list[Scope]:
         return list(dict.fromkeys(value))

@@ -56,6 +56,7 @@ class KeyRepresentation(serializers.Serializer[Any]):
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPES), read_only=True)
     agent_id = WireId(Agent.PREFIX, allow_null=True)
     user_id = WireId(User.PREFIX)
+    rate_limit = serializers.IntegerField(read_only=True, allow_null=True)
     created_at = moment()
     expires_at = moment(allow_null=True)
     last_used_at = moment(allow_null=True)
