@@ -113,7 +113,7 @@ if DATABASE_POOL_SIZE:
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
         "min_size": 1,
         "max_size": DATABASE_POOL_SIZE,
-        "timeout": 10,
+        "timeout": env.float("DATABASE_POOL_SECONDS", default=10),  # then the request is answered with 503
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -72,6 +72,7 @@ def environment(**variables: str) -> dict[str, str]:
         "THREADHUB_DATA_DIR": str(settings.DATA_DIR),
         "SECRET_KEY": settings.SECRET_KEY,
         "RUN_LEASE_SECONDS": str(LEASE_SECONDS),
+        "DATABASE_POOL_SECONDS": str(SECONDS),  # two hundred who want one lock take their time on a busy machine
         "TOOL_ALLOWED_NETWORKS": "127.0.0.1",
         "PYTHONPATH": str(ROOT),
     }
