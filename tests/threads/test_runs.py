@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.conftest import Tenant
@@ -223,6 +224,15 @@ def test_enqueued_questions_are_answered_in_the_order_of_asking(tenant: Tenant, 
     work_off(thread)
     said = [content for _, _, content in conversation(thread)]
     assert said == ["/say one", "one", "/say two", "two", "/say three", "three"]
+
+
+def test_a_question_waits_with_as_many_queries_however_many_wait_before_it(tenant: Tenant, thread: Thread) -> None:
+    numbers = []
+    for _ in range(6):
+        with CaptureQueriesContext(connection) as queries:
+            ask(tenant, thread, "/say in turn", double_texting=DoubleTexting.ENQUEUE)
+        numbers.append(len(queries))
+    assert len(set(numbers[1:])) == 1, numbers
 
 
 def test_a_question_that_waits_keeps_its_files(tenant: Tenant, thread: Thread) -> None:

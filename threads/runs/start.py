@@ -131,9 +131,15 @@ def make_idle(*, thread: Thread, interrupting: bool, now: datetime) -> None:
     _must_wait(thread, DoubleTexting.INTERRUPT if interrupting else DoubleTexting.REJECT, now)
 
 
+def _may_be_lost(run: Run, now: datetime) -> bool:
+    return run.lease_expires_at is not None and run.lease_expires_at < now
+
+
 def _must_wait(thread: Thread, strategy: DoubleTexting, now: datetime) -> bool:
     """Whether a new run of a locked thread has to wait for others. Raises ThreadRunning where it may not wait."""
-    live = [run for run in Run.objects.of_thread(thread).live() if not end_if_lost(run=run, now=now)]
+    # One query however many wait, and without their input, which may hold files: all others wait for our lock.
+    found = Run.objects.of_thread(thread).live().only("thread_id", "lease_expires_at")
+    live = [run for run in found if not (_may_be_lost(run, now) and end_if_lost(run=run, now=now))]
     if not live or strategy == DoubleTexting.ENQUEUE:
         return bool(live)
     if strategy == DoubleTexting.REJECT:
