@@ -72,7 +72,7 @@ class Thread(models.Model):
     # When the last message came, by the database's clock; empty for a thread without messages.
     last_activity_at = models.DateTimeField(null=True, editable=False)
     # Its life (threads/lifecycle). None of these is touched by an append.
-    pinned = models.BooleanField(default=False)
+    pinned = models.BooleanField(default=False, db_default=False)
     exempt_until = models.DateTimeField(null=True, blank=True, editable=False)  # no policy takes it before
     archived_at = models.DateTimeField(null=True, editable=False)
     trashed_at = models.DateTimeField(null=True, editable=False)
