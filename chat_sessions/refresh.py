@@ -17,7 +17,7 @@ from chat_sessions.sessions import REFRESH_PREFIX, InvalidRefreshToken, Opened
 from threadhub import audit
 from threadhub.agents import browsers
 from threadhub.isolation.scope import Door, by_door
-from threadhub.lib import secrets
+from threadhub.lib import secrets, signed
 
 # Two tabs that refresh at once, or a client that never got its answer: the token just spent still gives its successor.
 REUSE_GRACE = timedelta(seconds=10)
@@ -74,15 +74,24 @@ def _renewed(session: ChatSession, refresh_token: str, now: datetime) -> Opened:
 
 def successor(refresh_token: str) -> str:
     """The token that follows this one."""
-    key = f"chat session refresh:{settings.SECRET_KEY}".encode()
+    return _successor(refresh_token, settings.SECRET_KEY)
+
+
+def _successor(refresh_token: str, secret_key: str) -> str:
+    key = f"chat session refresh:{secret_key}".encode()
     return secrets.token_of(REFRESH_PREFIX, hmac.digest(key, refresh_token.encode(), "sha256"))
 
 
 def _refreshes_ago(session: ChatSession, refresh_token: str) -> int | None:
     """How many refreshes ago this token was the session's: 0 for the present one; None for none of its."""
+    ages = (_age(session, refresh_token, secret_key) for secret_key in signed.secret_keys())
+    return next((age for age in ages if age is not None), None)
+
+
+def _age(session: ChatSession, refresh_token: str, secret_key: str) -> int | None:
     present = bytes(session.refresh_digest)
     for ago in range(min(session.refresh_count, REMEMBERED) + 1):
         if hmac.compare_digest(secrets.digest(refresh_token), present):
             return ago
-        refresh_token = successor(refresh_token)
+        refresh_token = _successor(refresh_token, secret_key)
     return None

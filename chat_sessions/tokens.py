@@ -9,12 +9,11 @@ from django.conf import settings
 from chat_sessions import expiry
 from chat_sessions.models import ChatSession
 from threadhub.isolation.scope import Door, by_door
-from threadhub.lib import ids
+from threadhub.lib import ids, signed
 from threadhub.lib.errors import Unauthenticated
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import VISITOR
 
-ALGORITHM = "HS256"
 AUDIENCE = "threadhub:chat"
 
 
@@ -28,7 +27,7 @@ def issue(*, session: ChatSession, now: datetime) -> str:
     """A chat token; it lives CHAT_TOKEN_SECONDS, and never longer than its session."""
     expires_at = min(now + timedelta(seconds=settings.CHAT_TOKEN_SECONDS), session.expires_at)
     claims = {"id": session.wire_id, "aud": AUDIENCE, "iat": now, "exp": expires_at, "jti": str(ids.new())}
-    return jwt.encode(claims, settings.SECRET_KEY, algorithm=ALGORITHM)
+    return signed.encode(claims)
 
 
 def authenticate(*, chat_token: str, now: datetime, origin: str | None = None) -> Actor:
@@ -48,14 +47,8 @@ def authenticate(*, chat_token: str, now: datetime, origin: str | None = None) -
 def session_of(*, chat_token: str, now: datetime) -> ChatSession:
     """The living session behind a chat token. Raises InvalidChatToken."""
     try:
-        claims = jwt.decode(
-            chat_token,
-            settings.SECRET_KEY,
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            # The times are checked below, against the one `now` of the request.
-            options={"require": ["exp", "id"], "verify_exp": False, "verify_iat": False},
-        )
+        # The times are checked below, against the one `now` of the request.
+        claims = signed.decode(chat_token, audience=AUDIENCE, require=["exp", "id"], verify_exp=False, verify_iat=False)
         session_id = ids.decode(ChatSession.PREFIX, claims["id"])
         expires_at = int(claims["exp"])
     except (jwt.PyJWTError, ids.InvalidId, AttributeError, TypeError, ValueError) as error:

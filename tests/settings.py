@@ -34,6 +34,7 @@ PROVIDER_RETRIES = 1
 # Off, so that no test is refused by accident and that counts of queries do not depend on what a process has borrowed;
 # tests/limits has them on, and counts what they cost.
 RATE_LIMIT_KEY = RATE_LIMIT_SESSION = RATE_LIMIT_USER = RATE_LIMIT_ADDRESS = RATE_LIMIT_SIGN_IN = 0
+STREAMS_KEY = STREAMS_USER = STREAMS_SESSION = STREAMS_ADDRESS = STREAMS_PROCESS = 0
 STORAGES["default"] = {  # noqa: F405
     "BACKEND": "django.core.files.storage.FileSystemStorage",
     "OPTIONS": {"location": str(TEST_DATA_DIR / "attachments")},

@@ -9,8 +9,6 @@ os.environ["THREADHUB_POOLED"] = "1"
 
 import django
 
-from threadhub.handler import Handler
-
 FLUSH_SECONDS = 5.0  # counts of access: more seldom would see less, more often would write more
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -18,6 +16,8 @@ Send = Callable[[Any], Awaitable[None]]
 
 django.setup(set_prefix=False)
 from threadhub.audit import watching  # noqa: E402  has models, which want the apps to be there
+from threadhub.handler import Handler  # noqa: E402
+from threadhub.limits import streams  # noqa: E402
 
 handler = Handler()
 
@@ -33,6 +33,7 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
 async def _lifespan(receive: Receive, send: Send) -> None:
 
     watching.watch(every_seconds=FLUSH_SECONDS)
+    streams.keep()
     while (await receive())["type"] == "lifespan.startup":
         await send({"type": "lifespan.startup.complete"})
     await send({"type": "lifespan.shutdown.complete"})

@@ -25,8 +25,10 @@ from django.urls import Resolver404, resolve, set_script_prefix
 from django.utils.decorators import sync_and_async_middleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from threadhub.api import errors
 from threadhub.lib.asynchronous import release_thread
 
+DRAINED = 16  # times the largest body: so much is read to its end, more is refused unread
 LEAST_THREADS = 4  # without a pool, each has a connection of its own
 
 Scope = dict[str, Any]
@@ -53,6 +55,9 @@ class Handler(ASGIHandler):
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if declared_length(scope) > DRAINED * settings.REQUEST_MAX_BYTES:
+            await self.send_response(errors.before_request(scope["path"], 413), send)
+            return
         receive = limited(receive)
         if waits(scope["path"]):
             await super().__call__(scope, receive, send)
@@ -83,7 +88,10 @@ class Handler(ASGIHandler):
             body_file.seek(0)
             if length:
                 scope = {**scope, "headers": [*scope["headers"], (b"content-length", str(length).encode())]}
-        return super().create_request(scope, body_file)
+        request, refusal = super().create_request(scope, body_file)
+        if refusal is not None:
+            refusal = errors.before_request(scope["path"], refusal.status_code)
+        return request, refusal
 
     async def send_response(self, response: HttpResponseBase, send: Send) -> None:
         if response.streaming:
@@ -110,6 +118,12 @@ class Handler(ASGIHandler):
             response.close()
             body.close()
         return response
+
+
+def declared_length(scope: Scope) -> int:
+    """What Content-Length says; 0 where it says nothing. The server has seen to it that it is a number."""
+    values = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(values[0]) if values and values[0].isdigit() else 0
 
 
 def waits(path: str) -> bool:

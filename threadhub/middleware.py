@@ -1,13 +1,16 @@
-"""Every request begins with nothing to be seen, and leaves nothing behind for the next."""
+"""What every request goes through first: it begins with nothing to be seen, leaves nothing behind for the next, and
+what its answer may do in a browser is said."""
 
 from collections.abc import Callable
 
 from asgiref.sync import iscoroutinefunction
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from threadhub.isolation import scope
+from threadhub.lib.client_address import is_trusted
 
 
 @sync_and_async_middleware
@@ -27,3 +30,45 @@ def Nowhere(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable
             return get_response(request)
 
     return middleware
+
+
+NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+# Swagger UI, from our own files; it writes widths and icons into the page.
+DOCS = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self';"
+    " connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+
+
+@sync_and_async_middleware
+def Guarded(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], object]:
+    """What a proxy says of TLS counts only where the proxy is trusted; and answers say what a browser may do with them.
+    The console has a policy of its own (console/middleware.py)."""
+    if iscoroutinefunction(get_response):
+
+        async def async_middleware(request: HttpRequest) -> HttpResponseBase:
+            _doubt(request)
+            response: HttpResponseBase = await get_response(request)
+            return _guarded(request, response)
+
+        return async_middleware
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        _doubt(request)
+        return _guarded(request, get_response(request))
+
+    return middleware
+
+
+def _doubt(request: HttpRequest) -> None:
+    header = settings.SECURE_PROXY_SSL_HEADER
+    if header and not is_trusted(request.META.get("REMOTE_ADDR", ""), settings.TRUSTED_PROXIES):
+        request.META.pop(header[0], None)
+
+
+def _guarded(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    policy = DOCS if request.path == "/docs" else NOTHING
+    response.headers.setdefault("Content-Security-Policy", policy)
+    response.headers.setdefault("Permissions-Policy", PERMISSIONS)
+    return response

@@ -7,12 +7,11 @@ from pathlib import Path
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from threadhub import database_url, embedded
+from threadhub import database_url, embedded, production
 from threadhub.agents.prices import PriceTable
 from threadhub.agents.providers.settings import ProviderSettings
 from threadhub.console import look as console
 from threadhub.environment import Environment
-from threadhub.lib import secrets
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
@@ -22,11 +21,21 @@ env.read_env(BASE_DIR / ".env")
 DATA_DIR = Path(env.str("THREADHUB_DATA_DIR", default="") or BASE_DIR / ".threadhub").absolute()
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.load_or_create(DATA_DIR / "secret_key")
+# "production" wants a SECRET_KEY and TLS (threadhub/production.py).
+PRODUCTION = production.asked(env.str("THREADHUB_ENV", default=production.DEVELOPMENT))
+SECRET_KEY = production.secret_key(
+    env.str("SECRET_KEY", default=""), production=PRODUCTION, kept=DATA_DIR / "secret_key"
+)
+# Keys that signed and sealed before this one: what they made is still good.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Proxies whose X-Forwarded-For is believed, as addresses or networks.
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
+# The header in which those proxies say that their client came over TLS, e.g. X-Forwarded-Proto.
+SECURE_PROXY_SSL_HEADER = production.proxy_ssl_header(
+    env.str("SECURE_PROXY_SSL_HEADER", default=""), proxies=TRUSTED_PROXIES
+)
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -58,6 +67,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "threadhub.middleware.Nowhere",
+    "threadhub.middleware.Guarded",
+    "threadhub.api.middleware.ApiErrors",  # for what the next ones refuse; within, once more, with the request's id
     "django.middleware.security.SecurityMiddleware",
     "threadhub.handler.StaticFiles",
     "threadhub.api.cors.Cors",
@@ -182,6 +193,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "PREPROCESSING_HOOKS": ["threadhub.api.ai.schema.without_alias"],
+    "POSTPROCESSING_HOOKS": [],  # choices stand where they are used: as components their names would be made up
 }
 
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
@@ -208,6 +220,14 @@ RATE_LIMIT_SESSION = env.int("RATE_LIMIT_SESSION", default=600)
 RATE_LIMIT_USER = env.int("RATE_LIMIT_USER", default=3_000)
 RATE_LIMIT_ADDRESS = env.int("RATE_LIMIT_ADDRESS", default=600)  # of who is not known (yet)
 RATE_LIMIT_SIGN_IN = env.int("RATE_LIMIT_SIGN_IN", default=10)  # wrong passwords for one name from one address
+
+# Answers that are streamed or waited for at once (threadhub/limits/streams.py); 0: without limit.
+STREAMS_KEY = env.int("STREAMS_KEY", default=2_000)
+STREAMS_USER = env.int("STREAMS_USER", default=100)
+STREAMS_SESSION = env.int("STREAMS_SESSION", default=20)
+STREAMS_ADDRESS = env.int("STREAMS_ADDRESS", default=500)  # of chat sessions
+STREAMS_PROCESS = env.int("STREAMS_PROCESS", default=3_000)  # below granian's backpressure, so that it is told
+STREAM_LEASE_SECONDS = env.float("STREAM_LEASE_SECONDS", default=30)
 
 # Lifetimes, in seconds.
 ACCESS_TOKEN_SECONDS = env.int("ACCESS_TOKEN_SECONDS", default=300 * 60)
@@ -258,6 +278,16 @@ if ACCESS_ALERT_WEBHOOK and not ACCESS_ALERT_SECRET:
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=PRODUCTION)
+SECURE_REDIRECT_EXEMPT = ["^health$"]  # load balancers ask in plain HTTP
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600 if PRODUCTION else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_SUBDOMAINS", default=False)
+# The domain's other names are not ours to decide about: HSTS for them (W005) and preloading (W021) are for its owner.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 

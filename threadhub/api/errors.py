@@ -11,6 +11,7 @@ from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
 
 from threadhub.agents.provider_errors import ProviderError
+from threadhub.api import brevity
 from threadhub.api.ai import errors as ai
 from threadhub.api.dialect import dialect_of
 from threadhub.api.problem import Problem
@@ -52,8 +53,10 @@ FRAMEWORK_CODES = {
     405: "method_not_allowed",
     406: "not_acceptable",
     413: "too_large",
+    414: "address_too_long",
     415: "unsupported_media_type",
     429: "rate_limited",
+    431: "headers_too_large",
     500: "internal_error",
     503: "unavailable",
 }
@@ -62,6 +65,9 @@ SENTENCES = {
     404: "There is nothing at this address.",
     405: "This address does not answer to this method.",
     413: "The request is larger than allowed.",
+    414: "The address is longer than allowed.",
+    415: "A body must be JSON in UTF-8, not compressed.",
+    431: "The headers are larger than allowed.",
     500: "Something went wrong on our side. It has been noted.",
     503: "The service is not available right now. Please try again.",
 }
@@ -84,10 +90,21 @@ def answer(request: Any, error: Exception) -> HttpResponse:
 def render(request: HttpRequest, problem: Problem) -> HttpResponse:
     """A problem in the dialect of the request's path."""
     encode = ai.encode if dialect_of(request.path) == "ai" else rest.encode
+    problem = brevity.shortened(problem)
     response = encode(problem, request_id())
+    while len(response.content) > brevity.MAX_BYTES and problem.errors:
+        problem = brevity.with_fewer_rows(problem)
+        response = encode(problem, request_id())
     for name, value in problem.headers.items():
         response[name] = value
     return response
+
+
+def before_request(path: str, status: int) -> HttpResponse:
+    """For what cannot be made a request of."""
+    request = HttpRequest()
+    request.path = path
+    return render(request, of_status(status))
 
 
 def problem_of(error: Exception) -> Problem:

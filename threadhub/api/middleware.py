@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from threadhub.api import errors
+from threadhub.api import bounds, errors
 from threadhub.api.dialect import dialect_of
 
 JSON_TYPES = ("application/json", "application/problem+json", "text/event-stream")
@@ -15,18 +15,23 @@ JSON_TYPES = ("application/json", "application/problem+json", "text/event-stream
 
 @sync_and_async_middleware
 def ApiErrors(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], object]:
-    """Replace Django's HTML for 400, 404, 405, 413 and 500 under API paths."""
+    """Refuse what is out of bounds, and replace Django's HTML for 400, 404, 405, 413 and 500 under API paths."""
     if iscoroutinefunction(get_response):
 
         async def async_middleware(request: HttpRequest) -> HttpResponseBase:
-            return _spelled(request, await get_response(request))
+            return _refused(request) or _spelled(request, await get_response(request))
 
         return async_middleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        return _spelled(request, get_response(request))
+        return _refused(request) or _spelled(request, get_response(request))
 
     return middleware
+
+
+def _refused(request: HttpRequest) -> HttpResponseBase | None:
+    status = bounds.refusal(request)
+    return None if status is None else errors.render(request, errors.of_status(status))
 
 
 def _spelled(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -188,6 +188,7 @@ def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[A
     """Make a view's URL callable asynchronous, so that its AfterRun can be waited for without holding a thread."""
 
     def call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        setattr(request, throttling.AWAITED, True)
         response = view(request, *args, **kwargs)
         if isinstance(response, AfterRun | StreamingHttpResponse):
             close_old_connections()  # back to the pool: what follows may take minutes
@@ -202,6 +203,8 @@ def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[A
             settled = await response.settle()
         except Exception as error:  # noqa: BLE001  outside the view's own handler, so handed to the same one here
             settled = errors.answer(request, error)
+        finally:
+            throttling.leave_place(response)
         throttling.carry_over(response, settled)
         return settled
 

@@ -7,10 +7,12 @@ from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
 from threadhub.api import idempotency, throttling
+from threadhub.api.streaming import AfterRun
 from threadhub.audit import watching
 from threadhub.lib import ids
 from threadhub.lib.errors import NotFound, Unauthenticated
 from threadhub.limits.rates import Allowance, RateLimited
+from threadhub.limits.streams import Place
 from threadhub.workspaces import workspaces
 from threadhub.workspaces.actor import Actor
 from threads.models import Run
@@ -25,6 +27,7 @@ class ApiViewSet(GenericViewSet[Any]):
     request: Request
     post: Any
     allowance: Allowance | None = None  # once the request is counted
+    place: Place | None = None  # of an answer that may take long
 
     @property
     def actor(self) -> Actor:
@@ -43,10 +46,12 @@ class ApiViewSet(GenericViewSet[Any]):
             self._answer_once(key)
 
     def check_throttles(self, request: Request) -> None:
-        """Every request counts. Raises RateLimited."""
+        """Every request counts, and one that may take long needs a place. Raises RateLimited, TooManyStreams."""
         self.allowance = throttling.count(request.user)
         if self.allowance is not None and not self.allowance.allowed:
             raise RateLimited(retry_after=self.allowance.retry_after)
+        if getattr(request, throttling.AWAITED, False) and isinstance(request.user, Actor) and request.method != "HEAD":
+            self.place = throttling.take_place(request.user)
 
     def handle_exception(self, exc: Exception) -> Any:
         """Who fails to prove to be somebody is counted by their address, and after many such failures told so."""
@@ -81,6 +86,10 @@ class ApiViewSet(GenericViewSet[Any]):
         response.headers.setdefault("Cache-Control", "private, no-cache")
         if self.allowance is not None:
             throttling.show(response, self.allowance)
+        if self.place is not None and (response.streaming or isinstance(response, AfterRun)):
+            throttling.give_place(response, self.place)
+        elif self.place is not None:
+            self.place.release()
         _watch(request, response.status_code)
         return response
 

@@ -27,6 +27,7 @@ from threads.models import Run
 MAX_SKEW_SECONDS = 1.0  # leases are tens of seconds; access tokens are checked to the second
 STUCK_AFTER = timedelta(seconds=60)  # past its lease: every worker ends lost runs each ten seconds
 SECRET_KEY_LENGTH = 32
+RATE_LIMITS = ("RATE_LIMIT_KEY", "RATE_LIMIT_USER", "RATE_LIMIT_SESSION", "RATE_LIMIT_ADDRESS", "RATE_LIMIT_SIGN_IN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,36 @@ def _settings() -> Iterator[Finding]:
             lambda: len(settings.SECRET_KEY) >= SECRET_KEY_LENGTH,
             "Set." if os.environ.get("SECRET_KEY") else "Made for this data directory; set it for several machines.",
             f"Shorter than {SECRET_KEY_LENGTH} characters, so that tokens could be forged.",
+        ),
+        "SECRET_KEY_FALLBACKS": (
+            lambda: all(len(key) >= SECRET_KEY_LENGTH for key in settings.SECRET_KEY_FALLBACKS),
+            "None." if not settings.SECRET_KEY_FALLBACKS else "Set: remove them once what they signed has expired.",
+            f"One is shorter than {SECRET_KEY_LENGTH} characters, so that tokens could be forged.",
+        ),
+        "THREADHUB_ENV": (
+            lambda: settings.PRODUCTION or settings.SECURE_HSTS_SECONDS == 0,
+            "production."
+            if settings.PRODUCTION
+            else "development: cookies also go over plain HTTP; not for a network.",
+            "HSTS is on outside of production.",
+        ),
+        "TLS": (
+            lambda: not settings.PRODUCTION or (settings.SECURE_SSL_REDIRECT and settings.SECURE_HSTS_SECONDS > 0),
+            "Demanded." if settings.PRODUCTION else "Not demanded outside of production.",
+            "SECURE_SSL_REDIRECT or SECURE_HSTS_SECONDS is off: passwords and keys may go over the network in clear.",
+        ),
+        "CORS_ALLOWED_ORIGINS": (
+            lambda: (
+                all(origin.startswith("https://") for origin in settings.CORS_ALLOWED_ORIGINS)
+                or not settings.PRODUCTION
+            ),
+            f"{', '.join(settings.CORS_ALLOWED_ORIGINS) or 'none'}.",
+            "Pages that came over plain HTTP, which anybody on the way may change, are let in.",
+        ),
+        "rate limits": (
+            lambda: all(getattr(settings, name) for name in RATE_LIMITS),
+            "On.",
+            f"Off: {', '.join(name for name in RATE_LIMITS if not getattr(settings, name))}.",
         ),
         "ALLOWED_HOSTS": (
             lambda: "*" not in settings.ALLOWED_HOSTS,

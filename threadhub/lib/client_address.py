@@ -32,6 +32,12 @@ def client_address(*, peer: str, forwarded_for: str, trusted: Sequence[Network])
     return str(client)
 
 
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    """Whether the peer itself is one of the trusted proxies."""
+    address = _address(peer)
+    return address is not None and any(address in network for network in trusted if network.version == address.version)
+
+
 def _address(text: str) -> Address | None:
     """`192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` or `[2001:db8::1]:4711`; an IPv4 address in IPv6 clothes is IPv4."""
     if text.startswith("["):

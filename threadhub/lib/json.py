@@ -1,7 +1,8 @@
 """JSON in, strictly; JSON out, fast.
 
-Refused on the way in, because something behind would lose or choke on it: duplicate keys, NaN and Infinity, nesting
-deeper than MAX_DEPTH, integers beyond 64 bits, and text that PostgreSQL cannot hold (NUL, lone surrogates).
+Refused on the way in, because something behind would lose or choke on it: duplicate keys, NaN and Infinity, integers
+beyond 64 bits, and text that PostgreSQL cannot hold (NUL, lone surrogates). And before anything is built of it:
+nesting, texts, arrays and objects beyond the limits below.
 """
 
 import json
@@ -13,10 +14,15 @@ from typing import Any
 import orjson
 
 MAX_DEPTH = 64
+MAX_TEXT = 15 * 2**20  # characters as sent, of one text; a file of 10 MiB in base64 is 14 million
+MAX_ITEMS = 100_000  # of one array
+MAX_KEYS = 10_000  # of one object
+MAX_VALUES = 500_000  # of all arrays and objects
 MAX_INTEGER_DIGITS = 20
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 MAYBE_UNSTORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
-BRACKETS_AND_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# A text without an end is one token to the end of the body: it must not be looked at again from each quote in it.
+TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 
 
 class MalformedJSON(ValueError):
@@ -33,7 +39,7 @@ def loads(data: bytes) -> Any:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedJSON("The body is not valid UTF-8.") from error
-    _check_depth(text)
+    _check_shape(text)
     try:
         value = json.loads(
             text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float
@@ -106,14 +112,35 @@ def _float(digits: str) -> float:
     return number
 
 
-def _check_depth(text: str) -> None:
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
+def _check_shape(text: str) -> None:
+    """Refuse what is too deep, too long or too much. Small bodies, which cannot be, are only counted through."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH and text.count(",") < MAX_KEYS and len(text) <= MAX_TEXT:
         return
-    depth = 0
-    for match in BRACKETS_AND_STRINGS.finditer(text):
-        if match.group() in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
+    open_brackets: list[list[Any]] = []  # of each: what it is, and how many commas it has had
+    values = 0
+    for match in TOKENS.finditer(text):
+        piece = match[0]
+        if piece in ("[", "{"):
+            open_brackets.append([piece, 0])
+            if len(open_brackets) > MAX_DEPTH:
                 raise RefusedJSON(f"The body is nested deeper than {MAX_DEPTH} levels.")
-        elif match.group() in "]}":
-            depth -= 1
+        elif piece in ("]", "}"):
+            del open_brackets[-1:]
+        elif piece == ",":
+            values += 1
+            _count_comma(open_brackets, values)
+        elif len(piece) - 2 > MAX_TEXT:
+            raise RefusedJSON(f"A text is longer than {MAX_TEXT} characters.")
+
+
+def _count_comma(open_brackets: list[list[Any]], values: int) -> None:
+    if values >= MAX_VALUES:
+        raise RefusedJSON(f"The body has more than {MAX_VALUES} values.")
+    if not open_brackets:
+        return  # the parser will say so
+    open_brackets[-1][1] += 1
+    kind, commas = open_brackets[-1]
+    if kind == "[" and commas >= MAX_ITEMS:
+        raise RefusedJSON(f"An array has more than {MAX_ITEMS} items.")
+    if kind == "{" and commas >= MAX_KEYS:
+        raise RefusedJSON(f"An object has more than {MAX_KEYS} keys.")

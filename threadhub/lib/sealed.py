@@ -3,10 +3,12 @@
 import base64
 from functools import lru_cache
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+
+from threadhub.lib import signed
 
 
 class Unreadable(ValueError):
@@ -19,14 +21,14 @@ def seal(value: bytes) -> bytes:
 
 
 def unseal(sealed: bytes) -> bytes:
-    """What was sealed. Raises Unreadable."""
+    """What was sealed, under this SECRET_KEY or one of SECRET_KEY_FALLBACKS. Raises Unreadable."""
     try:
-        return _fernet(settings.SECRET_KEY).decrypt(sealed)
+        return MultiFernet([_fernet(key) for key in signed.secret_keys()]).decrypt(sealed)
     except InvalidToken as error:
         raise Unreadable from error
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _fernet(secret: str) -> Fernet:
     key = HKDF(SHA256(), length=32, salt=None, info=b"threadhub sealed values").derive(secret.encode())
     return Fernet(base64.urlsafe_b64encode(key))

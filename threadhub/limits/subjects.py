@@ -56,6 +56,16 @@ def of_actor(actor: Asker) -> Subject:
     return Subject("user", who, settings.RATE_LIMIT_USER)
 
 
+def of_streams(actor: Asker, address: str) -> list[Subject]:
+    """Whose places an open answer takes. Visitors share those of their address; a server asks from one for all."""
+    subject = of_actor(actor)
+    quota = {"key": settings.STREAMS_KEY, "user": settings.STREAMS_USER, "session": settings.STREAMS_SESSION}
+    own = Subject(f"{subject.policy}_streams", subject.who, quota[subject.policy])
+    if actor.kind != "session" or not address:
+        return [own]
+    return [own, Subject("address_streams", network_of(address), settings.STREAMS_ADDRESS)]
+
+
 def of_address(address: str) -> Subject:
     """Whoever has not proved to be anybody."""
     return Subject("address", network_of(address), settings.RATE_LIMIT_ADDRESS)

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from threadhub.isolation.scope import Door, by_door
-from threadhub.limits.models import KnownAddress, RateBucket
+from threadhub.limits.models import KnownAddress, RateBucket, StreamPlaces
 
 FULL_AGAIN = timedelta(hours=1)  # any bucket is, after a minute
 KNOWN_FOR = timedelta(days=90)
@@ -11,7 +11,8 @@ KNOWN_FOR = timedelta(days=90)
 
 @by_door(Door.UPKEEP)
 def forget_old(*, now: datetime) -> int:
-    """Remove buckets that are full again and addresses not seen for long; returns how many."""
+    """Remove full buckets, addresses not seen for long, and what dead processes held; returns how many."""
     buckets, _ = RateBucket.objects.filter(refilled_at__lt=now - FULL_AGAIN).delete()
     addresses, _ = KnownAddress.objects.filter(seen_at__lt=now - KNOWN_FOR).delete()
-    return buckets + addresses
+    places, _ = StreamPlaces.objects.filter(seen_at__lt=now - FULL_AGAIN).delete()
+    return buckets + addresses + places

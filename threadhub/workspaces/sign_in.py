@@ -11,14 +11,13 @@ from django.db import transaction
 
 from threadhub import audit
 from threadhub.isolation.scope import Door, by_door
-from threadhub.lib import ids, secrets
+from threadhub.lib import ids, secrets, signed
 from threadhub.lib.errors import Unauthenticated
 from threadhub.limits import sign_ins
 from threadhub.workspaces import invitations, memberships
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import Membership, RefreshToken, User
 
-ALGORITHM = "HS256"
 AUDIENCE = "threadhub:access"
 REUSE_GRACE = timedelta(seconds=10)
 REFRESH_PREFIX = "thr_"
@@ -114,7 +113,7 @@ def issue(*, user: User, workspace_id: UUID | None, now: datetime, sign_in_id: U
         "exp": now + timedelta(seconds=settings.ACCESS_TOKEN_SECONDS),
         "jti": str(ids.new()),
     }
-    access_token = jwt.encode(claims, settings.SECRET_KEY, algorithm=ALGORITHM)
+    access_token = signed.encode(claims)
     return SignedIn(user, membership, access_token, refresh_token)
 
 
@@ -177,13 +176,7 @@ class Session:
 def authenticate(*, access_token: str) -> Session:
     """The user behind an access token. Raises InvalidAccessToken."""
     try:
-        claims = jwt.decode(
-            access_token,
-            settings.SECRET_KEY,
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            options={"require": ["exp", "sub", "sid"]},
-        )
+        claims = signed.decode(access_token, audience=AUDIENCE, require=["exp", "sub", "sid"])
         user_id = ids.decode(User.PREFIX, claims["sub"])
         sign_in_id = UUID(claims["sid"])
         workspace_id = UUID(claims["wid"]) if claims.get("wid") else None

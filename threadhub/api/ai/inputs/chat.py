@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import QueryDict
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from threadhub.api.ai.filters import ABSENT
@@ -31,6 +32,7 @@ class StopField(serializers.ListField):
         return super().to_internal_value([data] if isinstance(data, str) else data)
 
 
+@extend_schema_serializer(component_name="AiClientTool")
 class ClientTool(serializers.Serializer[Any]):
     """A tool that the client runs itself. `schema`: the JSON Schema of its arguments."""
 

@@ -84,7 +84,7 @@ class Account(AiViewSet):
             path=COOKIE_PATH,
             httponly=True,
             samesite="Lax",
-            secure=self.request.is_secure(),
+            secure=settings.SESSION_COOKIE_SECURE or self.request.is_secure(),
         )
         return response
 

@@ -15,7 +15,7 @@ class Workspaces(AiViewSet):
     across_own_workspaces = True
     permissions: ClassVar[dict[str, Any]] = {"GET": None}
 
-    @extend_schema(operation_id="workspaces_list", responses=WorkspaceObject(many=True))
+    @extend_schema(operation_id="ai_workspaces_list", responses=WorkspaceObject(many=True))
     def list(self, request: Request) -> Response:
         """The user's workspaces, those they joined first before the others; for an API token, its own."""
         places: Any = workspaces.memberships_of(actor=self.actor)
