@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.utils import timezone
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from threadhub.api import idempotency, throttling
@@ -60,6 +61,10 @@ class ApiViewSet(GenericViewSet[Any]):
             if self.allowance is not None and not self.allowance.allowed:
                 exc = RateLimited(retry_after=self.allowance.retry_after)
         return super().handle_exception(exc)
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        """Which methods there are, in `Allow`."""
+        return Response(status=204)
 
     def answer_run(self, run: Run) -> Any:
         """The answer made from a run, for views that start one: used for the first request and for retries of it."""

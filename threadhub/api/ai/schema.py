@@ -3,10 +3,10 @@
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
 from threadhub.api.authentication import COOKIE
+from threadhub.api.schema import ApiSchema
 
 ALIAS = "/api/v1/"
 
@@ -45,7 +45,7 @@ class AiError(serializers.Serializer[Any]):
     isRetryable = serializers.BooleanField(required=False)
 
 
-class AiSchema(AutoSchema):
+class AiSchema(ApiSchema):
     """Every operation may answer an error."""
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:

@@ -21,6 +21,7 @@ from threads.querysets.threads import ThreadQuerySet
 
 NO_ID = UUID(int=0)  # what an id that cannot be one stands for: nothing has it, so nothing is found
 STATES = ("active", "archived")
+SOMETHING = r"\S"  # as a pattern: not only spaces
 
 
 class Read(forms.Field):
@@ -157,7 +158,11 @@ class ThreadFilter(django_filters.FilterSet):  # type: ignore[misc]
     )
     state = Chained(one_of(*STATES), ThreadQuerySet.in_state, description="State of the thread.", enum=list(STATES))
     title = Chained(
-        some_text, ThreadQuerySet.titled_like, description="Part of the title, in any letter case.", minLength=1
+        some_text,
+        ThreadQuerySet.titled_like,
+        description="Part of the title, in any letter case.",
+        minLength=1,
+        pattern=SOMETHING,
     )
 
     class Meta:

@@ -3,11 +3,14 @@
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from threadhub.api import idempotency
+from threadhub.api.schema import ApiSchema
+
+# Visible ASCII; spaces at its ends belong to the header line.
+VISIBLE = "^[!-~]([ -~]*[!-~])?$"
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -43,7 +46,7 @@ class ProblemDetails(serializers.Serializer[Any]):
     thread_id = serializers.CharField(required=False)
 
 
-class RestSchema(AutoSchema):
+class RestSchema(ApiSchema):
     """Every operation may answer a problem; every POST takes an Idempotency-Key."""
 
     def get_override_parameters(self) -> list[Any]:
@@ -52,7 +55,7 @@ class RestSchema(AutoSchema):
         return [
             OpenApiParameter(
                 idempotency.HEADER,
-                str,
+                {"type": "string", "minLength": 1, "maxLength": idempotency.MAX_LENGTH, "pattern": VISIBLE},
                 OpenApiParameter.HEADER,
                 description="However often it is sent, one effect and the same answer, for 24 hours.",
             )

@@ -29,7 +29,7 @@ from threads.models import Run, Thread
 from threads.runs.start import Started
 
 STREAM = OpenApiParameter("stream", OpenApiTypes.BOOL, description="Answer as server-sent events.")
-ANSWERS = {(200, "application/json"): CompletionObject, (200, "text/event-stream"): OpenApiTypes.STR}
+ANSWERS = {(200, "application/json"): CompletionObject, (200, "text/event-stream"): OpenApiTypes.ANY}
 
 
 class Chat(AiViewSet):
@@ -105,7 +105,7 @@ class AgentChat(Chat):
             OpenApiParameter("messages", OpenApiTypes.STR, required=True, description="The messages, as JSON text."),
             OpenApiParameter("threadId", OpenApiTypes.STR),
         ],
-        responses={(200, "text/event-stream"): OpenApiTypes.STR},
+        responses={(200, "text/event-stream"): OpenApiTypes.ANY},
     )
     def retrieve(self, request: Request, agent_id: str) -> HttpResponseBase:
         """The answer as a stream. HEAD asks for nothing and is told only how it would be sent."""

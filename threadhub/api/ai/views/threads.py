@@ -71,7 +71,7 @@ class Threads(AiViewSet):
         """One thread with all of its messages."""
         return Response(WholeThreadObject(self._thread(thread_id)).data)
 
-    @extend_schema(operation_id="ai_threads_delete", responses=DELETED)
+    @extend_schema(operation_id="ai_threads_delete", responses={200: DELETED})
     def destroy(self, request: Request, thread_id: str) -> Response:
         """Remove a thread and its messages for good."""
         threads.delete(actor=self.actor, thread=self._thread(thread_id), now=self.now)

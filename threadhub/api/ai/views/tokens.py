@@ -43,7 +43,7 @@ class ApiTokens(AiViewSet):
         )
         return Response({"token": secret, "apiToken": ApiTokenObject(key).data}, status=201)
 
-    @extend_schema(operation_id="api_tokens_delete", responses=REVOKED)
+    @extend_schema(operation_id="api_tokens_delete", responses={200: REVOKED})
     def destroy(self, request: Request, token_id: str) -> Response:
         """The token stops working with the next request."""
         personal_keys.require_person(actor=self.actor)

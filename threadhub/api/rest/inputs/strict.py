@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
@@ -19,6 +20,8 @@ TOOL_CHARACTERS = 200
 
 class Strict(serializers.Serializer[Any]):
     """Refuses names it does not know, naming the nearest that it does."""
+
+    strict: ClassVar[bool] = True  # OpenAPI says so too
 
     @classmethod
     def parse(cls, request: Request, **options: Any) -> dict[str, Any]:
@@ -78,6 +81,14 @@ class Real(serializers.FloatField):
         return float(super().to_internal_value(data))
 
 
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string", "pattern": "^[0-9]{1,12}([.][0-9]{1,6})?$", "example": "1.50"},
+            {"type": "integer", "minimum": 0, "maximum": 999_999_999_999},
+        ]
+    }
+)
 class Money(serializers.DecimalField):
     """An amount of the installation's currency: a decimal as text, `"1.50"`, or a whole number. A JSON number with a
     fraction is refused: it may not be what was meant, down to the last digit."""

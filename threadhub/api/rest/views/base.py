@@ -42,10 +42,6 @@ class RestViewSet(ApiViewSet):
         if request.method != "OPTIONS":
             unknown.check_query(request, self._known_query())
 
-    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
-        """Which methods there are, in `Allow`."""
-        return Response(status=204)
-
     def page(self, queryset: QuerySet[Any], representation: Any, **context: Any) -> Response:
         """A page of a filtered list."""
         rows = self.paginate_queryset(self.filter_queryset(queryset))

@@ -23,7 +23,7 @@ from threads.models import Run, Thread
 from threads.runs.end import cancel_if_live
 from threads.runs.start import ask, start
 
-ANSWERS = {(200, "application/json"): Answer, (200, "text/event-stream"): OpenApiTypes.STR}
+ANSWERS = {(200, "application/json"): Answer, (200, "text/event-stream"): OpenApiTypes.ANY}
 
 
 ON_DISCONNECT = OpenApiParameter(

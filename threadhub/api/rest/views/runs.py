@@ -45,7 +45,7 @@ class Runs(InThread):
     def retrieve(self, request: Request, **path: Any) -> Response:
         return Response(self._shown(self.find_run()))
 
-    @extend_schema(responses={(200, EVENT_STREAM): OpenApiTypes.STR}, parameters=[AFTER])
+    @extend_schema(responses={(200, EVENT_STREAM): OpenApiTypes.ANY}, parameters=[AFTER])
     def events(self, request: Request, **path: Any) -> HttpResponseBase:
         """Replays the run's stream from the beginning or from an event on, then follows it to its end."""
         after = whole_number(request, "after", last_event_id(request))

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from threadhub.agents.models import Agent
-from threadhub.api.rest.filters import an_id, user_named
+from threadhub.api.rest.filters import SOMETHING, an_id, user_named
 from threadhub.api.rest.pagination import address, read_skip, read_take
 from threadhub.api.rest.representations.search import HitRepresentation
 from threadhub.api.rest.views.base import RestViewSet
@@ -20,7 +20,12 @@ from threads.search import CANDIDATES, search
 TAKE = 20
 MAX_QUERY_CHARACTERS = 1_000
 PARAMETERS = [
-    OpenApiParameter("q", str, required=True, description='All of these words; "…" for a phrase, -word for without.'),
+    OpenApiParameter(
+        "q",
+        {"type": "string", "minLength": 1, "maxLength": MAX_QUERY_CHARACTERS, "pattern": SOMETHING},
+        required=True,
+        description='All of these words; "…" for a phrase, -word for without.',
+    ),
     OpenApiParameter("skip", int, default=0, description=f"At most {CANDIDATES}."),
     OpenApiParameter("take", int, default=TAKE, description="At most 100."),
     OpenApiParameter("agentId", str, description="In threads with this agent."),

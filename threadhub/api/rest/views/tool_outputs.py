@@ -18,7 +18,7 @@ from threads.models import Run
 
 ANSWERS = {
     (200, "application/json"): Answer,
-    (200, "text/event-stream"): OpenApiTypes.STR,
+    (200, "text/event-stream"): OpenApiTypes.ANY,
     (202, "application/json"): RunRepresentation,
 }
 
