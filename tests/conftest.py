@@ -26,6 +26,10 @@ from threadhub.workspaces.permissions import Role
 PASSWORD = "correct horse battery staple"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="more malformed requests and more examples: minutes")
+
+
 @dataclass(frozen=True)
 class Tenant:
     """A workspace with an agent and a key that sees all of it."""
