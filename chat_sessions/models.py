@@ -33,6 +33,8 @@ class ChatSession(models.Model):
     external_ref = models.TextField()
     anonymous = models.BooleanField(default=False)  # the reference is of our own making; nobody vouched for it
     origin = models.TextField(blank=True, default="")  # of the page that opened it; empty: a server did
+    # Of an anonymous visitor: a keyed digest of the address, for the limit per address (visitors.py).
+    opened_from = models.BinaryField(max_length=16, null=True, editable=False)
     name = models.CharField(max_length=200, blank=True, default="")  # what the visitor says, for staff to read
     metadata = models.JSONField(default=dict, blank=True)
     allowed_vectors = models.JSONField(default=list, blank=True)
@@ -58,6 +60,12 @@ class ChatSession(models.Model):
             models.Index("workspace", models.F("created_at").desc(), models.F("id").desc(), name="session_newest"),
             models.Index("idle_expires_at", condition=models.Q(ended_at=None), name="session_expiring"),
             models.Index("ended_at", condition=models.Q(ended_at__isnull=False), name="session_ended"),
+            models.Index(
+                "agent",
+                "opened_from",
+                condition=models.Q(ended_at=None, opened_from__isnull=False),
+                name="session_by_address",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,15 +8,20 @@ import secrets as random
 from datetime import datetime
 from typing import Any
 
-from chat_sessions import sessions
+from django.conf import settings
+
+from chat_sessions import expiry, sessions
 from chat_sessions.sessions import Opened
+from threadhub import audit
 from threadhub.agents import browsers
 from threadhub.agents.access import AgentDisabled
 from threadhub.agents.models import Agent
 from threadhub.isolation.scope import Door, by_door
-from threadhub.lib.errors import Forbidden, Unauthenticated
+from threadhub.lib.errors import Exhausted, Forbidden, Unauthenticated
+from threadhub.limits import subjects
 
 ANONYMOUS_PREFIX = "visitor_"
+RETRY_SECONDS = 60
 
 
 class InvalidAgentKey(Unauthenticated):
@@ -43,6 +48,12 @@ class InvalidIdentityProof(Unauthenticated):
     code = "invalid_identity_proof"
 
 
+class TooManyChatSessions(Exhausted):
+    """Too many chat sessions with this agent are open from this address."""
+
+    code = "too_many_chat_sessions"
+
+
 @by_door(Door.SIGN_IN)
 def open_by_page(
     *,
@@ -57,7 +68,8 @@ def open_by_page(
 ) -> Opened:
     """A new session, bound to the page's origin.
 
-    Raises InvalidAgentKey, OriginNotAllowed, AgentDisabled, IdentityRequired, InvalidIdentityProof.
+    Raises InvalidAgentKey, OriginNotAllowed, AgentDisabled, IdentityRequired, InvalidIdentityProof,
+    TooManyChatSessions.
     """
     agent = Agent.objects.filter(public_key=agent_key).first()
     if agent is None:
@@ -80,8 +92,24 @@ def open_by_page(
         agent=agent,
         external_ref=external_ref if external_ref is not None else f"{ANONYMOUS_PREFIX}{random.token_urlsafe(24)}",
         anonymous=external_ref is None,
+        opened_from=_place_of_anonymous(agent, now) if external_ref is None else None,
         origin=origin,
         name=name or "",
         metadata=metadata or {},
         now=now,
     )
+
+
+def _place_of_anonymous(agent: Agent, now: datetime) -> bytes | None:
+    """The digest of the present request's address, unless too many anonymous sessions are open from there. Raises
+    TooManyChatSessions. Those that open at the same moment are not seen: the limit is against many, not exact."""
+    network = subjects.network_of(audit.origin.get().address)
+    most = settings.CHAT_SESSIONS_PER_ADDRESS
+    if not network or most <= 0:
+        return None
+    place = subjects.digest("anonymous", network)
+    # By the index session_by_address.
+    living = expiry.living(now=now).filter(agent=agent, opened_from=place, ended_at=None).order_by()
+    if living[:most].count() >= most:
+        raise TooManyChatSessions(retry_after=RETRY_SECONDS)
+    return place

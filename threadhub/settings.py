@@ -235,6 +235,8 @@ REFRESH_TOKEN_SECONDS = env.int("REFRESH_TOKEN_SECONDS", default=30 * 24 * 3600)
 CHAT_TOKEN_SECONDS = env.int("CHAT_TOKEN_SECONDS", default=3600)
 CHAT_SESSION_SECONDS = env.int("CHAT_SESSION_SECONDS", default=30 * 24 * 3600)
 CHAT_SESSION_IDLE_SECONDS = env.int("CHAT_SESSION_IDLE_SECONDS", default=7 * 24 * 3600)
+# Open at once from one address with one agent, of visitors whom nobody vouches for; 0: without limit.
+CHAT_SESSIONS_PER_ADDRESS = env.int("CHAT_SESSIONS_PER_ADDRESS", default=1_000)
 # An ended session's row is removed after this; its threads stay.
 CHAT_SESSION_KEPT_SECONDS = env.int("CHAT_SESSION_KEPT_SECONDS", default=30 * 24 * 3600)
 SIGNUP_ENABLED = env.bool("SIGNUP_ENABLED", default=False)

@@ -1,14 +1,17 @@
 """Every request counts, to who asks; too many are refused, in the shape of the dialect."""
 
 import re
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.conftest import Api, Tenant, access_token
+from tests.faults import site
 from threadhub.lib.client_address import networks
 from threadhub.limits import rates, subjects, upkeep
 from threadhub.limits.models import RateBucket
@@ -180,3 +183,18 @@ def test_buckets_tell_nothing_of_their_askers(settings: Any) -> None:
     taken = [each["sql"] for each in queries if "limits_ratebucket" in each["sql"]]
     assert len(taken) == 1
     assert "127.0.0.1" not in taken[0]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.xdist_group("raw")
+def test_two_servers_count_together(tenant: Tenant, tmp_path: Path) -> None:
+    """Thirty, and what comes back meanwhile: one in two seconds. Near the end one server may be refused what the other
+    has borrowed."""
+    with site.webs(tmp_path, 2, RATE_LIMIT_KEY="30") as (one, other):
+        said = []
+        for number in range(60):
+            web = (one, other)[number % 2]
+            said.append(httpx.get(f"{web.url}/threads", headers={"x-api-key": tenant.key}, trust_env=False).status_code)
+        assert said[:24] == [200] * 24
+        assert 30 <= said.count(200) < 60
+        assert said.count(200) + said.count(429) == 60
