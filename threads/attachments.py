@@ -4,13 +4,14 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from django.conf import settings
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 from django.db import transaction
 
@@ -77,54 +78,69 @@ def from_data_url(*, url: str, filename: str | None) -> Upload:
 
 
 def store(*, message: Message, uploads: Sequence[Upload]) -> list[Attachment]:
-    """Keep the files of a message. Should the transaction fail after all, the files are removed again."""
-    kept: list[Attachment] = []
-    for upload in uploads:
-        attachment = Attachment(
-            workspace_id=message.workspace_id,
-            thread_id=message.thread_id,
-            message_id=message.id,
-            filename=upload.filename,
-            content_type=upload.content_type,
-            size=len(upload.data),
-            sha256=hashlib.sha256(upload.data).digest(),
-            created_at=message.created_at,
-        )
-        path = f"{message.workspace_id}/{message.thread_id}/{attachment.id}"
-        attachment.file.name = default_storage.save(path, ContentFile(upload.data))
-        kept.append(attachment)
-    Attachment.objects.bulk_create(kept)
+    """Keep the files of a message. Should one fail, none is left over; what a transaction leaves that fails later, or a
+    process that is killed, is for `stray_files`."""
+    with _all_or_none() as names:
+        kept = [_kept(message, upload, names) for upload in uploads]
+        Attachment.objects.bulk_create(kept)
     return kept
 
 
 def copy(*, attachments: Iterable[Attachment], messages: dict[UUID, Message]) -> None:
     """Keep files of messages once more, for the messages that `messages` gives for their ids. Each copy is a file of
-    its own, so that neither thread's end can take the other's. Should one fail, none is left over."""
-    kept: list[Attachment] = []
+    its own, so that neither thread's end can take the other's. Should one fail, none is left over, as in `store`."""
+    with _all_or_none() as names:
+        kept = [_twin(attachment, messages[attachment.message_id], names) for attachment in attachments]
+        Attachment.objects.bulk_create(kept)
+
+
+@contextmanager
+def _all_or_none() -> Iterator[list[str]]:
+    """The names of files written within: where it fails, they are removed."""
     names: list[str] = []
     try:
-        for attachment in attachments:
-            message = messages[attachment.message_id]
-            twin = Attachment(
-                workspace_id=message.workspace_id,
-                thread_id=message.thread_id,
-                message_id=message.id,
-                filename=attachment.filename,
-                content_type=attachment.content_type,
-                size=attachment.size,
-                sha256=attachment.sha256,
-                created_at=attachment.created_at,
-            )
-            with attachment.file.open("rb") as file:
-                path = f"{message.workspace_id}/{message.thread_id}/{twin.id}"
-                names.append(default_storage.save(path, file))
-            twin.file.name = names[-1]
-            kept.append(twin)
-        Attachment.objects.bulk_create(kept)
+        yield names
     except BaseException:
         for name in names:
             default_storage.delete(name)
         raise
+
+
+def _kept(message: Message, upload: Upload, names: list[str]) -> Attachment:
+    attachment = Attachment(
+        workspace_id=message.workspace_id,
+        thread_id=message.thread_id,
+        message_id=message.id,
+        filename=upload.filename,
+        content_type=upload.content_type,
+        size=len(upload.data),
+        sha256=hashlib.sha256(upload.data).digest(),
+        created_at=message.created_at,
+    )
+    attachment.file.name = _write(attachment, ContentFile(upload.data), names)
+    return attachment
+
+
+def _twin(attachment: Attachment, message: Message, names: list[str]) -> Attachment:
+    twin = Attachment(
+        workspace_id=message.workspace_id,
+        thread_id=message.thread_id,
+        message_id=message.id,
+        filename=attachment.filename,
+        content_type=attachment.content_type,
+        size=attachment.size,
+        sha256=attachment.sha256,
+        created_at=attachment.created_at,
+    )
+    with attachment.file.open("rb") as file:
+        twin.file.name = _write(twin, file, names)
+    return twin
+
+
+def _write(attachment: Attachment, content: "File[bytes]", names: list[str]) -> str:
+    path = f"{attachment.workspace_id}/{attachment.thread_id}/{attachment.id}"  # `stray_files` goes by these
+    names.append(default_storage.save(path, content))
+    return names[-1]
 
 
 def remove_files_of(*, thread: Thread, message: Message | None = None) -> None:

@@ -5,13 +5,13 @@ from contextlib import aclosing
 from django.conf import settings
 from django.utils import timezone
 
-from threadhub.agents import providers
+from threadhub.agents import context, providers
 from threadhub.agents.events import TextDelta, Usage
 from threadhub.agents.models import Agent, DailyUsage
 from threadhub.agents.provider_errors import ProviderError
 from threadhub.agents.providers import ContextMessage, ModelRequest
 from threadhub.agents.providers.request import Purpose
-from threadhub.agents.usage import measured, record
+from threadhub.agents.usage import Amount, estimated, measured, record
 from threadhub.lib.asynchronous import in_thread
 
 LONGEST_TOKEN = 16  # characters; who says more than that per token asked for does not keep to it
@@ -30,7 +30,7 @@ async def ask(*, agent: Agent, purpose: Purpose, instructions: str, text: str, m
     )
     said: list[str] = []
     length = 0
-    used: Usage | None = None
+    used: Amount | None = None
     try:
         async with aclosing(provider.stream(request)) as stream:
             async for event in stream:
@@ -40,20 +40,20 @@ async def ask(*, agent: Agent, purpose: Purpose, instructions: str, text: str, m
                     if length > max_tokens * LONGEST_TOKEN:
                         break
                 elif isinstance(event, Usage):
-                    used = event
+                    used = measured(event, provider=agent.provider, model=agent.model)
     except ProviderError as error:
-        used = error.usage
+        if error.usage is not None:
+            used = measured(error.usage, provider=agent.provider, model=agent.model)
         raise
     finally:
+        if used is None and said:  # cut off: the service has not counted
+            used = estimated(
+                input_tokens=context.tokens_of(request), characters=length, provider=agent.provider, model=agent.model
+            )
         if used is not None:
             await _count(agent, purpose, used)
     return "".join(said)
 
 
-async def _count(agent: Agent, purpose: Purpose, used: Usage) -> None:
-    await in_thread(record)(
-        agent=agent,
-        purpose=DailyUsage.Purpose(purpose),
-        amount=measured(used, provider=agent.provider, model=agent.model),
-        now=timezone.now(),
-    )
+async def _count(agent: Agent, purpose: Purpose, amount: Amount) -> None:
+    await in_thread(record)(agent=agent, purpose=DailyUsage.Purpose(purpose), amount=amount, now=timezone.now())

@@ -81,3 +81,12 @@ async def sweep(timestamp: int) -> None:
         await in_thread(sweep_all)(stop=stop)
     finally:
         stop.set()  # a worker that stops waits for the batch in hand, not for the whole sweep
+
+
+@app.periodic(cron="41 3 * * *")
+@app.task(name="threads.remove_stray_files", queue="upkeep", queueing_lock="threads.remove_stray_files")
+async def remove_stray_files(timestamp: int) -> None:
+    """Remove files of attachments that nothing refers to."""
+    from threads.stray_files import remove
+
+    await in_thread(remove)(now=timezone.now())

@@ -1,10 +1,14 @@
 """Agents and tools in the console."""
 
+from decimal import Decimal
+from typing import Any
+
 from django.test import Client
 
 from tests.conftest import Tenant
 from tests.console.conftest import Everything
 from threadhub.agents.models import Agent, Tool
+from threadhub.agents.prices import PriceTable
 
 AGENTS = "/admin/agents/agent/"
 
@@ -23,6 +27,9 @@ def form_of(agent: Agent, **changes: object) -> dict[str, object]:
         "max_steps": agent.max_steps,
         "max_seconds": agent.max_seconds,
         "double_texting": agent.double_texting,
+        "max_run_tokens": "",
+        "max_run_cost": "",
+        "titles": "on",
         "active": "on",
         "metadata": "{}",
         "its_tools": [str(tool.pk) for tool in agent.tools.all()],
@@ -105,3 +112,19 @@ def test_a_tool_has_the_name_of_one_there_is(console: Client, tenant: Tenant) ->
 def test_a_removed_tool_leaves_its_agents(console: Client, everything: Everything) -> None:
     console.post(everything.pages()["agents/tool remove"])
     assert not everything.tenant.agent.tools.exists()
+
+
+def test_the_limits_of_a_run_and_titles_are_set(console: Client, tenant: Tenant, settings: Any) -> None:
+    settings.PRICES = PriceTable.parse('{"currency": "EUR", "prices": {"echo/m-1": {"input": 1, "output": 1}}}')
+    agent = tenant.agent
+    form = form_of(agent, model="m-1", max_run_tokens="5000", max_run_cost="0.25")
+    del form["titles"]
+    assert console.post(f"{AGENTS}{agent.wire_id}/change/", form).status_code == 302
+    agent.refresh_from_db()
+    assert (agent.max_run_tokens, agent.max_run_cost, agent.titles) == (5000, Decimal("0.25"), False)
+
+
+def test_a_limit_of_money_without_a_price_is_refused_beside_the_field(console: Client, tenant: Tenant) -> None:
+    answer = console.post(f"{AGENTS}{tenant.agent.wire_id}/change/", form_of(tenant.agent, max_run_cost="1"))
+    assert answer.status_code == 200
+    assert "There is no price for this" in answer.content.decode()

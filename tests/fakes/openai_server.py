@@ -170,6 +170,21 @@ def tool_calls(*calls: tuple[str, str, Any], text: str = "", size: int = 7, fini
     return Reply((*actions, chunk(finish=finish), chunk(usage=usage(20, 8)), DONE, End()))
 
 
+def strict(request: Recorded) -> Reply:
+    """For `otherwise`: as the vendor, a good answer only where each message that asks for tools is followed at once by
+    the result of each of its calls, and no other result stands anywhere."""
+    open_calls: set[str] = set()
+    for message in request.body["messages"]:
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in open_calls:
+                return status(400)
+            open_calls.remove(message["tool_call_id"])
+        elif open_calls:
+            return status(400)
+        open_calls |= {call["id"] for call in message.get("tool_calls") or []}
+    return status(400) if open_calls else answer("All in order.")
+
+
 def status(
     code: int,
     *,

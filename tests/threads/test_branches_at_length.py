@@ -9,7 +9,7 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from threads import branches
 from threads.models import Message, Run, Thread
-from threads.runs import context
+from threads.runs import again, context
 from threads.runs.tools import ToolSet
 
 pytestmark = pytest.mark.django_db
@@ -85,3 +85,24 @@ def test_what_the_model_is_given_reads_one_page_from_the_end(
         built = context.build(run=run, tools=ToolSet({}, {}))
     assert f"LIMIT {context.PAGE}" in queries.captured_queries[1]["sql"]
     assert (built.last, len(built.request.messages) < context.PAGE) == (long_thread.last_position, True)
+
+
+def test_an_answer_is_regenerated_without_reading_the_thread(tenant: Tenant, thread: Thread) -> None:
+    """The messages of its run come by an index of their own."""
+    fill(thread, LENGTH)
+    run = Run.objects.create(workspace=tenant.workspace, thread=thread, agent=tenant.agent, number=1)
+    Message.objects.filter(thread=thread, position__gt=LENGTH - 3).update(run_id=run.pk, role="assistant")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE threads_message")
+    message = thread.messages.get(position=LENGTH)
+    assert again._first_of_answer(thread, message) == LENGTH - 2
+    top = plan(Message.objects.of_all_branches(thread).order_by().filter(run_id=run.pk))
+    assert (top["Node Type"], top.get("Index Name")) == ("Index Scan", "message_of_run")
+
+
+def test_paging_back_over_what_a_fork_left_out_is_bounded(long_thread: Thread) -> None:
+    """A page next to the stretch reads no more than the stretch, and by the index."""
+    rows = Message.objects.of_thread(long_thread).order_by("-position").before(LENGTH + 61)
+    scan = plan(rows[:50])["Plans"][0]
+    assert scan["Index Name"] == INDEX
+    assert scan["Rows Removed by Filter"] <= LENGTH

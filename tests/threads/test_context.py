@@ -1,7 +1,12 @@
 """What the model was given, told afterwards."""
 
-import pytest
+import asyncio
 
+import pytest
+from django.utils import timezone
+
+from chat_sessions import sessions
+from chat_sessions.models import ChatSession
 from tests.conftest import Tenant
 from tests.fakes import openai_server as fake
 from tests.fakes.openai_server import FakeOpenAI
@@ -9,8 +14,12 @@ from tests.threads.conftest import answer
 from threadhub.agents.context import fingerprint, newest_that_fit, paired
 from threadhub.agents.events import ToolCall
 from threadhub.agents.providers import ContextMessage
+from threads.actions.messages import Draft, append
+from threads.actions.tool_outputs import Output, bring
 from threads.models import Run, Thread
 from threads.runs import context
+from threads.runs.execute import execute
+from threads.runs.tools import ToolSet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -68,3 +77,67 @@ def test_half_tool_exchanges_are_left_out() -> None:
     assert paired([result, message("user", "hi")]) == [message("user", "hi")]
     assert paired([asked, result]) == [message("assistant", "let me see", tool_calls=(call,)), result]
     assert paired([message("assistant", "", tool_calls=(lost,)), message("user", "hi")]) == [message("user", "hi")]
+
+
+def test_a_late_result_stands_beside_its_call() -> None:
+    call = ToolCall("c1", "clock", {})
+    asked, result = message("assistant", "", tool_calls=(call,)), message("tool", "noon", tool_call_id="c1")
+    between, again = message("user", "are you there?"), message("assistant", "", tool_calls=(call,))
+    assert paired([asked, between, result]) == [asked, result, between]
+    second = message("tool", "one", tool_call_id="c1")  # services give the same ids again
+    assert paired([asked, between, result, again, second]) == [asked, result, between, again, second]
+    assert paired([asked, result, second]) == [asked, result]
+
+
+def test_a_message_between_a_call_and_its_late_result_makes_no_order_that_a_service_refuses(
+    tenant: Tenant, thread: Thread, model_server: FakeOpenAI
+) -> None:
+    model_server.will(fake.tool_calls(("call_1", "open_door", {})))
+    model_server.otherwise = fake.strict
+    stopped = answer(tenant, thread, "open it", client_tools=[{"name": "open_door"}])
+    assert stopped.status == "requires_action"
+    append(actor=tenant.actor, thread=thread, drafts=[Draft(role="user", content="are you there?")])
+    going_on = bring(
+        actor=tenant.actor, thread=thread, run=stopped, outputs=[Output("call_1", "opened")], now=timezone.now()
+    )
+    asyncio.run(execute(run_id=going_on.pk, workspace_id=going_on.workspace_id))
+    going_on.refresh_from_db()
+    assert (going_on.status, going_on.error_code) == ("succeeded", "")
+
+
+class TestVariables:
+    """Of chat sessions, in the agent's instructions."""
+
+    @pytest.fixture
+    def sessions_of_two(self, tenant: Tenant) -> list[ChatSession]:
+        tenant.agent.instructions = "Say hello to {{name}}."
+        tenant.agent.save()
+        return [
+            sessions.open(
+                actor=tenant.actor,
+                agent_id=tenant.agent.pk,
+                external_ref=name,
+                now=timezone.now(),
+                system_prompt_variables={"name": name},
+            ).session
+            for name in ("Ada", "Bob")
+        ]
+
+    def instructions(self, tenant: Tenant, thread: Thread, **fields: object) -> str | None:
+        run = Run.objects.create(workspace=tenant.workspace, thread=thread, agent=tenant.agent, number=1, **fields)
+        return context.build(run=run, tools=ToolSet({}, {})).request.instructions
+
+    def test_they_are_those_of_the_session_that_asks(
+        self, tenant: Tenant, thread: Thread, sessions_of_two: list[ChatSession]
+    ) -> None:
+        ada, bob = sessions_of_two
+        thread.chat_session = ada
+        thread.save()
+        assert self.instructions(tenant, thread, session_id=bob.pk) == "Say hello to Bob."
+
+    def test_a_server_asks_with_those_of_the_session_that_made_the_thread(
+        self, tenant: Tenant, thread: Thread, sessions_of_two: list[ChatSession]
+    ) -> None:
+        thread.chat_session = sessions_of_two[0]
+        thread.save()
+        assert self.instructions(tenant, thread) == "Say hello to Ada."

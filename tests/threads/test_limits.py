@@ -73,6 +73,12 @@ def test_money_is_a_limit_too(tenant: Tenant, thread: Thread, settings: Any) -> 
     assert thread.messages.get(position=4).partial is True
 
 
-def test_without_a_price_a_limit_of_money_holds_nothing_up(tenant: Tenant, thread: Thread) -> None:
-    limit(tenant, max_run_cost=Decimal("0.000001"))
-    assert ended(answer(tenant, thread, "/length 60")) == ("succeeded", "")
+def test_without_a_price_nobody_could_hold_a_limit_of_money_and_nothing_is_asked(
+    tenant: Tenant, thread: Thread, model_server: FakeOpenAI
+) -> None:
+    """As where the price was taken from the table after the limit was set."""
+    limit(tenant, max_run_cost=Decimal("1000"))
+    run = answer(tenant, thread, "hello")
+    assert ended(run) == ("failed", "cost_limit")
+    assert "no price" in run.error_message
+    assert model_server.requests == []

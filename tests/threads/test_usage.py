@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,17 +13,17 @@ from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.fakes import openai_server as fake
-from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.openai_server import FakeOpenAI, Flood, Reply
 from tests.threads.conftest import answer, ask
 from threadhub.agents import usage
 from threadhub.agents.events import Usage
 from threadhub.agents.models import DailyUsage
 from threadhub.agents.prices import PriceTable
 from threadhub.agents.usage import Amount, measured
-from threads import summaries
+from threads import own_asking, sql, summaries
 from threads.actions import messages, threads
 from threads.actions.messages import Draft
-from threads.models import Run, Thread
+from threads.models import Run, RunEvent, Thread
 from threads.runs import answer as answers
 from threads.runs import end
 from threads.runs.execute import execute
@@ -65,13 +66,14 @@ class TestARun:
     ) -> None:
         model_server.will(fake.answer("Yes.", counted=fake.usage(1000, 7, cached=400)))
         run = answer(tenant, thread, "really?")
-        assert spent(run) == (1000, 7, 400, Decimal("0.00207"), 0)
+        assert spent(run) == (1000, 7, 400, Decimal("0.00207"), 0, 0)
         (message,) = thread.messages.filter(role="assistant")
         assert message.usage == {
             "input_tokens": 1000,
             "output_tokens": 7,
             "cached_tokens": 400,
             "cost": "0.00207",
+            "estimated": False,
         }
         assert days(tenant) == runs(tenant)
 
@@ -81,7 +83,7 @@ class TestARun:
             fake.answer("Noon.", counted=fake.usage(40, 2)),
         )
         run = answer(tenant, thread, "what time?")
-        assert spent(run) == (60, 10, 0, Decimal("0.00025"), 0)
+        assert spent(run) == (60, 10, 0, Decimal("0.00025"), 0, 0)
         asking, result, told = thread.messages.filter(position__gt=1).order_by("position")
         assert (asking.usage["input_tokens"], result.usage, told.usage["input_tokens"]) == (20, None, 40)
         assert Decimal(asking.usage["cost"]) + Decimal(told.usage["cost"]) == run.cost
@@ -94,7 +96,7 @@ class TestARun:
         model_server.will(*[fake.tool_calls(("call_1", "current_time", "{broken"))] * 2)
         run = answer(tenant, thread, "what time?")
         assert (run.status, run.error_code) == ("failed", "provider_bad_response")
-        assert spent(run) == (40, 16, 0, Decimal("0.00026"), 0)
+        assert spent(run) == (40, 16, 0, Decimal("0.00026"), 0, 0)
         assert days(tenant) == runs(tenant)
 
     def test_one_that_failed_midway_counts_the_steps_before(
@@ -154,7 +156,7 @@ def test_a_service_that_counts_nothing_has_an_unknown_cost(
 
 def test_without_a_price_the_cost_is_unknown_and_not_nothing(tenant: Tenant, thread: Thread) -> None:
     run = answer(tenant, thread, "/say one two")
-    assert spent(run)[3:] == (None, 1)
+    assert spent(run)[3:] == (None, 1, 0)
     assert thread.messages.get(position=2).usage["cost"] is None
     assert (days(tenant)["cost"], days(tenant)["unpriced"]) == (None, 1)
 
@@ -224,11 +226,12 @@ def test_a_summary_counts_for_its_agent(
         "cached_tokens": 0,
         "cost": Decimal("0.00079"),
         "unpriced": 0,
+        "estimated": 0,
     }
 
 
 def test_days_begin_at_midnight_utc(tenant: Tenant) -> None:
-    from datetime import UTC, datetime, timedelta
+    from datetime import UTC, datetime
     from datetime import timezone as zone
 
     midnight = datetime(2024, 3, 1, tzinfo=UTC)
@@ -236,3 +239,77 @@ def test_days_begin_at_midnight_utc(tenant: Tenant) -> None:
         usage.record(agent=tenant.agent, purpose=DailyUsage.Purpose.ANSWER, amount=Amount(1), now=now)
     found = DailyUsage.objects.order_by("day").values_list("day", flat=True)
     assert [day.isoformat() for day in found] == ["2024-02-29", "2024-03-01"]
+
+
+@pytest.mark.usefixtures("priced")
+class TestWhatIsCutOff:
+    """The service has reported nothing of it, and has been paid for all the same: it counts by an estimate."""
+
+    def endless(self) -> Reply:
+        return fake.actions(
+            fake.chunk({"role": "assistant", "content": ""}), Flood(fake.chunk({"content": "word "}).data)
+        )
+
+    def test_by_a_limit(self, tenant: Tenant, thread: Thread, model_server: FakeOpenAI) -> None:
+        tenant.agent.max_run_tokens = 300
+        tenant.agent.save()
+        model_server.will(self.endless())
+        run = answer(tenant, thread, "go on")
+        assert (run.error_code, run.estimated) == ("token_limit", 1)
+        assert 290 < (run.input_tokens or 0) + (run.output_tokens or 0) < 330
+        assert run.cost is not None
+        (kept,) = thread.messages.filter(role="assistant")
+        assert (kept.usage["estimated"], kept.usage["output_tokens"]) == (True, run.output_tokens)
+        assert days(tenant) == runs(tenant)
+
+    def test_by_the_service_itself(self, tenant: Tenant, thread: Thread, model_server: FakeOpenAI) -> None:
+        model_server.will(fake.actions(fake.chunk({"role": "assistant", "content": "x" * 400}), fake.Reset()))
+        run = answer(tenant, thread, "well?")
+        assert (run.status, run.output_tokens, run.estimated) == ("failed", 100, 1)
+        assert days(tenant) == runs(tenant)
+
+    def test_before_it_spoke_counts_nothing(self, tenant: Tenant, thread: Thread, model_server: FakeOpenAI) -> None:
+        model_server.will(fake.status(400))
+        run = answer(tenant, thread, "well?")
+        assert spent(run) == (0, 0, 0, None, 0, 0)
+
+    def test_by_a_cancel(self, tenant: Tenant, thread: Thread, model_server: FakeOpenAI) -> None:
+        model_server.will(fake.actions(fake.chunk({"role": "assistant", "content": "x" * 400}), fake.Hang()))
+        run, actor = ask(tenant, thread, "go on"), tenant.actor
+
+        async def cancelled_while_it_speaks() -> None:
+            from threadhub.lib.asynchronous import in_thread
+
+            working = asyncio.create_task(execute(run_id=run.pk, workspace_id=run.workspace_id))
+            while not await in_thread(RunEvent.objects.filter(run_id=run.pk, type="text_delta").exists)():
+                await asyncio.sleep(0.01)
+            await in_thread(end.cancel)(actor=actor, run=run, now=timezone.now())
+            await working
+
+        asyncio.run(cancelled_while_it_speaks())
+        run.refresh_from_db()
+        assert (run.status, run.output_tokens, run.estimated) == ("cancelled", 100, 1)
+        assert days(tenant) == runs(tenant)
+
+    def test_by_the_death_of_its_worker_and_only_once(self, tenant: Tenant, thread: Thread) -> None:
+        run = ask(tenant, thread, "hello " * 100)
+        taken = answers.claim(run_id=run.pk, workspace_id=run.workspace_id, now=timezone.now())
+        assert taken is not None
+        answers.note_context(run=taken, context={"tokens": 150})
+        said = [("message_start", {}), ("text_delta", {"index": 0, "text": "x" * 40})]
+        sql.append_events(run_id=run.pk, workspace_id=run.workspace_id, events=said, lease_seconds=1)
+        end.end_all_lost(now=timezone.now() + timedelta(minutes=5))
+        late = Spent.of(taken)
+        late.add(measured(Usage(160, 11), provider="echo", model=""))
+        answers.note_late(run=taken, spent=late, now=timezone.now())
+        run.refresh_from_db()
+        assert (run.error_code, run.input_tokens, run.output_tokens, run.estimated) == ("worker_lost", 150, 10, 1)
+        assert days(tenant) == runs(tenant)
+
+    def test_of_a_title(self, tenant: Tenant, model_server: FakeOpenAI) -> None:
+        model_server.will(self.endless())
+        text = asyncio.run(
+            own_asking.ask(agent=tenant.agent, purpose="title", instructions="Name it.", text="Hi.", max_tokens=10)
+        )
+        counted = days(tenant, purpose="title")
+        assert (counted["estimated"], counted["output_tokens"]) == (1, -(-len(text) // 4))

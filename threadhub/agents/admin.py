@@ -1,5 +1,6 @@
 """Agents and tools in the staff console. Agents are made and changed by the domain's own functions."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from threadhub.agents import browsers, calling, configure, toolbox
+from threadhub.agents import browsers, budgets, calling, configure, toolbox
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
 from threadhub.agents.models import Agent, Tool
 from threadhub.agents.origins import MAX_LENGTH, MAX_ORIGINS, validate
@@ -24,6 +25,7 @@ from threadhub.console import display, once, rights
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter
+from threadhub.lib.errors import Invalid
 from threadhub.workspaces.models import ApiKey, User
 from threadhub.workspaces.permissions import Permission, Role
 
@@ -83,8 +85,8 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Agent
         fields = (
             "workspace", "name", "description", "provider", "model", "instructions", "temperature", "max_output_tokens",
-            "context_budget", "max_steps", "max_seconds", "double_texting", "active", "metadata", "allowed_origins",
-            "identity_required",
+            "context_budget", "max_steps", "max_seconds", "max_run_tokens", "max_run_cost", "double_texting", "titles",
+            "active", "metadata", "allowed_origins", "identity_required",
         )  # fmt: skip
         widgets = {
             "description": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
@@ -98,6 +100,9 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
             "context_budget": "Tokens of the thread that the model is given at most.",
             "max_steps": "How often the agent may call tools before it must answer.",
             "max_seconds": "How long one answer may take at most.",
+            "max_run_tokens": "Of one answer, input and output together. Empty: no limit.",
+            "max_run_cost": "Of one answer, in the currency of the prices; the model must have one. Empty: no limit.",
+            "titles": "It names threads that nobody has named.",
             "double_texting": "A question that comes while the agent is still answering.",
             "active": "A disabled agent takes no questions; its threads stay readable.",
             "allowed_origins": "Of pages that may open chat sessions: https://shop.example.org, one per line.",
@@ -125,6 +130,17 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         )
         for name in ("allowed_roles", "allowed_users", "allowed_keys"):
             self.initial[name] = getattr(agent, name)
+
+    def clean_max_run_cost(self) -> Decimal | None:
+        """As `configure` asks it, beside the field."""
+        cost: Decimal | None = self.cleaned_data["max_run_cost"]
+        if cost is not None and {"max_run_cost", "provider", "model"} & set(self.changed_data):
+            model = Agent(provider=self.cleaned_data.get("provider", ""), model=self.cleaned_data.get("model", ""))
+            try:
+                budgets.require_price(model)
+            except Invalid as error:
+                raise forms.ValidationError([row["msg"] for row in error.errors]) from error
+        return cost
 
     def clean_allowed_users(self) -> list[UUID]:
         return [user.pk for user in self.cleaned_data["allowed_users"]]
@@ -201,7 +217,15 @@ class AgentAdmin(ConsoleAdmin):
         ("How it answers", {"fields": ("instructions", ("provider", "model"), ("temperature", "max_output_tokens"))}),
         (
             "Limits and tools",
-            {"fields": (("context_budget", "max_steps"), ("max_seconds", "double_texting"), "its_tools")},
+            {
+                "fields": (
+                    ("context_budget", "max_steps"),
+                    ("max_seconds", "double_texting"),
+                    ("max_run_tokens", "max_run_cost"),
+                    "titles",
+                    "its_tools",
+                )
+            },
         ),
         (
             "Web pages",

@@ -108,7 +108,7 @@ def replace(*, actor: Actor, agent: Agent | None, limits: Mapping[str, Limits | 
 
     Raises PermissionMissing, and Invalid where money is limited that nobody can count.
     """
-    actor.require(Permission.AGENT_WRITE if agent else Permission.WORKSPACE_WRITE)
+    actor.require(Permission.AGENT_WRITE)
     wanted = {period: row for period, row in limits.items() if row and any(v is not None for v in row.values())}
     if any(row.get("cost") is not None for row in wanted.values()):
         require_price(agent)
@@ -120,11 +120,11 @@ def replace(*, actor: Actor, agent: Agent | None, limits: Mapping[str, Limits | 
     audit.record(actor=actor, action="budget.set", ids=ids, details=dict(_for_audit(wanted)))
 
 
-def require_price(agent: Agent | None) -> None:
+def require_price(agent: Agent | None, *, field: str = "cost") -> None:
     """Raise Invalid where a limit of money could never be reached, because what is used has no price here."""
     priced = settings.PRICES.of(agent.provider, agent.model) is not None if agent else bool(settings.PRICES.prices)
     if not priced:
-        raise Invalid.at("body", "cost", msg="There is no price for this: THREADHUB_PRICES must name its model.")
+        raise Invalid.at("body", field, msg="There is no price for this: THREADHUB_PRICES must name its model.")
 
 
 def _for_audit(wanted: dict[str, Limits]) -> Iterator[tuple[str, Any]]:

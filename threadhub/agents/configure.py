@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from threadhub import audit
+from threadhub.agents import budgets
 from threadhub.agents.models import Agent, Tool
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.actor import Actor
@@ -48,6 +49,7 @@ def create(*, actor: Actor, tools: list[UUID] | None = None, **fields: Any) -> A
     agent = Agent(workspace_id=actor.workspace_id, **_known(fields))
     _limit(agent)
     _save(agent)
+    _require_price(agent, fields)
     if tools:
         agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
     agent.refresh_from_db()
@@ -65,6 +67,7 @@ def change(*, actor: Actor, agent: Agent, now: datetime, tools: list[UUID] | Non
     agent.updated_at = now
     _limit(agent)
     _save(agent)
+    _require_price(agent, fields)
     if tools is not None:
         agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
     changed = [*fields, *(["tools"] if tools is not None else [])]
@@ -89,6 +92,12 @@ def _limit(agent: Agent) -> None:
         setattr(agent, field, wanted)
     agent.allowed_roles = list(dict.fromkeys(agent.allowed_roles))
     agent.limited = bool(agent.allowed_roles or agent.allowed_users or agent.allowed_keys)
+
+
+def _require_price(agent: Agent, fields: dict[str, Any]) -> None:
+    """A limit of money that nobody could hold is refused where it is set, or where the model is changed under it."""
+    if agent.max_run_cost is not None and fields.keys() & {"max_run_cost", "provider", "model"}:
+        budgets.require_price(agent, field="max_run_cost")
 
 
 def _people(workspace_id: UUID, wanted: list[UUID]) -> set[UUID]:

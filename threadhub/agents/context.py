@@ -1,7 +1,8 @@
 """What of a thread a model is given: the newest messages that fit a budget of tokens."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from threadhub.agents.providers.request import ContextMessage, ModelRequest
@@ -16,6 +17,12 @@ def tokens(message: ContextMessage) -> int:
     """An estimate, never less than the frame."""
     characters = len(message.content) + sum(len(str(call.arguments)) + len(call.name) for call in message.tool_calls)
     return MESSAGE_OVERHEAD + -(-characters // CHARACTERS_PER_TOKEN) + INPUT_TOKENS * len(message.inputs)
+
+
+def tokens_of(request: ModelRequest) -> int:
+    """An estimate of all the text that a model is given with a request."""
+    system = ContextMessage("system", request.instructions or "")
+    return sum(map(tokens, (system, *request.messages)))
 
 
 Placed = tuple[int, ContextMessage]  # a message and its position
@@ -53,27 +60,40 @@ def _seen(message: ContextMessage) -> list[Any]:
 
 
 def paired(messages: Iterable[ContextMessage]) -> list[ContextMessage]:
-    """Without half tool exchanges: services refuse a result whose call they do not see, and a call without result.
+    """Whole tool exchanges, each in one piece: services refuse a result whose call they do not see, a call without its
+    result, and anything that stands between them.
 
     A call that never got its result (its run was cut short) is left out, and so is a result whose call is beyond the
-    budget. Text beside them stays.
+    budget, or a second one of the same call. Text beside them stays. What came between a call and a late result is
+    told after the result.
     """
     messages = list(messages)
-    answered = {message.tool_call_id for message in messages if message.role == "tool"}
-    seen: set[str] = set()
+    results = _results(messages)
     result: list[ContextMessage] = []
-    for message in messages:
+    for at, message in enumerate(messages):
         if message.role == "tool":
-            if message.tool_call_id in seen:
-                result.append(message)
             continue
-        calls = tuple(call for call in message.tool_calls if call.id in answered)
-        seen.update(call.id for call in calls)
+        own = results.get(at, {})
+        calls = tuple(call for call in message.tool_calls if call.id in own)
         if calls != message.tool_calls:
             message = ContextMessage(message.role, message.content, calls, inputs=message.inputs)
         if message.content or message.tool_calls or message.inputs:
             result.append(message)
+        result.extend(own.values())
     return result
+
+
+def _results(messages: Sequence[ContextMessage]) -> dict[int, dict[str, ContextMessage]]:
+    """Of each message that asks for tools, by its place, the results in the order in which they came. Services give
+    the same id again in later steps: a result is of the newest call before it that has none."""
+    open_calls: dict[str, int] = {}
+    found: defaultdict[int, dict[str, ContextMessage]] = defaultdict(dict)
+    for at, message in enumerate(messages):
+        if message.role == "tool" and message.tool_call_id in open_calls:
+            found[open_calls.pop(message.tool_call_id)][message.tool_call_id] = message
+        elif message.role != "tool":
+            open_calls.update((call.id, at) for call in message.tool_calls)
+    return found
 
 
 def fill_in(instructions: str, variables: Mapping[str, Any]) -> str:

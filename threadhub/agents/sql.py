@@ -13,16 +13,17 @@ from threadhub.lib import ids
 ADD_USAGE = """
 INSERT INTO agents_dailyusage AS usage
        (id, workspace_id, agent_id, day, provider, model, purpose, count,
-        input_tokens, output_tokens, cached_tokens, cost, unpriced)
+        input_tokens, output_tokens, cached_tokens, cost, unpriced, estimated)
 VALUES (%(id)s, %(workspace)s, %(agent)s, %(day)s, %(provider)s, %(model)s, %(purpose)s, %(count)s,
-        %(input_tokens)s, %(output_tokens)s, %(cached_tokens)s, %(cost)s, %(unpriced)s)
+        %(input_tokens)s, %(output_tokens)s, %(cached_tokens)s, %(cost)s, %(unpriced)s, %(estimated)s)
 ON CONFLICT (workspace_id, agent_id, day, provider, model, purpose) DO UPDATE
    SET count = usage.count + excluded.count,
        input_tokens = usage.input_tokens + excluded.input_tokens,
        output_tokens = usage.output_tokens + excluded.output_tokens,
        cached_tokens = usage.cached_tokens + excluded.cached_tokens,
        cost = CASE WHEN usage.cost IS NULL THEN excluded.cost ELSE usage.cost + coalesce(excluded.cost, 0) END,
-       unpriced = usage.unpriced + excluded.unpriced
+       unpriced = usage.unpriced + excluded.unpriced,
+       estimated = usage.estimated + excluded.estimated
 """
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
-from threadhub.agents import sql
+from threadhub.agents import context, sql
 from threadhub.agents.events import Usage
 from threadhub.agents.models import Agent, DailyUsage
 
@@ -21,13 +21,15 @@ MOST_TOKENS = 10**9  # per call; more is no count, and would not fit beside othe
 @dataclass(slots=True)
 class Amount:
     """Tokens and their cost. `cost` is of what has a price, None where nothing had; `unpriced` counts the calls that
-    had none, so a cost beside them is not the whole of it."""
+    had none, so a cost beside them is not the whole of it. `estimated` counts the calls that were cut off before the
+    service had counted."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0  # a part of the input
     cost: Decimal | None = None
     unpriced: int = 0
+    estimated: int = 0
 
     @property
     def tokens(self) -> int:
@@ -39,6 +41,7 @@ class Amount:
         self.cached_tokens += other.cached_tokens
         self.cost = added(self.cost, other.cost)
         self.unpriced += other.unpriced
+        self.estimated += other.estimated
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: `cost` is the decimals as text, null where it is not known."""
@@ -47,6 +50,7 @@ class Amount:
             "output_tokens": self.output_tokens,
             "cached_tokens": self.cached_tokens,
             "cost": written(None if self.unpriced else self.cost),
+            "estimated": bool(self.estimated),
         }
 
 
@@ -78,6 +82,14 @@ def measured(usage: Usage, *, provider: str, model: str) -> Amount:
         else price.cost(input_tokens=input_tokens, cached_tokens=cached_tokens, output_tokens=output_tokens)
     )
     return Amount(input_tokens, output_tokens, cached_tokens, cost, unpriced=int(cost is None))
+
+
+def estimated(*, input_tokens: int, characters: int, provider: str, model: str) -> Amount:
+    """A call of a model that was cut off after this much text: what it was given, and what it said until then."""
+    output_tokens = -(-characters // context.CHARACTERS_PER_TOKEN)
+    amount = measured(Usage(input_tokens, output_tokens), provider=provider, model=model)
+    amount.estimated = 1
+    return amount
 
 
 def record(

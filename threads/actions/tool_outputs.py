@@ -9,6 +9,7 @@ from django.db import transaction
 
 from threadhub import audit
 from threadhub.agents import access as agents
+from threadhub.agents import budgets
 from threadhub.lib.errors import Conflict, Invalid
 from threadhub.workspaces.actor import Actor
 from threads import access
@@ -37,9 +38,11 @@ def bring(*, actor: Actor, thread: Thread, run: Run, outputs: Sequence[Output], 
     """Append the outputs of all the calls that the run waits for. The run that goes on with them; or the waiting run
     itself while somebody has yet to decide on an approval.
 
-    Raises ActionNotRequired, Invalid for outputs that are missing, unknown or there twice, and as `start`.
+    Raises ActionNotRequired, Invalid for outputs that are missing, unknown or there twice, and as `start`: where a
+    budget is used up nothing is kept, and the outputs can be brought once there is a new one.
     """
-    agents.get_to_invoke(actor=actor, agent_id=thread.agent_id)
+    agent = agents.get_to_invoke(actor=actor, agent_id=thread.agent_id)
+    budgets.check(agent=agent, now=now)
     thread = access.lock(thread=thread)
     waiting = Run.objects.of_thread(thread).select_for_update().get(pk=run.pk)
     wanted = continuing.missing_outputs(waiting) if waiting.waiting else []

@@ -51,7 +51,8 @@ class Message(models.Model):
     extra = models.JSONField(default=dict, blank=True)
     run_id = models.UUIDField(null=True, editable=False)
     partial = models.BooleanField(default=False)  # an answer that was cut short: cancelled, or its provider failed
-    # Of the call of the model that wrote it: {"input_tokens", "output_tokens", "cached_tokens", "cost": text or null}.
+    # Of the call of the model that wrote it: {"input_tokens", "output_tokens", "cached_tokens", "cost": text or null,
+    # "estimated"}.
     usage = models.JSONField(null=True, editable=False)
     # Its time by the clock of a client that resends its history, and knows the message by it.
     sent_at = models.DateTimeField(null=True, editable=False)
@@ -62,6 +63,7 @@ class Message(models.Model):
 
     class Meta:
         ordering = ["thread", "position"]
+        indexes = [models.Index("run_id", condition=models.Q(run_id__isnull=False), name="message_of_run")]
         constraints = [
             models.UniqueConstraint(fields=["thread", "position", "workspace"], name="message_position_once"),
             models.CheckConstraint(

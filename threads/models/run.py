@@ -75,8 +75,12 @@ class Run(models.Model):
     # Of what has a price, exact; null while nothing had. `unpriced` counts the calls of the model that had none.
     cost = models.DecimalField(max_digits=30, decimal_places=12, null=True)
     unpriced = models.PositiveSmallIntegerField(default=0)
+    estimated = models.PositiveSmallIntegerField(
+        default=0
+    )  # the calls that were cut off: their tokens are our estimate
     last_seq = models.IntegerField(default=0, editable=False)
-    # What the model was given when it was last asked: {"hash", "first", "last", "summaries", "instructions"}.
+    # What the model was given when it was last asked: {"hash", "first", "last", "summaries", "instructions",
+    # "tokens": an estimate}.
     context = models.JSONField(null=True, editable=False)
     # What is left of the events of a run long finished (threads/runs/replay.py); null while the rows are there.
     replay = models.JSONField(null=True, editable=False)

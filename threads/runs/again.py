@@ -67,10 +67,10 @@ def _ask_again(
 def _first_of_answer(thread: Thread, message: Message) -> int:
     """The position of the first message of the run that gave this one; its own where no run did. Raises
     MessageNotFound for one that was deleted meanwhile."""
-    rows = Message.objects.of_all_branches(thread).filter(position__lte=message.position)
+    rows = Message.objects.of_all_branches(thread).order_by()
     if not rows.filter(pk=message.pk).exists():
         raise access.MessageNotFound
     if message.run_id is None:
         return message.position
-    first: int = rows.filter(run_id=message.run_id).values_list("position", flat=True)[0]
-    return first
+    # Those of one run are few, by an index; in the order of the thread it would be read from its start.
+    return min(rows.filter(run_id=message.run_id).values_list("position", flat=True))

@@ -17,7 +17,7 @@ from threads.actions.messages import Draft, store
 from threads.models import Message, Run, Thread
 from threads.runs import continuing, events, queue, waiting
 from threads.runs.continuing import OpenCall
-from threads.runs.end import may_start_over, refuse, start_over, stored, write_last_events
+from threads.runs.end import WORKER_LOST, may_start_over, refuse, start_over, stored, write_last_events
 from threads.runs.recorder import RunOver
 from threads.runs.spending import SPENT_FIELDS, Spent, tokens_of
 from threads.runs.tools import ToolResult, ToolSet
@@ -155,10 +155,13 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
 
 @transaction.atomic
 def note_late(*, run: Run, spent: Spent, now: datetime) -> None:
-    """Count what a provider reported for a run that somebody else has ended, or whose thread is gone."""
+    """Count what a provider reported for a run that somebody else has ended, or whose thread is gone; not where the run
+    was taken for lost while its model spoke, since that is counted by an estimate already."""
     if not spent.unrecorded:
         return
     locked = Run.objects.select_for_update().filter(pk=run.pk, workspace_id=run.workspace_id).first()
+    if locked is not None and locked.error_code == WORKER_LOST[0] and locked.estimated:
+        return
     if locked is not None:
         spent.put_on(locked)
         locked.save(update_fields=SPENT_FIELDS)

@@ -36,6 +36,7 @@ class Built:
             "last": self.last,
             "summaries": self.summary_ids,
             "instructions": self.request.instructions,
+            "tokens": context.tokens_of(self.request),
         }
 
 
@@ -131,10 +132,12 @@ def _input(attachment: Attachment) -> ImageInput | DocumentInput:
 
 
 def _variables(run: Run) -> dict[str, Any]:
-    if run.thread.chat_session_id is None:
+    """Those of the session that asks; of the one that made the thread where a server or a member asks in it."""
+    session_id = run.session_id or run.thread.chat_session_id
+    if session_id is None:
         return {}
     variables = (
-        ChatSession.objects.filter(pk=run.thread.chat_session_id, workspace_id=run.workspace_id)
+        ChatSession.objects.filter(pk=session_id, workspace_id=run.workspace_id)
         .values_list("system_prompt_variables", flat=True)
         .first()
     )

@@ -18,7 +18,7 @@ from threadhub.workspaces.permissions import Permission
 from threads import sql
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run, RunEvent, Thread
-from threads.runs import events, queue, waiting
+from threads.runs import events, queue, spending, waiting
 
 MAX_ATTEMPTS = 3
 WORKER_LOST = ("worker_lost", "The worker stopped before the answer was complete.")
@@ -119,8 +119,12 @@ def _end(run: Run, status: Run.Status, *, now: datetime, error: tuple[str, str] 
     if open_block is not None:
         closing.append((events.BLOCK_STOP, {"index": open_block}))
     text = said_so_far(run.id, run.workspace_id)
+    cut_off = spending.of_lost(run, text) if error == WORKER_LOST and text else None
     if text:
-        draft = Draft(role=Message.Role.ASSISTANT, content=text, run_id=run.id, partial=True, id=run.answer_id)
+        usage = cut_off.as_dict() if cut_off else None
+        draft = Draft(
+            role=Message.Role.ASSISTANT, content=text, run_id=run.id, partial=True, usage=usage, id=run.answer_id
+        )
         (message,) = store(thread=run.thread, drafts=[draft])
         closing.append((events.MESSAGE_STORED, stored(message)))
     if error is not None:
@@ -137,6 +141,8 @@ def _end(run: Run, status: Run.Status, *, now: datetime, error: tuple[str, str] 
     run.save(update_fields=["status", "finished_at", "error_code", "error_message", "last_seq", "input"])
     sql.notify("run_events", str(run.id))
     queue.call_next(thread=run.thread, now=now)
+    if cut_off is not None:
+        spending.charge(run, cut_off, now=now)
 
 
 def write_last_events(run: Run, closing: list[tuple[str, dict[str, Any]]]) -> None:

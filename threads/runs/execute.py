@@ -48,6 +48,7 @@ class Step:
     calls: list[ToolCall] = field(default_factory=list)
     finish_reason: str = ""
     used: Amount | None = None
+    reported: bool = False  # by the provider, of the asking under way
 
     @property
     def usage(self) -> dict[str, Any] | None:
@@ -138,6 +139,7 @@ class Work:
     async def conclude(self, outcome: Outcome | BaseException) -> None:
         """Store how it ended. Somebody else may have been first: then there is nothing left to say."""
         self._close_block()
+        self._count_cut_off()
         failure = outcome if isinstance(outcome, BaseException) else None
         if isinstance(outcome, BaseException):
             outcome = self._failed(*INTERNAL_ERROR)
@@ -175,6 +177,7 @@ class Work:
         return None
 
     async def _hear(self, provider: Provider, request: ModelRequest, toolset: ToolSet) -> None:
+        self.step.reported = False
         async with aclosing(provider.stream(request)) as stream:
             async for event in stream:
                 match event:
@@ -257,7 +260,16 @@ class Work:
         self.meter.heard(text)
 
     def _used(self, usage: Usage) -> None:
-        amount = measured(usage, provider=self.run.provider, model=self.run.model)
+        self.step.reported = True
+        self._spend(measured(usage, provider=self.run.provider, model=self.run.model))
+
+    def _count_cut_off(self) -> None:
+        """A step that was cut off while it spoke has no numbers of its provider's: it counts by our estimate."""
+        if self.step.text and not self.step.reported:
+            self.step.reported = True
+            self._spend(self.meter.cut_off())
+
+    def _spend(self, amount: Amount) -> None:
         self.spent.add(amount)
         self.step.used = self.step.used or Amount()
         self.step.used.add(amount)
@@ -306,6 +318,7 @@ class Work:
 
     def _failed(self, code: str, message: str) -> Outcome:
         """What was said until then is kept, marked as partial."""
+        self._count_cut_off()
         drafts = []
         if self.step.text:
             draft = Draft(

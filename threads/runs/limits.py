@@ -2,6 +2,7 @@
 
 Before each asking, and while text comes, they are held against what the provider has reported and an estimate of what
 it has not reported yet: the input under way and the text so far. A complete answer is never thrown away for its size.
+What is cut off counts by the same estimate, marked as such.
 """
 
 from decimal import Decimal
@@ -11,12 +12,16 @@ from django.conf import settings
 from threadhub.agents import context
 from threadhub.agents.models import Agent
 from threadhub.agents.prices import Price
-from threadhub.agents.providers import ContextMessage, ModelRequest
-from threadhub.agents.usage import Amount
+from threadhub.agents.providers import ModelRequest
+from threadhub.agents.usage import Amount, estimated
 from threads.models import Run
 
 TOKEN_LIMIT = ("token_limit", "The answer took more tokens than one run of the agent may.")
 COST_LIMIT = ("cost_limit", "The answer cost more than one run of the agent may.")
+COST_UNKNOWN = (
+    "cost_limit",
+    "The agent's runs have a limit of money, and its model has no price: nobody could hold it.",
+)
 
 
 class LimitReached(Exception):
@@ -31,6 +36,7 @@ class Meter:
     """Of one run: told what is under way, it raises LimitReached."""
 
     def __init__(self, run: Run, spent: Amount) -> None:
+        self._run = run
         self._agent: Agent = run.agent
         self._spent = spent
         self._price: Price | None = settings.PRICES.of(run.provider, run.model)
@@ -39,15 +45,21 @@ class Meter:
 
     def asking(self, request: ModelRequest) -> None:
         """The model is about to be asked this. Raises LimitReached."""
-        system = ContextMessage("system", request.instructions or "")
-        self._input = sum(map(context.tokens, (system, *request.messages)))
+        self._input = context.tokens_of(request)
         self._characters = 0
+        if self._price is None and self._agent.max_run_cost is not None:
+            raise LimitReached(COST_UNKNOWN)
         self._check()
 
     def heard(self, text: str) -> None:
         """The model said this. Raises LimitReached."""
         self._characters += len(text)
         self._check()
+
+    def cut_off(self) -> Amount:
+        """What the asking under way has used, where it ends here and its provider will report nothing."""
+        run = self._run
+        return estimated(input_tokens=self._input, characters=self._characters, provider=run.provider, model=run.model)
 
     def _check(self) -> None:
         output = self._characters // context.CHARACTERS_PER_TOKEN

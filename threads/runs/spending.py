@@ -9,7 +9,7 @@ from threadhub.agents.models import DailyUsage
 from threadhub.agents.usage import Amount
 from threads.models import Run
 
-SPENT_FIELDS = ("input_tokens", "output_tokens", "cached_tokens", "cost", "unpriced")
+SPENT_FIELDS = ("input_tokens", "output_tokens", "cached_tokens", "cost", "unpriced", "estimated")
 
 
 @dataclass(slots=True)
@@ -62,9 +62,25 @@ class Spent:
         self._new, self._first = None, False
 
 
+def of_lost(run: Run, text: str) -> Amount:
+    """What the last asking of a run has used whose worker died while the model spoke: an estimate."""
+    given = (run.context or {}).get("tokens", 0)
+    return usage.estimated(input_tokens=given, characters=len(text), provider=run.provider, model=run.model)
+
+
+def charge(locked: Run, amount: Amount, *, now: datetime) -> None:
+    """Put on a locked run, and on the agent's day, what nobody else will. At the end of the transaction."""
+    spent = Spent.of(locked)
+    spent.add(amount)
+    spent.put_on(locked)
+    locked.save(update_fields=SPENT_FIELDS)
+    spent.record(locked, now=now)
+
+
 def amount_of(run: Run) -> Amount:
     """What a run's row says that it has spent."""
-    return Amount(run.input_tokens or 0, run.output_tokens or 0, run.cached_tokens or 0, run.cost, run.unpriced)
+    tokens = (run.input_tokens or 0, run.output_tokens or 0, run.cached_tokens or 0)
+    return Amount(*tokens, run.cost, run.unpriced, run.estimated)
 
 
 def tokens_of(run: Run) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from tests.api.rest.conftest import fault, ids_of, path_of, problem, same_404
 from tests.conftest import Api, Tenant
 from threadhub.agents.models import Agent
+from threadhub.agents.prices import PriceTable
 from threadhub.lib import ids
 from threadhub.workspaces.models import User
 
@@ -44,7 +45,11 @@ def patch(api: Api, agent_id: str, body: dict[str, Any]) -> Any:
     return api.patch(f"/agents/{agent_id}", body, content_type="application/json")
 
 
-def test_it_is_made_with_every_field(api: Api, tenant: Tenant) -> None:
+PRICES = '{"currency": "EUR", "prices": {"echo/m-1": {"input": 1, "output": 1}}}'
+
+
+def test_it_is_made_with_every_field(api: Api, tenant: Tenant, settings: Any) -> None:
+    settings.PRICES = PriceTable.parse(PRICES)
     tool = api.get("/tools").json()["data"][0]
     response = make(api, **FIELDS, tools=[tool["id"]])
     assert response.status_code == 201
@@ -114,7 +119,8 @@ def test_they_are_listed_newest_first(api: Api, tenant: Tenant, django_assert_nu
     assert "Unknown" in fault(api.get("/agents?name=a"), "query", "name")
 
 
-def test_what_is_sent_is_changed(api: Api) -> None:
+def test_what_is_sent_is_changed(api: Api, settings: Any) -> None:
+    settings.PRICES = PriceTable.parse(PRICES)
     tool = api.get("/tools").json()["data"][0]
     agent = make(api, **FIELDS).json()
     changed = patch(api, agent["id"], {"name": "Renamed", "temperature": None, "tools": [tool["id"]]})
@@ -169,3 +175,15 @@ def test_tools_are_listed_with_their_schema(api: Api, django_assert_num_queries:
     assert (tool["name"], tool["kind"]) == ("current_time", "builtin")
     assert tool["parameters"]["properties"].keys() == {"zone"}
     assert tool["description"]
+
+
+def test_a_limit_of_money_needs_a_price_of_the_model(api: Api, settings: Any) -> None:
+    assert "price" in fault(make(api, model="m-1", max_run_cost="0.25"), "body", "max_run_cost")
+    settings.PRICES = PriceTable.parse(PRICES)
+    made = make(api, model="m-1", max_run_cost="0.25").json()
+    fault(patch(api, made["id"], {"model": "m-2"}), "body", "max_run_cost")
+    assert patch(api, made["id"], {"model": "m-2", "max_run_cost": None}).status_code == 200
+    settings.PRICES = PriceTable()
+    other = make(api).json()
+    fault(patch(api, other["id"], {"max_run_cost": "1"}), "body", "max_run_cost")
+    assert patch(api, other["id"], {"name": "Same"}).status_code == 200

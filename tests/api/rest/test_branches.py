@@ -1,15 +1,21 @@
 """Regenerating an answer, editing a question, and the branches that come of it; in both dialects' eyes."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.utils import timezone
 
 from tests.api.rest.conftest import fault, new_thread, open_session, posted, problem, same_404, say, streamed
 from tests.clients.plai_stream import read
 from tests.conftest import Api, Tenant
 from threadhub.workspaces.models import User
+from threads import access, branches
+from threads.actions.messages import Draft
 from threads.models import Branch, Message, Run, Thread
+from threads.runs.start import start
 
 
 def told(api: Api, path: str, **query: Any) -> list[str]:
@@ -183,6 +189,94 @@ class TestRefusals:
         ):
             problem(api.post(f"{path}/{below}", body), 409, "thread_running")
         assert not Branch.objects.exists()
+
+
+@pytest.mark.usefixtures("worker")
+class TestInterrupting:
+    """With `double_texting: interrupt` what is being answered is cut short; its question stays on the branch left."""
+
+    def slow(self, tenant: Tenant) -> Run:
+        """A run that answers, and will for long."""
+        run = start(
+            actor=tenant.actor,
+            thread=Thread.objects.get(),
+            drafts=[Draft(role="user", content="/say begun\n/hang 60")],
+            now=timezone.now(),
+        ).run
+        deadline = time.monotonic() + 60
+        while not Run.objects.filter(pk=run.pk, status="running").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return run
+
+    @pytest.mark.parametrize("below", ["messages/{question}/edit", "messages/{answer}/regenerate"])
+    def test_asking_again_cuts_the_answer_short(self, api: Api, tenant: Tenant, path: str, below: str) -> None:
+        question, answer, *_ = conversation(api, path)
+        run = self.slow(tenant)
+        address = f"{path}/{below.format(question=question['id'], answer=answer['id'])}"
+        body: dict[str, Any] = {"prompt": "x"} if below.endswith("edit") else {}
+        problem(api.post(address, {**body, "double_texting": "reject"}), 409, "thread_running")
+        given = api.post(address, {**body, "double_texting": "interrupt"})
+        assert given.status_code == 200, given.content
+        run.refresh_from_db()
+        assert (run.status, run.branch) == ("cancelled", 1)
+        assert "/say begun\n/hang 60" in told(api, path, branch=1)
+        assert "/say begun\n/hang 60" not in told(api, path)
+
+    def test_turning_to_another_branch_cuts_the_answer_short(self, api: Api, tenant: Tenant, path: str) -> None:
+        question, *_ = conversation(api, path)
+        api.post(f"{path}/messages/{question['id']}/edit", {"prompt": "x"})
+        run = self.slow(tenant)
+        address = f"{path}/branches/1/activate"
+        problem(api.post(address), 409, "thread_running")
+        assert api.post(address, {"double_texting": "interrupt"}).json()["active"] is True
+        run.refresh_from_db()
+        assert (run.status, run.branch) == ("cancelled", 2)
+        assert told(api, path) == ["one", "1", "two", "2"]
+
+
+class TestRetries:
+    """With their key: what was made once is told again."""
+
+    def test_of_regenerating(self, api: Api, path: str, worker: None) -> None:
+        _, answer, *_ = conversation(api, path)
+        address, key = f"{path}/messages/{answer['id']}/regenerate", {"Idempotency-Key": "once"}
+        first, second = (api.post(address, headers=key) for _ in range(2))
+        assert (first.status_code, first.json()) == (200, second.json())
+        assert (Branch.objects.count(), Run.objects.count()) == (2, 1)
+        problem(api.post(address, {"enabled_tools": []}, headers=key), 422, "idempotency_key_reused")
+
+    def test_of_activating(self, api: Api, tenant: Tenant, path: str) -> None:
+        conversation(api, path)
+        thread = Thread.objects.get()
+        with transaction.atomic():
+            branches.fork(thread=access.lock(thread=thread), before=2, actor=tenant.actor, now=timezone.now())
+        key = {"Idempotency-Key": "once"}
+        first = api.post(f"{path}/branches/1/activate", headers=key)
+        assert api.post(f"{path}/branches/2/activate").json()["active"] is True
+        assert api.post(f"{path}/branches/1/activate", headers=key).json() == first.json()
+        assert api.get(path).json()["branch"] == 2  # it was not done again
+
+    def test_of_copying(self, api: Api, path: str) -> None:
+        conversation(api, path)
+        key = {"Idempotency-Key": "once"}
+        first, second = (api.post(f"{path}/copy", headers=key) for _ in range(2))
+        assert (first.status_code, first.json(), first["Location"]) == (201, second.json(), second["Location"])
+        assert Thread.objects.count() == 2
+        problem(api.post(f"{path}/copy", {"title": "x"}, headers=key), 422, "idempotency_key_reused")
+
+
+def test_a_thread_with_as_many_branches_as_it_may_have_is_not_forked(
+    api: Api, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question, answer, *_ = conversation(api, path)
+    monkeypatch.setattr(branches, "MOST", 1)
+    for below, body in (
+        (f"messages/{question['id']}/edit", {"prompt": "x"}),
+        (f"messages/{answer['id']}/regenerate", {}),
+    ):
+        problem(api.post(f"{path}/{below}", body), 409, "branch_limit")
+    assert (Branch.objects.count(), Run.objects.count(), Message.objects.count()) == (0, 0, 4)
 
 
 class TestBranches:

@@ -2,20 +2,22 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.utils import timezone
 
 from tests.api.rest.conftest import fault, new_thread, problem, same_404
 from tests.conftest import Api, Tenant
-from tests.threads.conftest import ask
+from tests.threads.conftest import answer, ask
 from threadhub.agents import budgets, usage
-from threadhub.agents.models import Budget, DailyUsage, DoubleTexting
+from threadhub.agents.models import Budget, DailyUsage, DoubleTexting, Tool
 from threadhub.agents.prices import PriceTable
 from threadhub.agents.usage import Amount
+from threadhub.lib import ids
 from threadhub.workspaces.models import User
-from threads.models import Message, Run, Thread
+from threads.actions.tool_outputs import Output, bring
+from threads.models import Message, Run, Thread, ToolApproval
 from threads.runs.execute import execute
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -146,3 +148,45 @@ def test_only_owners_and_admins_see_and_set_them(
         api.get(f"/agents/{other_tenant.agent.wire_id}/budget"),
         api.get("/agents/agent_01m80hajp3exg99n9xyqzfzfbj/budget"),
     )
+
+
+class TestGoingOn:
+    """A run that goes on costs like any other."""
+
+    DOOR: ClassVar[dict[str, str]] = {"name": "open_door"}
+
+    @pytest.fixture
+    def thread(self, tenant: Tenant) -> Thread:
+        return Thread.objects.create(workspace=tenant.workspace, agent=tenant.agent)
+
+    def test_outputs_of_tools_are_not_taken(self, api: Api, tenant: Tenant, thread: Thread) -> None:
+        run = answer(tenant, thread, "/tool open_door {}", client_tools=[self.DOOR])
+        assert run.status == "requires_action"
+        put(api, "/budget", {"day": {"tokens": 1}})
+        path = f"/threads/{ids.encode('thread', thread.pk)}/runs/{run.wire_id}/tool_outputs"
+        body = {"tool_outputs": [{"tool_call_id": run.required_action["tool_calls"][0]["id"], "output": "opened"}]}
+        before = (Message.objects.count(), Run.objects.count())
+        response = api.post(path, body)
+        problem(response, 429, "budget_exceeded")
+        assert response["Retry-After"]
+        assert (Message.objects.count(), Run.objects.count()) == before
+        put(api, "/budget", {})
+        actor, outputs = tenant.actor, [Output(body["tool_outputs"][0]["tool_call_id"], "opened")]
+        assert bring(actor=actor, thread=thread, run=run, outputs=outputs, now=timezone.now()).continues == run.pk
+
+    def test_what_is_approved_is_not_called(self, api: Api, tenant: Tenant, thread: Thread) -> None:
+        Tool.objects.filter(workspace=tenant.workspace, name="current_time").update(approval=Tool.Approval.ALWAYS)
+        run = answer(tenant, thread, "/tool current_time {}")
+        assert run.status == "requires_action"
+        put(api, "/budget", {"day": {"tokens": 1}})
+        approval = ToolApproval.objects.get()
+        assert api.post(f"/approvals/{approval.wire_id}/approve").status_code == 200
+        going_on = Run.objects.get(continues=run.pk)
+        asyncio.run(execute(run_id=going_on.pk, workspace_id=going_on.workspace_id))
+        going_on.refresh_from_db()
+        approval.refresh_from_db()
+        assert (going_on.status, going_on.error_code) == ("failed", "budget_exceeded")
+        assert (approval.status, approval.called_at) == ("void", None)
+        assert not Message.objects.filter(role="tool").exists()
+        put(api, "/budget", {})
+        assert answer(tenant, thread, "/say still here").status == "succeeded"

@@ -15,7 +15,9 @@ class DailyUsage(models.Model):
         SUMMARY = "summary"
         TITLE = "title"
 
-    AMOUNTS: ClassVar[tuple[str, ...]] = ("input_tokens", "output_tokens", "cached_tokens", "cost", "unpriced")
+    AMOUNTS: ClassVar[tuple[str, ...]] = (
+        "input_tokens", "output_tokens", "cached_tokens", "cost", "unpriced", "estimated"
+    )  # fmt: skip
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -31,6 +33,7 @@ class DailyUsage(models.Model):
     # Of what has a price; null while nothing had. `unpriced` counts the calls of the model that had none.
     cost = models.DecimalField(max_digits=30, decimal_places=12, null=True)
     unpriced = models.BigIntegerField(default=0)
+    estimated = models.BigIntegerField(default=0)  # the calls that were cut off: their tokens are our estimate
 
     class Meta:
         ordering = ["-day", "id"]

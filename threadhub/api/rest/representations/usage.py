@@ -20,6 +20,9 @@ class UsageRepresentation(serializers.Serializer[Any]):
     cost = serializers.CharField(
         read_only=True, allow_null=True, help_text="Null where it is not known, and for visitors."
     )
+    estimated = serializers.BooleanField(
+        read_only=True, help_text="A call of the model was cut off before its service counted: ours is an estimate."
+    )
 
 
 class UsageSums(serializers.Serializer[Any]):
@@ -33,6 +36,9 @@ class UsageSums(serializers.Serializer[Any]):
     )
     unpriced_calls = serializers.IntegerField(
         read_only=True, help_text="Calls of a model without a price: their cost is not in `cost`."
+    )
+    estimated_calls = serializers.IntegerField(
+        read_only=True, help_text="Calls of a model that were cut off: their tokens are an estimate."
     )
 
 
@@ -57,13 +63,14 @@ class UsageReport(serializers.Serializer[Any]):
 
 def counted(sums: Mapping[str, Any]) -> dict[str, Any]:
     """Sums of a usage report as UsageRow describes them."""
-    told = {name: value for name, value in sums.items() if name != "unpriced"}
+    told = {name: value for name, value in sums.items() if name not in ("unpriced", "estimated")}
     if "day" in told:
         told["day"] = told["day"].isoformat()
     return told | {
         "total_tokens": sums["input_tokens"] + sums["output_tokens"],
         "cost": written(sums["cost"]),
         "unpriced_calls": sums["unpriced"],
+        "estimated_calls": sums["estimated"],
     }
 
 
@@ -72,4 +79,5 @@ def as_shown(usage: Mapping[str, Any] | None, context: Mapping[str, Any]) -> dic
     if usage is None:
         return None
     hidden = context.get("threads_path", "").startswith("/chat_sessions/")
-    return {**usage, "cost": None} if hidden else dict(usage)
+    told = {"estimated": False, **usage}
+    return {**told, "cost": None} if hidden else told

@@ -17,7 +17,7 @@ from threadhub.workspaces.permissions import Permission
 class WorkspaceBudget(InThread):
     """What all agents of the workspace may use together."""
 
-    permissions = {"GET": Permission.USAGE_READ, "PUT": Permission.WORKSPACE_WRITE}
+    permissions = {"GET": Permission.USAGE_READ, "PUT": Permission.AGENT_WRITE}
 
     @extend_schema(responses={200: BudgetRepresentation})
     def retrieve(self, request: Request, **path: Any) -> Response:
