@@ -8,9 +8,9 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.conftest import Api, Tenant
 from threadhub.agents.models import Agent
-from threadhub.workspaces import keys
+from threadhub.workspaces import keys, memberships
 from threadhub.workspaces.models import ApiKey, User
-from threadhub.workspaces.permissions import Scope
+from threadhub.workspaces.permissions import Role, Scope
 
 PLAIN = (Scope.READ, Scope.WRITE, Scope.INVOKE)
 
@@ -140,3 +140,88 @@ def test_it_costs_no_query_more(api: Api, tenant: Tenant, thread: str, server: t
     with CaptureQueriesContext(connection) as after:
         assert servers.get("/threads").json()["count"] == 0
     assert len(after) <= len(before)
+
+
+class TestLeaving:
+    """Whoever leaves is named by no agent any more."""
+
+    def leave(self, api: Api, tenant: Tenant, alice: User) -> None:
+        path = f"/workspaces/{tenant.workspace.wire_id}/members/{alice.wire_id}"
+        assert api.delete(path).status_code == 204
+
+    def test_coming_back_does_not_bring_the_agent_back(
+        self, api: Api, tenant: Tenant, alice: User, victor: User, thread: str, as_user: Any
+    ) -> None:
+        limit(api, tenant, allowed_users=[alice.wire_id, victor.wire_id])
+        self.leave(api, tenant, alice)
+        assert api.get(f"/agents/{tenant.agent.wire_id}").json()["allowed_users"] == [victor.wire_id]
+        memberships.join(workspace=tenant.workspace, user=alice, role=Role.MEMBER)
+        assert not reaches(as_user(alice), tenant, thread)
+        assert as_user(victor).get(f"/agents/{tenant.agent.wire_id}").status_code == 200
+
+    def test_an_agent_whose_last_one_left_does_not_open(
+        self, api: Api, tenant: Tenant, alice: User, victor: User, as_user: Any
+    ) -> None:
+        path = f"/agents/{tenant.agent.wire_id}"
+        limit(api, tenant, allowed_users=[alice.wire_id])
+        self.leave(api, tenant, alice)
+        shown = api.get(path).json()
+        assert (shown["limited"], shown["allowed_users"]) == (True, [])
+        for body in ({"name": "Other"}, {"allowed_users": [], "allowed_keys": [], "allowed_roles": []}):
+            assert api.patch(path, body).status_code == 200
+            assert as_user(victor).get(path).status_code == 404
+        assert api.patch(path, {"limited": False}).json()["limited"] is False
+        assert as_user(victor).get(path).status_code == 200
+
+    def test_a_revoked_key_is_named_no_more(self, api: Api, tenant: Tenant, server: tuple[ApiKey, Api]) -> None:
+        limit(api, tenant, allowed_keys=[server[0].wire_id])
+        assert api.delete(f"/api_keys/{server[0].wire_id}").status_code == 204
+        shown = api.get(f"/agents/{tenant.agent.wire_id}").json()
+        assert (shown["limited"], shown["allowed_keys"]) == (True, [])
+
+    def test_a_key_that_ends_with_its_person_is_named_no_more(
+        self, api: Api, tenant: Tenant, alice: User, as_user: Any
+    ) -> None:
+        def mine() -> str:
+            body = {"nickname": "mine", "expiresAt": "2099-01-01"}
+            made: str = as_user(alice).post("/api/me/api-tokens", body).json()["apiToken"]["_id"]
+            return made
+
+        first, second = mine(), mine()
+        limit(api, tenant, allowed_keys=[first, second])
+        assert as_user(alice).delete(f"/api/me/api-tokens/{first}").status_code == 200
+        assert api.get(f"/agents/{tenant.agent.wire_id}").json()["allowed_keys"] == [second]
+        self.leave(api, tenant, alice)
+        assert api.get(f"/agents/{tenant.agent.wire_id}").json()["allowed_keys"] == []
+
+
+def test_an_agent_that_names_somebody_is_not_for_everybody(api: Api, tenant: Tenant, alice: User) -> None:
+    limit(api, tenant, allowed_users=[alice.wire_id])
+    answer = api.patch(f"/agents/{tenant.agent.wire_id}", {"limited": False})
+    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["body", "limited"])
+
+
+def test_tools_are_those_of_the_agents_that_one_may_have(
+    api: Api, tenant: Tenant, alice: User, victor: User, as_user: Any
+) -> None:
+    other = api.post("/agents", {"name": "Other", "provider": "echo"}).json()["id"]
+    spare = api.post("/tools", {"name": "spare", "kind": "http", "config": {"url": "https://example.org/"}}).json()[
+        "id"
+    ]
+    lent = api.post("/tools", {"name": "lent", "kind": "http", "config": {"url": "https://example.org/"}}).json()["id"]
+    api.patch(f"/agents/{other}", {"tools": [lent], "allowed_users": [alice.wire_id]})
+    builtin = {tool["name"] for tool in api.get(f"/agents/{tenant.agent.wire_id}").json()["tools"]}
+
+    def names(client: Api) -> set[str]:
+        return {tool["name"] for tool in client.get("/tools").json()["data"]}
+
+    bound = Api(api.post("/api_keys", {"name": "b", "scopes": ["read"], "agent_id": other}).json()["secret"])
+    persons = Api(api.post("/api_keys", {"name": "p", "scopes": ["read"], "end_user": "u-1"}).json()["secret"])
+    assert names(api) == builtin | {"spare", "lent"}
+    assert names(as_user(alice)) == builtin | {"lent"}
+    assert names(as_user(victor)) == names(persons) == builtin
+    assert names(bound) == set()  # the key is not among those that may have its agent
+    api.patch(f"/agents/{other}", {"allowed_users": []})
+    assert names(bound) == {"lent"}
+    assert bound.get(f"/tools/{lent}").status_code == 200
+    assert bound.get(f"/tools/{spare}").status_code == 404

@@ -2,12 +2,15 @@
 
 import io
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection, transaction
 
 from tests.audit.conftest import Tamper, faults
 from tests.conftest import Tenant
@@ -166,6 +169,7 @@ def test_it_reads_one_workspace_where_asked(chain: list[AuditEvent], tenant: Ten
         "hash": bytes(AuditHead.objects.get(workspace_id=tenant.workspace.pk).hash).hex(),
         "events": chain[-1].seq,
         "masked": 0,
+        "late": 0,
         "faults": 0,
         "found": [],
     }
@@ -188,3 +192,54 @@ def test_faults_are_listed_as_json(chain: list[AuditEvent], tenant: Tenant, tamp
     assert row["found"][0] | {"detail": ""} == {
         "kind": "altered", "seq": chain[0].seq, "id": chain[0].wire_id, "detail": "",
     }  # fmt: skip
+
+
+def test_events_that_nobody_linked_in_time_are_told(tenant: Tenant, tamper: Tamper) -> None:
+    """While they stood in no chain, nobody would have seen them altered: somebody should look at the worker."""
+    linking.link_all()
+    audit.record(actor=tenant.actor, action="thread.delete", ids=["thread_x"])
+    assert "waited" not in verified()[1]
+    audit.record(actor=tenant.actor, action="thread.delete", ids=["thread_y"])
+    tamper("UPDATE audit_auditevent SET created_at = created_at - interval '2 minutes' WHERE seq IS NULL")
+    code, said = verified("--workspace", tenant.workspace.wire_id)
+    assert (code, "1 events had waited for more than a minute" in said) == (0, True)
+    assert "waited" not in verified()[1]  # they are linked now
+
+
+WRITERS, WRITES = 3, 40
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_finds_no_fault_while_others_write_and_link(tenant: Tenant) -> None:
+    actor, over = tenant.actor, threading.Event()
+
+    def write(number: int) -> None:
+        for each in range(WRITES):
+            with transaction.atomic():
+                audit.record(actor=actor, action="thread.update", ids=[f"thread_{number}"], details={"n": each})
+                over.wait(0.003 * number)  # some commit late, after events that are younger
+        connection.close()
+
+    def link() -> int:
+        linked = 0
+        while not over.wait(0.01):
+            linked += linking.link_all()
+        connection.close()
+        return linked
+
+    with ThreadPoolExecutor(WRITERS + 1) as pool:
+        linker = pool.submit(link)
+        writers = [pool.submit(write, number) for number in range(WRITERS)]
+        try:
+            found = [faults(tenant.workspace.pk)]
+            while not all(writer.done() for writer in writers):
+                found.append(faults(tenant.workspace.pk))
+        finally:
+            over.set()
+        for writer in writers:
+            writer.result(30)
+        linker.result(30)
+    assert found == [[]] * len(found)
+    assert faults(tenant.workspace.pk) == []
+    linked = AuditEvent.objects.filter(workspace_id=tenant.workspace.pk, action="thread.update", seq__isnull=False)
+    assert linked.count() == WRITERS * WRITES

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from threadhub.agents.models import Agent, Budget, Tool
+from threadhub.agents.models import Agent, AgentTool, Budget, Tool
 from threadhub.lib.errors import Conflict, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
@@ -72,8 +72,13 @@ def get_to_invoke(*, actor: Actor, agent_id: UUID) -> Agent:
 
 
 def visible_tools(*, actor: Actor) -> QuerySet[Tool]:
-    """The tools that agents of the actor's workspace may have, by name."""
-    return Tool.objects.filter(workspace_id=actor.workspace_id).order_by("name", "id")
+    """All tools of the workspace for whoever may give them to agents, and for others those of the agents that they may
+    have; by name."""
+    tools = Tool.objects.filter(workspace_id=actor.workspace_id).order_by("name", "id")
+    if actor.may(Permission.AGENT_WRITE):
+        return tools
+    theirs = AgentTool.objects.filter(tool=OuterRef("pk"), agent__in=visible(actor=actor).order_by())
+    return tools.filter(Exists(theirs))
 
 
 def instructions(*, actor: Actor, agent: Agent) -> str | None:

@@ -15,7 +15,11 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from threadhub.agents import browsers, budgets, calling, configure, toolbox
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
@@ -60,6 +64,12 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         forms.CharField(max_length=MAX_LENGTH, validators=[validate]),
         delimiter="\n", max_length=MAX_ORIGINS, required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )  # fmt: skip
+    is_limited = forms.BooleanField(
+        label="Limited",
+        required=False,
+        help_text="Naming somebody below says it too. It stays so when the last of them has left.",
+        widget=UnfoldBooleanSwitchWidget,
+    )
     allowed_roles = forms.MultipleChoiceField(
         label="Only for these roles",
         choices=[(role.value, role.value) for role in Role],
@@ -128,6 +138,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         keys.queryset = ApiKey.objects.filter(
             Q(revoked_at__isnull=True) | Q(pk__in=agent.allowed_keys), workspace=agent.workspace_id
         )
+        self.initial["is_limited"] = agent.limited
         for name in ("allowed_roles", "allowed_users", "allowed_keys"):
             self.initial[name] = getattr(agent, name)
 
@@ -231,7 +242,7 @@ class AgentAdmin(ConsoleAdmin):
             "Web pages",
             {"fields": ("allowed_origins", ("shown_public_key", "identity_required"), "identity_state")},
         ),
-        ("Who may have it", {"fields": ("allowed_roles", "allowed_users", "allowed_keys")}),
+        ("Who may have it", {"fields": ("is_limited", "allowed_roles", "allowed_users", "allowed_keys")}),
         ("More", {"fields": ("metadata", ("made", "changed"))}),
     )
     add_fieldsets = (
@@ -244,6 +255,8 @@ class AgentAdmin(ConsoleAdmin):
 
     def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
         fields = {name: form.cleaned_data[name] for name in form.cleaned_data if name in configure.FIELDS}
+        if "is_limited" in form.changed_data:  # naming somebody says it, too
+            fields["limited"] = form.cleaned_data["is_limited"]
         actor = rights.of(request).actor(obj.workspace_id)
         if change:
             tools = [tool.pk for tool in form.cleaned_data["its_tools"]]

@@ -1,5 +1,6 @@
 """Making and changing agents."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from threadhub import audit
-from threadhub.agents import budgets
+from threadhub.agents import budgets, leaving
 from threadhub.agents.models import Agent, Tool
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.actor import Actor
@@ -35,19 +36,22 @@ FIELDS = frozenset(
         "allowed_roles",
         "allowed_users",
         "allowed_keys",
+        "limited",
         "metadata",
         "allowed_origins",
         "identity_required",
     }
 )
+LISTS = {"allowed_roles", "allowed_users", "allowed_keys"}
 
 
 @transaction.atomic
 def create(*, actor: Actor, tools: list[UUID] | None = None, **fields: Any) -> Agent:
     """A new agent of the actor's workspace. `fields` are of FIELDS; raises Invalid with a row per fault."""
     actor.require(Permission.AGENT_WRITE)
-    agent = Agent(workspace_id=actor.workspace_id, **_known(fields))
-    _limit(agent)
+    agent = Agent(workspace_id=actor.workspace_id)
+    _limit(agent, fields)
+    _set(agent, fields)
     _save(agent)
     _require_price(agent, fields)
     if tools:
@@ -61,11 +65,12 @@ def create(*, actor: Actor, tools: list[UUID] | None = None, **fields: Any) -> A
 def change(*, actor: Actor, agent: Agent, now: datetime, tools: list[UUID] | None = None, **fields: Any) -> Agent:
     """Change some fields of an agent; `tools` replaces its set. Raises Invalid."""
     actor.require(Permission.AGENT_WRITE)
+    if LISTS & fields.keys():
+        leaving.lock(workspace_id=actor.workspace_id)
     agent = Agent.objects.select_for_update().get(pk=agent.pk, workspace_id=actor.workspace_id)
-    for name, value in _known(fields).items():
-        setattr(agent, name, value)
+    _limit(agent, fields)
+    _set(agent, fields)
     agent.updated_at = now
-    _limit(agent)
     _save(agent)
     _require_price(agent, fields)
     if tools is not None:
@@ -75,23 +80,35 @@ def change(*, actor: Actor, agent: Agent, now: datetime, tools: list[UUID] | Non
     return agent
 
 
-def _known(fields: dict[str, Any]) -> dict[str, Any]:
+def _set(agent: Agent, fields: dict[str, Any]) -> None:
     unknown = set(fields) - FIELDS
     if unknown:
         raise TypeError(f"no such field of an agent: {', '.join(sorted(unknown))}")
-    return fields
+    for name, value in fields.items():
+        if name not in {*LISTS, "limited"}:
+            setattr(agent, name, value)
 
 
-def _limit(agent: Agent) -> None:
-    """An agent is limited where it names anybody. Raises Invalid for whom the workspace does not know."""
-    for field, known in (("allowed_users", _people), ("allowed_keys", _keys)):
-        wanted = list(dict.fromkeys(getattr(agent, field)))
-        if unknown := set(wanted) - known(agent.workspace_id, wanted):
+def _limit(agent: Agent, fields: dict[str, Any]) -> None:
+    """Set whom the agent names, and whether it is limited: said in `limited`, else by whether a changed list names
+    anybody. What is sent back as it was read changes nothing: an agent whose last member left does not open by that.
+
+    Raises Invalid for whom the workspace does not know, and for an agent that names somebody and is for everybody.
+    """
+    before = [getattr(agent, name) for name in sorted(LISTS)]
+    for field in LISTS & fields.keys():
+        wanted = list(dict.fromkeys(fields[field]))
+        if unknown := set(wanted) - KNOWN[field](agent.workspace_id, wanted):
             message = f"There is none with the id of number {wanted.index(unknown.pop()) + 1} in this workspace."
             raise Invalid.at("body", field, msg=message)
         setattr(agent, field, wanted)
-    agent.allowed_roles = list(dict.fromkeys(agent.allowed_roles))
-    agent.limited = bool(agent.allowed_roles or agent.allowed_users or agent.allowed_keys)
+    named = [getattr(agent, name) for name in sorted(LISTS)]
+    if "limited" in fields:
+        agent.limited = fields["limited"]
+        if any(named) and not agent.limited:
+            raise Invalid.at("body", "limited", msg="An agent that names somebody as allowed is limited to them.")
+    elif named != before:
+        agent.limited = any(named)
 
 
 def _require_price(agent: Agent, fields: dict[str, Any]) -> None:
@@ -113,6 +130,14 @@ def _keys(workspace_id: UUID, wanted: list[UUID]) -> set[UUID]:
     if not wanted:
         return set()
     return set(ApiKey.objects.filter(workspace_id=workspace_id, pk__in=wanted).values_list("pk", flat=True))
+
+
+# Who of those named is known to a workspace.
+KNOWN: dict[str, Callable[[UUID, list[Any]], set[Any]]] = {
+    "allowed_roles": lambda _, wanted: set(wanted),
+    "allowed_users": _people,
+    "allowed_keys": _keys,
+}
 
 
 def _save(agent: Agent) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from threadhub import audit
-from threadhub.agents import calling
+from threadhub.agents import access, calling
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
 from threadhub.agents.models import Tool
 from threadhub.agents.tools import arguments as schemas
@@ -33,8 +33,8 @@ class ToolNameTaken(Conflict):
 
 
 def get(*, actor: Actor, tool_id: UUID) -> Tool:
-    """One tool of the actor's workspace. Raises ToolNotFound."""
-    tool = Tool.objects.filter(workspace_id=actor.workspace_id, pk=tool_id).first()
+    """One tool that the actor may know of. Raises ToolNotFound."""
+    tool = access.visible_tools(actor=actor).filter(pk=tool_id).first()
     if tool is None:
         raise ToolNotFound
     return tool

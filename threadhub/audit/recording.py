@@ -4,6 +4,7 @@ of a write that was rolled back. It waits for nobody: the chain is made later (l
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -62,6 +63,15 @@ def record(*, actor: Who, action: str, ids: Sequence[str], details: Mapping[str,
         request_id=where.request_id,
         salt=secrets.token_bytes(SALT_BYTES),
     )
+
+
+def record_once(*, actor: Who, action: str, ids: Sequence[str], within: timedelta) -> None:
+    """As `record`, but only for those ids for which the same actor left no such event within that time. Of two requests
+    at once both may leave one."""
+    workspace_id = actor.workspace_id or INSTALLATION
+    told = sql.told(workspace_id=workspace_id, actor=actor.identity, action=action, ids=list(ids), within=within)
+    if new := [each for each in ids if each not in told]:
+        record(actor=actor, action=action, ids=new)
 
 
 def _shortened(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """SQL by hand: the one INSERT on every write path, and what the ORM has no words for."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,30 @@ def insert(**values: Any) -> None:
     """Store an event that stands in no chain yet."""
     with connection.cursor() as cursor:
         cursor.execute(INSERT, values)
+
+
+# A plan by audit_of_actor: what one actor did lately.
+TOLD = """
+SELECT DISTINCT unnest(ids) FROM audit_auditevent
+ WHERE workspace_id = %(workspace)s AND actor = %(actor)s AND action = %(action)s AND ids && %(ids)s::text[]
+   AND created_at > statement_timestamp() - make_interval(secs => %(within)s)
+"""
+
+
+def told(*, workspace_id: UUID, actor: str, action: str, ids: Sequence[str], within: timedelta) -> set[str]:
+    """The ids (and maybe others) that events of this action by this actor name, of that last while."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            TOLD,
+            {
+                "workspace": workspace_id,
+                "actor": actor,
+                "action": action,
+                "ids": list(ids),
+                "within": within.total_seconds(),
+            },
+        )
+        return {row[0] for row in cursor.fetchall()}
 
 
 # Taken for the length of the transaction by whoever links events of the workspace. Nobody who writes events takes it.
@@ -53,6 +77,19 @@ def workspaces_waiting() -> list[UUID]:
     with connection.cursor() as cursor:
         cursor.execute(WAITING)
         return [row[0] for row in cursor.fetchall()]
+
+
+def waiting_since(*, workspace_id: UUID, longer_than: timedelta) -> int:
+    """How many events of a workspace stand in no chain yet and are older than that; by the index of unlinked events."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM audit_auditevent"
+            " WHERE workspace_id = %s AND seq IS NULL"
+            " AND created_at < statement_timestamp() - make_interval(secs => %s)",
+            [workspace_id, longer_than.total_seconds()],
+        )
+        (count,) = cursor.fetchone()
+        return int(count)
 
 
 LINK = """

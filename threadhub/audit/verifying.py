@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from threadhub.audit.masking import MASKING
 from threadhub.audit.models import AuditEvent, AuditHead
 
 BATCH = 1000
+LINKED_WITHIN = timedelta(minutes=1)  # a worker links every ten seconds
 LOOKED_AROUND = 200  # places before and after at which a moved record is looked for
 
 Kind = Literal["altered", "removed", "reordered", "replaced", "truncated", "unmarked", "no_head", "behind_head"]
@@ -41,26 +43,28 @@ class Verified:
     workspace_id: UUID
     events: int = 0
     masked: int = 0
+    late: int = 0  # events that nobody had linked within LINKED_WITHIN: until now, altering them was seen by nobody
     seq: int = 0
     hash: bytes = chain.BEGINNING
 
 
 def workspaces() -> list[UUID]:
-    """Every workspace that has a chain, or lost one."""
-    linking.link_all()
+    """Every workspace that has a chain, or lost one, or has events that wait to be linked."""
     known = set(AuditHead.objects.values_list("workspace_id", flat=True))
-    return sorted(known | set(sql.workspaces_chained()))
+    return sorted(known | {*sql.workspaces_chained(), *sql.workspaces_waiting()})
 
 
 def verify(*, workspace_id: UUID, noted: Sequence[Head] = ()) -> Iterator[Fault | Verified]:
     """Each fault of a workspace's chain as it is found, and at last what was read. Holds one batch in memory.
 
     `noted`: ends of this chain that were kept outside of the database; what came before them must still lead there.
+    What waits is linked first; what writers add meanwhile is left to the next time.
     """
+    late = sql.waiting_since(workspace_id=workspace_id, longer_than=LINKED_WITHIN)
     linking.link(workspace_id=workspace_id)
     head = AuditHead.objects.filter(workspace_id=workspace_id).first()  # before the events: they only become more
     noted_at = {end.seq: end.hash for end in noted}
-    read = Verified(workspace_id)
+    read = Verified(workspace_id, late=late)
     for event in _in_order(workspace_id):
         yield from _faults_of(event, read)
         read.events += 1

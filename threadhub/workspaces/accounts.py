@@ -14,7 +14,7 @@ from threadhub import audit
 from threadhub.isolation.scope import Door, by_door
 from threadhub.lib import ids
 from threadhub.lib.errors import Forbidden, Invalid
-from threadhub.workspaces import memberships, sign_in
+from threadhub.workspaces import invitations, memberships, sign_in
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import User, Workspace
 from threadhub.workspaces.permissions import Permission, Role
@@ -41,18 +41,25 @@ class KeyMayNotChange(Forbidden):
 
 @by_door(Door.SIGN_IN)
 @transaction.atomic
-def sign_up(*, username: str, password: str, now: datetime, **fields: Any) -> SignedIn:
+def sign_up(*, username: str, password: str, now: datetime, invitation: str | None = None, **fields: Any) -> SignedIn:
     """A new user, signed in. `fields` are of COLUMNS and PROFILE.
 
-    Joins SIGNUP_WORKSPACE as a member; where none is set, the user owns a new workspace of that name alone.
-    Raises SignUpDisabled, Invalid.
+    With the token of an invitation for this username or e-mail address they join its workspace, and need not wait for
+    SIGNUP_ENABLED: whoever invited them has let them in. Others join SIGNUP_WORKSPACE as a member; where none is set,
+    they own a new workspace of that name alone. Raises SignUpDisabled, InvitationNotFound, Invalid.
     """
-    if not settings.SIGNUP_ENABLED:
+    if not (settings.SIGNUP_ENABLED or invitation):
         raise SignUpDisabled
     user = User(username=username)
     _assign(user, fields)
+    if invitation:  # before anything tells whether there is such a user
+        invitations.lock(user=user, token=invitation, now=now)
     _set_password(user, password)
     _save(user)
+    if invitation:
+        audit.record(actor=audit.By(f"user:{user.pk}"), action="user.sign_up", ids=[user.wire_id])
+        joined = invitations.accept(user=user, token=invitation, now=now)
+        return sign_in.issue(user=user, workspace_id=joined.workspace_id, now=now)
     if settings.SIGNUP_WORKSPACE:
         workspace, role = _sign_up_workspace(), Role.MEMBER
     else:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
+from threadhub.agents import leaving
 from threadhub.agents.models import Agent
 from threadhub.console import display, once, rights
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
@@ -23,7 +24,7 @@ from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter
 from threadhub.console.secret_pages import ShownOnce
 from threadhub.lib import ids
-from threadhub.workspaces import invitations, keys, managed_keys, memberships
+from threadhub.workspaces import invitations, keys, managed_keys, memberships, workspaces
 from threadhub.workspaces.models import ApiKey, Invitation, Membership, User, Workspace
 from threadhub.workspaces.models.end_user import REFERENCE_CHARACTERS
 from threadhub.workspaces.permissions import Permission, Role, Scope
@@ -36,7 +37,7 @@ admin.site.unregister(Group)  # roles in workspaces say who may do what; groups 
 @admin.register(Workspace)
 class WorkspaceAdmin(ConsoleAdmin):
     reading = Permission.WORKSPACE_READ
-    writing = Permission.WORKSPACE_WRITE
+    writing = Permission.SETTINGS_WRITE
     may_be_changed = True
     list_display = ("name", "shown_id", "made")
     searched = ("name",)
@@ -54,6 +55,18 @@ class WorkspaceAdmin(ConsoleAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return rights.of(request).everything
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        """An admin has the settings, but not the name."""
+        named = obj is None or rights.of(request).may(Permission.WORKSPACE_WRITE, obj.pk)
+        return super().get_readonly_fields(request, obj) if named else (*self.readonly_fields, "name")
+
+    def save_model(self, request: HttpRequest, obj: Workspace, form: Any, change: bool) -> None:
+        if not change:
+            super().save_model(request, obj, form, change)
+        elif form.changed_data:
+            fields = {name: form.cleaned_data[name] for name in form.changed_data}
+            workspaces.change(actor=rights.of(request).actor(obj.pk), workspace=obj, **fields)
 
 
 class ByUsername(forms.ModelForm):  # type: ignore[type-arg]
@@ -120,7 +133,7 @@ class MembershipAdmin(ConsoleAdmin):
             question=lambda membership: f"Take {membership.user} out of {membership.workspace}?",
             consequence="They cannot sign in to it any more, and their personal keys stop working there. Threads stay.",
             done=lambda membership: f"{membership.user} is no longer a member of {membership.workspace}.",
-            do=lambda actor, thing, now: memberships.remove(actor=actor, user_id=thing.user_id, now=now),
+            do=lambda actor, thing, now: leaving.remove_member(actor=actor, user_id=thing.user_id, now=now),
             removes=True,
         ),
     )
@@ -309,7 +322,7 @@ class ApiKeyAdmin(ShownOnce, ConsoleAdmin):
             question=lambda key: f"Revoke the key “{key.name}” ({key.prefix}…)?",
             consequence="Whatever uses it is refused from the next request on. A revoked key never works again.",
             done=lambda key: f"The key “{key.name}” is revoked.",
-            do=lambda actor, thing, now: managed_keys.revoke(actor=actor, key=thing, now=now),
+            do=lambda actor, thing, now: leaving.revoke_key(actor=actor, key=thing, now=now),
             applies=lambda key: key.revoked_at is None,
         ),
         Deed(

@@ -95,6 +95,21 @@ def accept(*, user: User, token: str, now: datetime) -> Membership:
 
     Raises InvitationNotFound, AlreadyMember.
     """
+    invitation = lock(user=user, token=token, now=now)
+    if memberships.role_of(user_id=user.id, workspace_id=invitation.workspace_id) is not None:
+        raise AlreadyMember
+    who = audit.By(f"user:{user.id}", invitation.workspace_id)
+    details = {"role": invitation.role}
+    audit.record(actor=who, action="invitation.accept", ids=[invitation.wire_id, user.wire_id], details=details)
+    invitation.delete()
+    return memberships.join(workspace=invitation.workspace, user=user, role=Role(invitation.role), by=who)
+
+
+def lock(*, user: User, token: str, now: datetime) -> Invitation:
+    """The open invitation of this token, if it is for the user, who need not be stored yet.
+
+    Raises InvitationNotFound.
+    """
     if not secrets.looks_whole(PREFIX, token):
         raise InvitationNotFound
     invitation = (
@@ -105,13 +120,7 @@ def accept(*, user: User, token: str, now: datetime) -> Membership:
     )
     if invitation is None or not _is_for(invitation, user):
         raise InvitationNotFound
-    if memberships.role_of(user_id=user.id, workspace_id=invitation.workspace_id) is not None:
-        raise AlreadyMember
-    who = audit.By(f"user:{user.id}", invitation.workspace_id)
-    details = {"role": invitation.role}
-    audit.record(actor=who, action="invitation.accept", ids=[invitation.wire_id, user.wire_id], details=details)
-    invitation.delete()
-    return memberships.join(workspace=invitation.workspace, user=user, role=Role(invitation.role), by=who)
+    return invitation
 
 
 def _is_for(invitation: Invitation, user: User) -> bool:

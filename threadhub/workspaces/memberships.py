@@ -110,10 +110,11 @@ def change_role(*, actor: Actor, user_id: UUID, role: Role, now: datetime) -> Me
 
 
 @transaction.atomic
-def remove(*, actor: Actor, user_id: UUID, now: datetime) -> None:
+def remove(*, actor: Actor, user_id: UUID, now: datetime) -> list[UUID]:
     """Take a member out of the workspace, or leave it: their sign-ins to it, their keys that act as them there and the
-    invitations they made stop working at once. Their threads stay.
+    invitations they made stop working at once. Their threads stay. Returns the ids of those keys.
 
+    Called by `agents.leaving` alone, which also takes them out of the lists of limited agents.
     Raises PermissionMissing, MemberNotFound, LastOwner.
     """
     leaving = actor.is_person and actor.user_id == user_id
@@ -128,10 +129,13 @@ def remove(*, actor: Actor, user_id: UUID, now: datetime) -> None:
     membership.delete()
     of_theirs = {"user_id": user_id, "workspace_id": actor.workspace_id, "revoked_at__isnull": True}
     RefreshToken.objects.filter(**of_theirs).update(revoked_at=now)
-    ApiKey.objects.filter(**of_theirs).exclude(kind=ApiKey.Kind.WORKSPACE).update(revoked_at=now)
+    keys = ApiKey.objects.filter(**of_theirs).exclude(kind=ApiKey.Kind.WORKSPACE).order_by()
+    revoked = list(keys.values_list("pk", flat=True))
+    keys.update(revoked_at=now)
     _void_invitations_by(membership)
     details = {"role": role.value}
     audit.record(actor=actor, action="member.remove", ids=[ids.encode(User.PREFIX, user_id)], details=details)
+    return revoked
 
 
 def _lock(*, actor: Actor, user_id: UUID) -> Membership:

@@ -25,6 +25,7 @@ class Permission(StrEnum):
     USAGE_READ = "usage.read"  # tokens, money and budgets of the workspace
     WORKSPACE_READ = "workspace.read"
     WORKSPACE_WRITE = "workspace.write"  # its name and its being
+    SETTINGS_WRITE = "settings.write"  # how it goes about things: the policy of external_refs
     MEMBER_READ = "member.read"
     MEMBER_WRITE = "member.write"  # all but owners
     OWNER_WRITE = "owner.write"  # who is an owner

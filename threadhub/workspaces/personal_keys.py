@@ -8,10 +8,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from threadhub.lib.errors import Forbidden, NotFound
-from threadhub.workspaces import keys
+from threadhub.workspaces import keys, workspaces
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import ApiKey, User
-from threadhub.workspaces.workspaces import get
 
 
 class KeyMayNotManage(Forbidden):
@@ -40,16 +39,22 @@ def create(
     Raises KeyMayNotManage, WorkspaceNotFound, TooManyKeys.
     """
     user = _person(actor)
-    workspace = get(actor=actor, workspace_id=workspace_id or actor.workspace_id)
+    workspace = workspaces.get(actor=actor, workspace_id=workspace_id or actor.workspace_id)
     by = replace(actor, workspace_id=workspace.pk)  # where the key is, there it is recorded
     return keys.create_personal(workspace=workspace, user=user, name=name, expires_at=expires_at, now=now, by=by)
 
 
-def revoke(*, actor: Actor, key_id: UUID, now: datetime) -> None:
-    """The key stops working with the next request. Raises KeyMayNotManage, KeyNotFound."""
+def get(*, actor: Actor, key_id: UUID, now: datetime) -> ApiKey:
+    """One of the actor's personal keys that still work. Raises KeyMayNotManage, KeyNotFound."""
     key = visible(actor=actor, now=now).filter(pk=key_id).first()
     if key is None:
         raise KeyNotFound
+    return key
+
+
+def revoke(*, actor: Actor, key: ApiKey, now: datetime) -> None:
+    """The key stops working with the next request. Raises KeyMayNotManage."""
+    require_person(actor=actor)
     keys.revoke(key=key, now=now, by=replace(actor, workspace_id=key.workspace_id))
 
 

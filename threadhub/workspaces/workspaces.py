@@ -1,5 +1,6 @@
 """The gate for workspaces: those that the actor belongs to."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -12,6 +13,9 @@ from threadhub.lib.errors import Forbidden, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import Membership, Workspace
 from threadhub.workspaces.permissions import Permission
+
+# Which permission each field asks.
+NEEDED = {"name": Permission.WORKSPACE_WRITE, "external_ref_policy": Permission.SETTINGS_WRITE}
 
 
 class WorkspaceNotFound(NotFound):
@@ -72,10 +76,17 @@ def get_own(*, actor: Actor, workspace_id: UUID) -> Workspace:
 
 
 @transaction.atomic
-def rename(*, actor: Actor, workspace: Workspace, name: str) -> Workspace:
-    """Raises PermissionMissing."""
-    actor.require(Permission.WORKSPACE_WRITE)
-    workspace.name = name
-    workspace.save(update_fields=["name"])
-    audit.record(actor=actor, action="workspace.rename", ids=[workspace.wire_id])
+def change(*, actor: Actor, workspace: Workspace, **fields: Any) -> Workspace:
+    """Set some of NEEDED; what else it has stays. Raises PermissionMissing."""
+    if unknown := fields.keys() - NEEDED.keys():
+        raise TypeError(f"no such field of a workspace: {', '.join(sorted(unknown))}")
+    for name in fields:
+        actor.require(NEEDED[name])
+    for name, value in fields.items():
+        setattr(workspace, name, value)
+    workspace.save(update_fields=list(fields))
+    changed: dict[str, Any] = {"fields": sorted(fields)}
+    if "external_ref_policy" in fields:
+        changed["external_ref_policy"] = fields["external_ref_policy"]
+    audit.record(actor=actor, action="workspace.update", ids=[workspace.wire_id], details=changed)
     return workspace

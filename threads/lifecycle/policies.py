@@ -98,6 +98,8 @@ def preview(*, actor: Actor, policy: RetentionPolicy) -> Plan:
         RetentionPolicy.objects.filter(pk=policy.pk, workspace_id=policy.workspace_id).update(
             previewed_at=now, previewed_terms=terms_hash(policy), previewed_count=made.by_policy[policy.id]
         )
+        details = {"due": made.by_policy[policy.id]}
+        audit.record(actor=actor, action="retention_policy.preview", ids=[policy.wire_id], details=details)
     return made
 
 

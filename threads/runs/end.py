@@ -43,10 +43,10 @@ def cancel(*, actor: Actor, run: Run, now: datetime) -> Run:
         waiting.abandon(thread=thread, now=now)
         locked.status, locked.waiting = Run.Status.CANCELLED, False
         locked.save(update_fields=["status", "waiting"])
-        return locked
-    if not locked.live:
+    elif locked.live:
+        _end(locked, Run.Status.CANCELLED, now=now)
+    else:
         raise RunEnded
-    _end(locked, Run.Status.CANCELLED, now=now)
     audit.record(actor=actor, action="run.cancel", ids=[run.wire_id])
     return locked
 

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
 
 from tests.conftest import Api, Tenant
-from threadhub.workspaces.models import Membership, User, Workspace
+from threadhub.audit.models import AuditEvent
+from threadhub.workspaces.models import Invitation, Membership, User, Workspace
 
 NEW: dict[str, Any] = {
     "username": "ada@example.org",
@@ -95,3 +97,47 @@ def test_nobody_signs_up_with_rights(tenant: Tenant) -> None:
     made = User.objects.get(username=NEW["username"])
     assert (made.is_staff, made.is_superuser, made.metadata.keys()) == (False, False, {"profile"})
     assert not Membership.objects.filter(user=made, workspace=tenant.workspace).exists()
+
+
+class TestInvited:
+    """With the token of an invitation one may sign up though signing up is off, and is in its workspace."""
+
+    @pytest.fixture
+    def token(self, api: Api, tenant: Tenant) -> str:
+        body = {"user": NEW["email"], "role": "viewer"}
+        made: str = api.post(f"/workspaces/{tenant.workspace.wire_id}/members", body).json()["token"]
+        return made
+
+    def test_they_join_in_the_role_they_were_offered(self, token: str, tenant: Tenant) -> None:
+        payload = sign_up(username="ada", invitation=token).json()["payload"]
+        assert (payload["workspace"]["_id"], payload["workspace"]["roles"]) == (tenant.workspace.wire_id, ["viewer"])
+        assert Workspace.objects.count() == 1
+        assert Api(payload["token"]).get("/agents").json()["count"] == 1
+        assert sign_up(username="ada2", email="b@example.org", invitation=token).status_code == 404  # it works once
+
+    @pytest.mark.parametrize("changes", [{"email": "eve@example.org"}, {"email": ""}, {"invitation": "thi_nonsense"}])
+    def test_nobody_else_gets_in_by_it(self, token: str, changes: dict[str, str]) -> None:
+        response = sign_up(username="eve", **{"invitation": token, **changes})
+        assert (response.status_code, response.json()["code"]) == (404, "invitation_not_found")
+        assert not User.objects.filter(username="eve").exists()
+
+    def test_a_void_token_tells_of_no_user(self, token: str, alice: User) -> None:
+        unknown, known = (sign_up(username=name, invitation="thi_x", password="short") for name in ("zoe", "alice"))
+        bodies = [response.json() for response in (unknown, known)]
+        for body in bodies:
+            body.pop("requestId")
+        assert bodies[0] == bodies[1]
+
+    def test_an_expired_one_lets_nobody_in(self, token: str) -> None:
+        Invitation.objects.update(expires_at=timezone.now())
+        assert sign_up(username="ada", invitation=token).status_code == 404
+        assert not User.objects.filter(username="ada").exists()
+
+    def test_what_cannot_be_leaves_the_invitation_open(self, token: str) -> None:
+        assert sign_up(username="ada", invitation=token, password="short").status_code == 400
+        assert sign_up(username="ada", invitation=token).status_code == 200
+
+    def test_it_stands_in_the_trail(self, token: str) -> None:
+        sign_up(username="ada", invitation=token)
+        actions = set(AuditEvent.objects.values_list("action", flat=True))
+        assert {"user.sign_up", "invitation.accept", "member.join"} <= actions

@@ -32,6 +32,7 @@ FIELDS = {
     "identity_required": False,
     "allowed_roles": ["member"],
     "allowed_users": [],
+    "limited": True,
     "allowed_keys": [],
 }
 OWN = {"id", "tools", "public_key", "has_identity_secret", "created_at", "updated_at"}

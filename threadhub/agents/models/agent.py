@@ -53,7 +53,8 @@ class Agent(models.Model):
     double_texting = models.CharField(max_length=16, choices=DoubleTexting.choices, default=DoubleTexting.REJECT)
     tools = models.ManyToManyField(Tool, through="AgentTool", related_name="agents", blank=True)
     active = models.BooleanField(default=True)
-    # Who may have a limited agent and its threads: any of these. Of everybody's agent all three are empty.
+    # Who may have a limited agent and its threads: any of these. Of everybody's agent all three are empty; of a limited
+    # one they may become so, when the last of those named leaves.
     limited = models.BooleanField(default=False, editable=False)
     allowed_roles = ArrayField(models.CharField(max_length=16), default=list, blank=True)
     allowed_users = ArrayField(models.UUIDField(), default=list, blank=True)

@@ -77,7 +77,7 @@ class KeysetPagination(BasePagination):
         self.take, self.order = read_take(request), read_order(request)
         self.salt = f"threadhub.rest:{type(view).__name__}:{view.actor.workspace_id}:{self.order}"
         skip, place = read_skip(request), self._place(request)
-        self.count = queryset.count()
+        self.count = self.rows_in(queryset)
         self.next: str | None = None
         self.previous: str | None = None
         if self.take == 0:
@@ -85,6 +85,10 @@ class KeysetPagination(BasePagination):
         if place is not None and place.backwards:
             return self._page_before(queryset, place)
         return self._page_after(queryset, place, skip)
+
+    def rows_in(self, queryset: QuerySet[Any]) -> int | None:
+        """How many rows the whole list has; None where that is not told."""
+        return queryset.count()
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(
@@ -116,7 +120,7 @@ class KeysetPagination(BasePagination):
         if more:
             self.next = self._link(backwards=False, row=rows[-1])
         if not rows:
-            self.previous = self._link(backwards=True, row=None) if self.count and (skip or place) else None
+            self.previous = self._link(backwards=True, row=None) if (skip or place) and self._any(queryset) else None
         elif skip or (place and self._before(queryset, _key(rows[0])).exists()):
             self.previous = self._link(backwards=True, row=rows[0])
         return rows
@@ -127,10 +131,13 @@ class KeysetPagination(BasePagination):
         if more:
             self.previous = self._link(backwards=True, row=rows[0])
         if not rows:
-            self.next = address(self.request) if self.count else None
+            self.next = address(self.request) if self._any(queryset) else None
         elif place.key and self._after(queryset, _key(rows[-1])).exists():
             self.next = self._link(backwards=False, row=rows[-1])
         return rows
+
+    def _any(self, queryset: QuerySet[Any]) -> bool:
+        return queryset.exists() if self.count is None else self.count > 0
 
     def _after(self, queryset: QuerySet[Any], key: tuple[datetime, UUID] | None) -> QuerySet[Any]:
         return _beyond(queryset, key, ascending=self.order == "asc")
@@ -155,6 +162,24 @@ class KeysetPagination(BasePagination):
             message = "This cursor is not one of this list in this order; take it from next or previous."
             raise Invalid.at("query", "cursor", msg=message, type="cursor_invalid") from error
         return Place(direction == "b", (datetime.fromisoformat(key[0]), UUID(key[1])) if key else None)
+
+
+class UncountedPagination(KeysetPagination):
+    """The same without `count`, for what only ever becomes more: to count it would be to read all of it."""
+
+    def rows_in(self, queryset: QuerySet[Any]) -> int | None:
+        return None
+
+    def get_paginated_response(self, data: Any) -> Response:
+        response = super().get_paginated_response(data)
+        del response.data["count"]
+        return response
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        whole = super().get_paginated_response_schema(schema)
+        whole["required"].remove("count")
+        del whole["properties"]["count"]
+        return whole
 
 
 def read_skip(request: Request, limit: int = MAX_SKIP) -> int:

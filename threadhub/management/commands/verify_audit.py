@@ -68,7 +68,14 @@ class Command(HubCommand):
             rows = [{"kind": each.kind, "seq": each.seq, "id": _id(each), "detail": each.sentence} for each in faults]
             self.stdout.write(
                 json_module.dumps(
-                    {**_as_head(read), "events": read.events, "masked": read.masked, "faults": total, "found": rows}
+                    {
+                        **_as_head(read),
+                        "events": read.events,
+                        "masked": read.masked,
+                        "late": read.late,
+                        "faults": total,
+                        "found": rows,
+                    }
                 )
             )
         else:
@@ -78,6 +85,9 @@ class Command(HubCommand):
     def _tell(self, read: Verified, faults: list[Fault], total: int) -> None:
         masked = f", {read.masked} of them with masked values" if read.masked else ""
         self.stdout.write(f"{_name(read.workspace_id)}: {read.events} events{masked}, {total or 'no'} faults")
+        if read.late:
+            late = f"{read.late} events had waited for more than a minute to be linked: is a worker running?"
+            self.stdout.write(self.style.WARNING(f"  {'late':<11} {late}"))
         for fault in faults:
             self.stdout.write(self.style.ERROR(f"  {fault.kind:<11} {fault.sentence}"))
         if total > len(faults):

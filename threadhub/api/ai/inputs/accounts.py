@@ -63,6 +63,7 @@ class SignUp(Profile):
     username = serializers.CharField(max_length=MAX_NAME)
     password = serializers.CharField(trim_whitespace=False)
     authType = serializers.CharField(required=False, allow_null=True, allow_blank=True, write_only=True)
+    invitation = invitation_field()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs.pop("authType", None)

@@ -50,7 +50,7 @@ class Account(AiViewSet):
 
     @extend_schema(operation_id="sign_up", request=inputs.SignUp, responses=SignedInObject, auth=[])
     def sign_up(self, request: Request) -> Response:
-        """A new account, signed in at once; 403 where signing up is switched off."""
+        """A new account, signed in at once; 403 where signing up is switched off and nobody invited them."""
         check_origin(request)
         asked = inputs.SignUp(data=self.body)
         asked.is_valid(raise_exception=True)

@@ -17,7 +17,7 @@ from threadhub.api.ai.representations.threads import ThreadObject, WholeThreadOb
 from threadhub.api.ai.views.viewset import AiViewSet
 from threadhub.api.views import path_id
 from threadhub.workspaces.permissions import Permission
-from threads import access
+from threads import access, reading
 from threads.access import ThreadNotFound
 from threads.actions import threads
 from threads.models import Thread
@@ -69,7 +69,9 @@ class Threads(AiViewSet):
     @extend_schema(operation_id="ai_threads_get", responses=WholeThreadObject)
     def retrieve(self, request: Request, thread_id: str) -> Response:
         """One thread with all of its messages."""
-        return Response(WholeThreadObject(self._thread(thread_id)).data)
+        thread = self._thread(thread_id)
+        reading.note(actor=self.actor, threads=[thread])
+        return Response(WholeThreadObject(thread).data)
 
     @extend_schema(operation_id="ai_threads_delete", responses={200: DELETED})
     def destroy(self, request: Request, thread_id: str) -> Response:

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from threadhub.agents import leaving
 from threadhub.api.ai.inputs import accounts as inputs
 from threadhub.api.ai.representations.accounts import ApiTokenObject, NewApiTokenObject
 from threadhub.api.ai.views.viewset import AiViewSet
@@ -48,5 +49,5 @@ class ApiTokens(AiViewSet):
         """The token stops working with the next request."""
         personal_keys.require_person(actor=self.actor)
         key_id = path_id(ApiKey.PREFIX, token_id, KeyNotFound)
-        personal_keys.revoke(actor=self.actor, key_id=key_id, now=self.now)
+        leaving.revoke_own_key(actor=self.actor, key_id=key_id, now=self.now)
         return Response({"message": "Token revoked"})

@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from threadhub.api.rest.inputs.strict import Strict, Text, Whole
 from threadhub.workspaces import keys
+from threadhub.workspaces.models import Workspace
 from threadhub.workspaces.models.end_user import REFERENCE_CHARACTERS
 from threadhub.workspaces.permissions import Role, Scope
 
@@ -15,7 +16,13 @@ LONGEST_OVERLAP = int(keys.LONGEST_OVERLAP.total_seconds())
 
 
 class WorkspaceChange(Strict):
+    """What is sent is changed, the rest stays."""
+
     name = Text(max_length=200)
+    external_ref_policy = serializers.ChoiceField(
+        choices=Workspace.ExternalRefPolicy.values,
+        help_text="What happens to an external_ref that looks like personal data.",
+    )
 
 
 class RoleField(serializers.ChoiceField):

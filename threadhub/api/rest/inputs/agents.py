@@ -34,7 +34,8 @@ class IdField(Text):
 class AgentChange(Strict):
     """What is sent is changed, the rest stays. `tools` replaces the agent's tools.
 
-    An agent that names anybody as allowed is limited to them, and so are its threads; owners and admins see all.
+    An agent that names anybody as allowed is limited to them, and so are its threads; owners and admins see all. When
+    the last one named is gone it stays limited until `limited: false` is sent.
     """
 
     name = Text(max_length=200)
@@ -61,6 +62,7 @@ class AgentChange(Strict):
     )
     identity_required = Truth(required=False)
     tools = serializers.ListField(child=IdField(Tool.PREFIX, "tool"), required=False, max_length=MAX_TOOLS)
+    limited = Truth(required=False, help_text="Not sent: whether a list that changes names anybody.")
     allowed_roles = serializers.ListField(
         child=serializers.ChoiceField(choices=[role.value for role in Role]), required=False, max_length=len(Role)
     )

@@ -64,6 +64,7 @@ class AgentRepresentation(serializers.Serializer[Any]):
     identity_required = serializers.BooleanField(read_only=True)
     has_identity_secret = serializers.BooleanField(read_only=True)
     tools = ToolRepresentation(many=True, read_only=True)
+    limited = serializers.BooleanField(read_only=True, help_text="Only for those who are allowed, and admins.")
     allowed_roles = serializers.SerializerMethodField()
     allowed_users = serializers.SerializerMethodField()
     allowed_keys = serializers.SerializerMethodField()

@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from threadhub.agents import access as agents
+from threadhub.agents import leaving
 from threadhub.agents.access import AgentNotFound
 from threadhub.agents.models import Agent
 from threadhub.api.rest.inputs.access import KeyChange, NewKey, Rotation
@@ -57,7 +58,7 @@ class ApiKeys(RestViewSet):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, key_id: str) -> Response:
         """The key is revoked: it is refused from the next request on."""
-        managed_keys.revoke(actor=self.actor, key=self._find(), now=self.now)
+        leaving.revoke_key(actor=self.actor, key=self._find(), now=self.now)
         return Response(status=204)
 
     @extend_schema(request=Rotation, responses={200: KeyWithSecret})

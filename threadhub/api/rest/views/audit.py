@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from threadhub.api.rest.filters_audit import AccessAlertFilter, AuditEventFilter
-from threadhub.api.rest.pagination import KeysetPagination
+from threadhub.api.rest.pagination import KeysetPagination, UncountedPagination
 from threadhub.api.rest.representations.audit import AccessAlertRepresentation, AuditEventRepresentation
 from threadhub.api.rest.views.base import RestViewSet
 from threadhub.audit.models import AccessAlert, AuditEvent
@@ -16,7 +16,7 @@ from threadhub.workspaces.permissions import Permission
 class AuditEvents(RestViewSet):
     permissions = {"GET": Permission.AUDIT_READ}
     filterset_class = AuditEventFilter
-    pagination_class = KeysetPagination
+    pagination_class = UncountedPagination
 
     def get_queryset(self) -> QuerySet[AuditEvent]:
         return AuditEvent.objects.filter(workspace_id=self.actor.workspace_id)

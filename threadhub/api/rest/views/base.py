@@ -14,11 +14,11 @@ from threadhub.agents.access import AgentNotFound
 from threadhub.agents.models import Agent
 from threadhub.api.rest import unknown
 from threadhub.api.rest.filters import FilterSetBackend
-from threadhub.api.rest.pagination import KeysetPagination
+from threadhub.api.rest.pagination import KeysetPagination, UncountedPagination
 from threadhub.api.rest.schema import RestSchema
 from threadhub.api.views import ApiViewSet, path_id
 from threadhub.workspaces.actor import Actor
-from threads import access
+from threads import access, reading
 from threads.models import Thread
 
 
@@ -52,7 +52,7 @@ class RestViewSet(ApiViewSet):
         names = self.query.get(action, ())
         if action == "list" and self.filterset_class is not None:
             names += tuple(self.filterset_class.base_filters)
-        if action == "list" and self.pagination_class is KeysetPagination:
+        if action == "list" and self.pagination_class in (KeysetPagination, UncountedPagination):
             names += KeysetPagination.names
         return names
 
@@ -75,7 +75,10 @@ class InThread(RestViewSet):
         thread_id = path_id(Thread.PREFIX, self.kwargs["thread_id"], access.ThreadNotFound)
         agent = self.kwargs.get("agent_id")
         agent_id = path_id(Agent.PREFIX, agent, access.ThreadNotFound) if agent is not None else None
-        return access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_messages=with_messages)
+        thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_messages=with_messages)
+        if self.request.method in ("GET", "HEAD"):
+            reading.note(actor=self.actor, threads=[thread])
+        return thread
 
     @property
     def threads_path(self) -> str:

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from threadhub.agents import leaving
 from threadhub.api.rest.inputs.access import Acceptance, MemberChange, NewMember
 from threadhub.api.rest.pagination import KeysetPagination
 from threadhub.api.rest.representations.access import (
@@ -60,7 +61,7 @@ class Members(InWorkspace):
     def destroy(self, request: Request, workspace_id: str, user_id: str) -> Response:
         """Their sign-ins and personal keys stop working here at once; their threads stay."""
         self.find_workspace()
-        memberships.remove(actor=self.actor, user_id=self._user_id(), now=self.now)
+        leaving.remove_member(actor=self.actor, user_id=self._user_id(), now=self.now)
         return Response(status=204)
 
     def _user_id(self) -> UUID:

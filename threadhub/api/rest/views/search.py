@@ -15,6 +15,7 @@ from threadhub.api.rest.views.base import RestViewSet
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
+from threads import reading
 from threads.search import CANDIDATES, search
 
 TAKE = 20
@@ -52,6 +53,7 @@ class Search(RestViewSet):
         hits = search(
             actor=self.actor, text=text, skip=skip, take=take + 1 if take else 0, **read_ids(request, self.actor)
         )
+        reading.note_found(actor=self.actor, thread_ids=[hit.thread_id for hit in hits[:take]])
         following = address(request, skip=str(skip + take)) if len(hits) > take else None
         previous = address(request, skip=str(max(skip - take, 0))) if skip and take else None
         data = HitRepresentation(hits[:take], many=True).data

@@ -12,7 +12,7 @@ from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import DONE, Done, ThreadWithMessages
 from threadhub.api.rest.views.base import InThread
 from threadhub.workspaces.permissions import Permission
-from threads import access
+from threads import access, reading
 from threads.actions import threads
 
 PARAMETERS = [
@@ -40,6 +40,7 @@ class SessionThreads(InThread):
         newest = "" if read_order(request) == "asc" else "-"
         rows = access.visible(actor=self.acting).with_messages().order_by(f"{newest}created_at", f"{newest}id")
         found = list(rows[skip : skip + take + 1]) if take else []
+        reading.note(actor=self.actor, threads=found[:take])
         response = Response(self._with_messages(found[:take], many=True))
         if len(found) > take:
             response["Link"] = f'<{address(request, skip=str(skip + take))}>; rel="next"'

@@ -20,7 +20,7 @@ from threadhub.api.rest.representations.threads import (
 from threadhub.api.rest.views.base import InThread
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.permissions import Permission
-from threads import access
+from threads import access, reading
 from threads.actions import threads
 from threads.lifecycle import acts, restore
 from threads.querysets.threads import ThreadQuerySet
@@ -66,7 +66,9 @@ class Threads(InThread):
     @extend_schema(responses={200: ListedThread(many=True)}, parameters=[INCLUDE_MESSAGES])
     def list(self, request: Request) -> Response:
         if include_messages(request):
-            return self.page(self.get_queryset().with_messages(), ThreadWithMessages)
+            rows: Any = self.paginate_queryset(self.filter_queryset(self.get_queryset().with_messages()))
+            reading.note(actor=self.actor, threads=rows)
+            return self.get_paginated_response(ThreadWithMessages(rows, many=True).data)
         return self.page(self.get_queryset(), ThreadRepresentation)
 
     @extend_schema(responses={200: ThreadWithMessages})

@@ -30,7 +30,7 @@ class Tools(RestViewSet):
 
     @extend_schema(responses={200: ToolList})
     def list(self, request: Request) -> Response:
-        """All of the workspace, by name."""
+        """By name: those of the agents that one may have; all for whoever may change agents."""
         tools = ToolRepresentation(access.visible_tools(actor=self.actor), many=True).data
         return Response({"count": len(tools), "data": tools})
 

@@ -29,7 +29,7 @@ class InWorkspace(RestViewSet):
 
 class Workspaces(InWorkspace):
     across_own_workspaces = True
-    permissions = {"GET": Permission.WORKSPACE_READ, "PATCH": Permission.WORKSPACE_WRITE}
+    permissions = {"GET": Permission.WORKSPACE_READ, "PATCH": Permission.SETTINGS_WRITE}
     pagination_class = KeysetPagination
 
     def get_queryset(self) -> QuerySet[Workspace]:
@@ -45,8 +45,9 @@ class Workspaces(InWorkspace):
         found = path_id(Workspace.PREFIX, workspace_id, workspaces.WorkspaceNotFound)
         return Response(WorkspaceRepresentation(workspaces.get(actor=self.actor, workspace_id=found)).data)
 
-    @extend_schema(request=WorkspaceChange, responses={200: WorkspaceRepresentation})
+    @extend_schema(request=WorkspaceChange(partial=True), responses={200: WorkspaceRepresentation})
     def partial_update(self, request: Request, workspace_id: str) -> Response:
-        fields = WorkspaceChange.parse(request)
-        workspace = workspaces.rename(actor=self.actor, workspace=self.find_workspace(), **fields)
+        """The policy of external_refs is an admin's to set, the name an owner's."""
+        fields = WorkspaceChange.parse(request, partial=True)
+        workspace = workspaces.change(actor=self.actor, workspace=self.find_workspace(), **fields)
         return Response(WorkspaceRepresentation(workspace).data)
