@@ -43,6 +43,7 @@ class Hub:
     url: str
     admin_url: str
     docs_url: str
+    chat_url: str | None
     workspace_id: str
     agent_id: str
     api_key: str
@@ -127,10 +128,10 @@ def parse(line: str, *, data_dir: Path, **changes: str) -> Hub:
     except json.JSONDecodeError as error:
         raise HubFailed(f"printed something that is not JSON: {line!r}") from error
     values = {**said, **changes}
-    missing = [name for name in WIRE_FIELDS if not isinstance(values.get(name), str)]
+    missing = [name for name in WIRE_FIELDS if not isinstance(values.get(name), str) and name != "chat_url"]
     if missing:
         raise HubFailed(f"printed no {', '.join(missing)} in {line}")
-    return Hub(**{name: values[name] for name in WIRE_FIELDS}, data_dir=data_dir)
+    return Hub(**{name: values.get(name) for name in WIRE_FIELDS}, data_dir=data_dir)
 
 
 def stop(process: subprocess.Popen[bytes], data_dir: Path) -> None:

@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "threads",
     "threadhub.api",
     "threadhub.console",
+    "threadhub.chat",
 ]
 
 MIDDLEWARE = [
@@ -208,7 +209,15 @@ CORS_ALLOW_HEADERS = [
     "x-impersonate-user",
     "x-impersonate-workspace",
 ]
-CORS_EXPOSE_HEADERS = ["idempotent-replayed", "link", "location", "ratelimit", "ratelimit-policy", "retry-after"]
+CORS_EXPOSE_HEADERS = [
+    "content-location",
+    "idempotent-replayed",
+    "link",
+    "location",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+]
 CORS_URLS_REGEX = (
     r"^/(api|threads|agents|access_alerts|audit_events|chat_sessions|search|tools|workspaces|usage|budget"
     r"|invitations|end_users|holds|retention_policies|retention_settings)(/|$)"

@@ -17,5 +17,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="openapi", http_method_names=READ), name="docs"),
     path("", csrf_exempt(RedirectView.as_view(url="/docs", http_method_names=READ))),
     path("health", health, name="health"),
+    path("chat/", include("threadhub.chat.urls")),
     path("admin/", admin.site.urls),
 ]

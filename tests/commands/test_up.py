@@ -20,6 +20,7 @@ FIELDS = [
     "url",
     "admin_url",
     "docs_url",
+    "chat_url",
     "workspace_id",
     "agent_id",
     "api_key",

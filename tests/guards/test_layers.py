@@ -20,6 +20,7 @@ LAYERS = {
     "threads": 5,
     "threadhub.api": 6,
     "threadhub.console": 6,
+    "threadhub.chat": 6,
     "threadhub": 7,
 }
 # The staff console stands on each app's own admin module, as Django wants it.

@@ -6,13 +6,17 @@ pages cannot; what keeps visitors apart is that none can name a reference withou
 
 import hmac
 import logging
+import re
 import secrets as random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from threadhub import audit
+from threadhub.agents.access import AgentNotFound
 from threadhub.agents.models import Agent
+from threadhub.isolation.scope import Door, by_door
 from threadhub.lib import sealed, secrets
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
@@ -20,6 +24,7 @@ from threadhub.workspaces.permissions import Permission
 logger = logging.getLogger(__name__)
 
 PUBLIC_KEY_PREFIX = "pk_"
+PUBLIC_KEY = re.compile(r"pk_[0-9a-f]{32}", re.ASCII)
 IDENTITY_PREFIX = "thi_"
 # How long proofs by the secret before the present one are taken: time to bring the new one to all servers.
 OVERLAP = timedelta(hours=24)
@@ -28,6 +33,18 @@ OVERLAP = timedelta(hours=24)
 def lets_in(*, agent: Agent, origin: str | None) -> bool:
     """Whether pages of this origin may open sessions with the agent."""
     return agent.public_key is not None and origin is not None and origin in agent.allowed_origins
+
+
+@by_door(Door.SIGN_IN)
+def with_page(*, public_key: str, origins: Sequence[str]) -> Agent:
+    """The active agent of this public key that lets in pages of one of the origins. Raises AgentNotFound, the same for
+    each reason."""
+    if not PUBLIC_KEY.fullmatch(public_key):
+        raise AgentNotFound
+    agent = Agent.objects.filter(public_key=public_key, active=True, allowed_origins__overlap=list(origins)).first()
+    if agent is None:
+        raise AgentNotFound
+    return agent
 
 
 def lets_in_somewhere(*, origin: str) -> bool:

@@ -4,12 +4,12 @@ from typing import Literal
 
 Dialect = Literal["ai", "rest"]
 
-PAGES = ("/admin", "/static")
+PAGES = ("/admin", "/static", "/chat")
 
 
 def dialect_of(path: str) -> Dialect | None:
-    """`ai` under /api, None for the console and its files, `rest` for everything else: what is no address at all,
-    most often a mistyped one of a client, is told so in JSON too."""
+    """`ai` under /api, None for the console, the chat page and their files, `rest` for everything else: what is no
+    address at all, most often a mistyped one of a client, is told so in JSON too."""
     if _under(path, "/api"):
         return "ai"
     return None if any(_under(path, root) for root in PAGES) else "rest"

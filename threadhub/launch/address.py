@@ -3,6 +3,7 @@
 import socket
 from dataclasses import dataclass
 
+from threadhub.agents.origins import normal_origin
 from threadhub.lib.errors import Failed, Invalid
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  listening there is the caller's wish
@@ -60,6 +61,13 @@ class Address:
     def url(self) -> str:
         ip = self.reachable_ip
         return f"http://[{ip}]:{self.port}" if ":" in ip else f"http://{ip}:{self.port}"
+
+    @property
+    def origins(self) -> list[str]:
+        """How browsers of this machine spell its pages' origin."""
+        here = normal_origin(self.url)
+        local = normal_origin(f"http://localhost:{self.port}")
+        return [here, local] if self.reachable_ip in LOCAL else [here]
 
     def allowed_hosts(self, allowed: list[str]) -> list[str]:
         """`allowed` (ALLOWED_HOSTS), and the names by which a host other than loopback will be called."""

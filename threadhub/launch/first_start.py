@@ -6,6 +6,7 @@ other, by DATABASE_URL: each has its own entry, found again by its workspace.
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from threadhub import provision
-from threadhub.agents import configure
+from threadhub.agents import browsers, configure
 from threadhub.agents.models import Agent
+from threadhub.agents.origins import MAX_ORIGINS
 from threadhub.agents.providers import DetectedProvider
 from threadhub.lib import ids
 from threadhub.lib.errors import Failed
@@ -66,6 +68,7 @@ def ensure(data_dir: Path, detected: DetectedProvider) -> FirstStart:
         return known
     with transaction.atomic():
         made = provision.workspace(name=WORKSPACE, username=USERNAME, provider=detected)
+        browsers.new_public_key(actor=actors.system(made.workspace.pk), agent=made.agent, now=timezone.now())
         admin, admin_password = provision.person(ADMIN_USERNAME, staff=True)
         first = FirstStart(
             workspace_id=made.workspace.wire_id,
@@ -110,6 +113,27 @@ def follow_environment(data_dir: Path, known: FirstStart, detected: DetectedProv
         others = [each for each in _read(data_dir / FILE_NAME) if each.workspace_id != known.workspace_id]
         _write(data_dir / FILE_NAME, [*others, changed])
     return changed, f"{detected.sentence} (Until now it was {known.provider}.)"
+
+
+def open_chat_page(known: FirstStart, origins: Sequence[str]) -> str | None:
+    """Let the demo agent's chat page in at the origins where it is served now.
+
+    Returns the agent's public key; None where it has none any more, or names so many origins that these find no room.
+    """
+    agent = Agent.objects.filter(pk=ids.decode(Agent.PREFIX, known.agent_id)).first()
+    if agent is None or agent.public_key is None or not agent.active:
+        return None
+    missing = [each for each in origins if each not in agent.allowed_origins]
+    if len(agent.allowed_origins) + len(missing) > MAX_ORIGINS:
+        return None
+    if missing:
+        configure.change(
+            actor=actors.system(agent.workspace_id),
+            agent=agent,
+            now=timezone.now(),
+            allowed_origins=[*agent.allowed_origins, *missing],
+        )
+    return agent.public_key
 
 
 def _read(path: Path) -> list[FirstStart]:

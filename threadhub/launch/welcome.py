@@ -20,6 +20,7 @@ class Welcome:
     admin_password: str | None
     provider: str
     model: str
+    public_key: str | None = None  # of the agent, where its chat page is open
 
     @property
     def admin_url(self) -> str:
@@ -29,18 +30,23 @@ class Welcome:
     def docs_url(self) -> str:
         return f"{self.url}/docs"
 
+    @property
+    def chat_url(self) -> str | None:
+        return f"{self.url}/chat/{self.public_key}" if self.public_key else None
+
     def as_json(self) -> str:
         """One line."""
         own = asdict(self)
-        return json.dumps(
-            {"url": own.pop("url"), "admin_url": self.admin_url, "docs_url": self.docs_url, **own}, ensure_ascii=False
-        )
+        del own["public_key"]
+        pages = {"admin_url": self.admin_url, "docs_url": self.docs_url, "chat_url": self.chat_url}
+        return json.dumps({"url": own.pop("url"), **pages, **own}, ensure_ascii=False)
 
     def as_text(self) -> str:
         """For a person, with one line to copy per dialect."""
         rows = {
             "API": self.url,
             "docs": self.docs_url,
+            "chat page": self.chat_url,
             "admin": self.admin_url,
             "admin login": f"{self.admin_username} / {self.admin_password}" if self.admin_username else "",
             "workspace": self.workspace_id,

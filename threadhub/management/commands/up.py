@@ -36,14 +36,14 @@ class Command(HubCommand):
         try:
             with stopped_by_signals():
                 address = Address.free(host, port)
-                first, sentence = _prepare()
+                first, sentence, public_key = _prepare(address)
                 out.write(f"{sentence}\n", style_func=str)
                 out.flush()
                 with Supervisor() as supervisor:
                     _start(supervisor, address, workers)
                     until_ready(address, check=supervisor.check)
                     connection.close()
-                    welcome = Welcome(url=address.url, **asdict(first))
+                    welcome = Welcome(url=address.url, public_key=public_key, **asdict(first))
                     self._greet(welcome, json)
                     supervisor.wait()
         except Stopped:
@@ -55,14 +55,16 @@ class Command(HubCommand):
         self.stdout.flush()
 
 
-def _prepare() -> tuple[FirstStart, str]:
-    """A database with every table and the demo workspace; and which provider answers, as a sentence."""
+def _prepare(address: Address) -> tuple[FirstStart, str, str | None]:
+    """A database with every table and the demo workspace; which provider answers, as a sentence; the public key of an
+    agent with a chat page."""
     detected = detect(os.environ)
     installation.check_version()
     with installation.alone():
         installation.migrate()
         first = first_start.ensure(settings.DATA_DIR, detected)
-        return first_start.follow_environment(settings.DATA_DIR, first, detected)
+        first, sentence = first_start.follow_environment(settings.DATA_DIR, first, detected)
+        return first, sentence, first_start.open_chat_page(first, address.origins)
 
 
 def _start(supervisor: Supervisor, address: Address, workers: int) -> None:

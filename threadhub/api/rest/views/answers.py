@@ -39,9 +39,12 @@ class RunAnswers:
         self.session_id = request.user.session_id
 
     def as_stream(self, run: Run, after: int = 0) -> RunStream:
-        """The run's events from number `after` on."""
+        """The run's events from number `after` on. `Content-Location` says where they are to be had again."""
         session = InSession(self.session_id, session_ended(run)) if self.session_id else None
-        return stream(run, encode=encoder(run), after=after, when_left=self.when_left, session=session)
+        events = stream(run, encode=encoder(run), after=after, when_left=self.when_left, session=session)
+        thread_id = ids.encode(Thread.PREFIX, run.thread_id)
+        events["Content-Location"] = f"{self.threads_path}/{thread_id}/runs/{run.wire_id}/events"
+        return events
 
     def when_over(self, run: Run) -> AfterRun:
         """The JSON that is sent when the run is over."""

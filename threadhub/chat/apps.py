@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class ChatPageConfig(AppConfig):
+    name = "threadhub.chat"
+    label = "chat"
