@@ -27,6 +27,7 @@ from threadhub.console.filters import (
     decoded,
 )
 from threadhub.workspaces.permissions import Permission
+from threads.access import BranchNotFound
 from threads.actions import approvals, threads
 from threads.models import Attachment, Run, Thread, ToolApproval
 from threads.runs import end
@@ -106,8 +107,15 @@ class ThreadAdmin(ConsoleAdmin):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         self.record(request, "read", thread)
         watching.read(actor=audit.By(f"user:{request.user.pk}", thread.workspace_id))
+        try:
+            turned_to = transcript.branches_of(thread=thread, number=_position(request.GET.get("branch")))
+        except BranchNotFound:
+            raise Http404 from None
         shown = transcript.window(
-            thread=thread, before=_position(request.GET.get("before")), after=_position(request.GET.get("after"))
+            thread=thread,
+            branch=turned_to.shown,
+            before=_position(request.GET.get("before")),
+            after=_position(request.GET.get("after")),
         )
         context = {
             **self.admin_site.each_context(request),
@@ -116,6 +124,7 @@ class ThreadAdmin(ConsoleAdmin):
             "thread": thread,
             "original": thread,
             "transcript": shown,
+            "branches": turned_to,
             "opens_at_end": bool(shown.older) and not request.GET,
             "metadata": display.pretty(thread.metadata) if thread.metadata else "",
             "actions_detail": self.deeds_of(request, thread),

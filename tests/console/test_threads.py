@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -16,6 +17,7 @@ from threadhub.agents import configure
 from threadhub.console import transcript
 from threadhub.lib import ids
 from threadhub.workspaces.models import User
+from threads import access, branches
 from threads.actions import threads
 from threads.actions.messages import Draft
 from threads.attachments import Upload
@@ -297,3 +299,17 @@ def test_a_chat_session_is_ended_from_its_page(console: Client, everything: Ever
     console.post(everything.pages()["chat_sessions/chatsession end"])
     everything.session.refresh_from_db()
     assert everything.session.ended_at is not None
+
+
+def test_other_branches_are_read_and_turned_to(console: Client, tenant: Tenant) -> None:
+    thread = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
+    say(thread, tenant, Draft(role="user", content="old words"))
+    with transaction.atomic():
+        branches.fork(thread=access.lock(thread=thread), before=1, actor=tenant.actor, now=timezone.now())
+    say(thread, tenant, Draft(role="user", content="new words"))
+    address = f"/admin/threads/thread/{thread.wire_id}/change/"
+    shown = {number: console.get(f"{address}?branch={number}").content.decode() for number in (1, 2)}
+    assert ("old words" in shown[1], "new words" in shown[1]) == (True, False)
+    assert ("old words" in shown[2], "new words" in shown[2]) == (False, True)
+    assert "?branch=1" in console.get(address).content.decode()
+    assert console.get(f"{address}?branch=3").status_code == 404

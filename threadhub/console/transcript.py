@@ -1,5 +1,6 @@
 """A thread as a conversation to read: a window of its messages, with tool results beside their calls, the runs that
-answered, and the summaries where they stand. Five queries, at any length of the thread."""
+answered, and the summaries where they stand. Five queries, at any length of the thread, and one or two more for its
+branches where it has any."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +11,13 @@ from uuid import UUID
 from django.utils.safestring import SafeString
 
 from threadhub.console import display, markup
-from threads import summaries
-from threads.models import Attachment, Message, Run, Summary, Thread
+from threads import branches, summaries
+from threads.models import Attachment, Branch, Message, Run, Summary, Thread
+from threads.path import Path
 
 SIZE = 50
 RUNS = 200  # runs shown in one window at most
+BRANCHES = 50  # of a thread, to turn to; the newest
 MARKDOWN_IN_ALL = 200_000  # characters of markdown read per page; what comes after is shown as it stands
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
@@ -77,18 +80,49 @@ class Transcript:
     live: bool
 
 
-def window(*, thread: Thread, before: int | None = None, after: int | None = None, size: int = SIZE) -> Transcript:
-    """The newest messages of a thread, or those next to a position, oldest first."""
-    messages, older, newer = _messages(thread, before, after, size)
-    runs = _runs(thread, messages, newest=newer is None, oldest=older is None)
-    entries = list(_entries(_bubbles(thread, messages), runs, _summaries(thread, messages)))
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """Which branch of a thread is read, and the others: the newest of them. None for a thread that was never forked."""
+
+    shown: Branch
+    others: list[Branch]
+
+    @property
+    def query(self) -> str:
+        """What keeps links to neighbouring windows on the branch; nothing where it is the only one."""
+        return f"branch={self.shown.number}&" if self.others else ""
+
+
+def branches_of(*, thread: Thread, number: int | None) -> Branches:
+    """The branch of that number, the active one without it. Raises BranchNotFound."""
+    shown = branches.get(thread=thread, number=thread.branch if number is None else number)
+    if thread.path is None:
+        return Branches(shown, [])
+    return Branches(shown, list(branches.of_thread(thread).order_by("-number")[:BRANCHES]))
+
+
+def window(
+    *,
+    thread: Thread,
+    branch: Branch | None = None,
+    before: int | None = None,
+    after: int | None = None,
+    size: int = SIZE,
+) -> Transcript:
+    """The newest messages of a branch of a thread (the active one by default), or those next to a position, oldest
+    first."""
+    path = branch.path if branch is not None and thread.path is not None else thread.path
+    number = thread.branch if branch is None else branch.number
+    messages, older, newer = _messages(thread, path, before, after, size)
+    runs = _runs(thread, number, messages, newest=newer is None, oldest=older is None)
+    entries = list(_entries(_bubbles(thread, messages), runs, _summaries(thread, path, messages)))
     return Transcript(entries, older, newer, any(run.live for run in runs))
 
 
 def _messages(
-    thread: Thread, before: int | None, after: int | None, size: int
+    thread: Thread, path: Path | None, before: int | None, after: int | None, size: int
 ) -> tuple[list[Message], int | None, int | None]:
-    rows = Message.objects.of_thread(thread).prefetch_related("attachments")
+    rows = Message.objects.of_all_branches(thread).on(path).prefetch_related("attachments")
     if after is not None:
         messages = list(rows.after(after)[: size + 1])
         more, messages = len(messages) > size, messages[:size]
@@ -101,7 +135,7 @@ def _messages(
     return messages, messages[0].position if more else None, newer
 
 
-def _runs(thread: Thread, messages: Sequence[Message], *, newest: bool, oldest: bool) -> list[Run]:
+def _runs(thread: Thread, branch: int, messages: Sequence[Message], *, newest: bool, oldest: bool) -> list[Run]:
     """The runs asked within the window's time, oldest first; the newest window has those still to answer too. Of other
     branches only those of which something is in sight."""
     runs = Run.objects.of_thread(thread)
@@ -110,15 +144,15 @@ def _runs(thread: Thread, messages: Sequence[Message], *, newest: bool, oldest: 
     if messages and not newest:
         runs = runs.filter(created_at__lte=messages[-1].created_at)
     shown = {message.run_id for message in messages}
-    return [run for run in runs[:RUNS] if run.branch == thread.branch or run.id in shown][::-1]
+    return [run for run in runs[:RUNS] if run.branch == branch or run.id in shown][::-1]
 
 
-def _summaries(thread: Thread, messages: Sequence[Message]) -> list[Summary]:
+def _summaries(thread: Thread, path: Path | None, messages: Sequence[Message]) -> list[Summary]:
     if not messages:
         return []
     within = (messages[0].position, messages[-1].position)
     rows = Summary.objects.filter(thread_id=thread.pk, workspace_id=thread.workspace_id, to_position__range=within)
-    return summaries.on(thread.path, list(rows.order_by("to_position", "from_position")))
+    return summaries.on(path, list(rows.order_by("to_position", "from_position")))
 
 
 def _bubbles(thread: Thread, messages: Sequence[Message]) -> list[Bubble]:
