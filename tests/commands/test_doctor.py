@@ -19,6 +19,11 @@ def test_it_finds_a_running_hub_well(running: Up, data_dir: Path) -> None:
     assert names == [
         "DEBUG",
         "SECRET_KEY",
+        "SECRET_KEY_FALLBACKS",
+        "THREADHUB_ENV",
+        "TLS",
+        "CORS_ALLOWED_ORIGINS",
+        "rate limits",
         "ALLOWED_HOSTS",
         "storage",
         "database",
