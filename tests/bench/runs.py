@@ -19,6 +19,7 @@ from threadhub import embedded
 
 TIMES = 10
 SHORT, LONG = 50, 20_000
+EQUAL_BUDGET = 1_600  # tokens: what the messages of the short thread take
 VIEWERS = 200
 COPY = """
 INSERT INTO threads_message ({columns}) SELECT {values}
@@ -102,11 +103,14 @@ async def viewers(hub: Hub, number: int) -> float:
 async def measure(hub: Hub) -> None:
     hub.client.timeout = httpx.Timeout(120)
     idle, short, long = await health(hub), await median_of(hub, SHORT), await median_of(hub, LONG)
+    hub.patch(f"/agents/{hub.agent_id}", json={"context_budget": EQUAL_BUDGET}).raise_for_status()
+    short_equal, long_equal = await median_of(hub, SHORT), await median_of(hub, LONG)
     one, many = await viewers(hub, 1), await viewers(hub, VIEWERS)
     print("| figure | value |\n| --- | --- |")
     print(f"| first piece of an answer by `echo`, to a request that does nothing | {short / idle:.1f} |")
     print(f"| the same, in seconds | {short:.3f} |")
     print(f"| first piece in a thread of {LONG:,} messages, to one of {SHORT} | {long / short:.2f} |")
+    print(f"| the same, where the budget lets both models read the same amount | {long_equal / short_equal:.2f} |")
     print(f"| {VIEWERS} viewers of a run to its end, to one viewer | {many / one:.2f} |")
 
 
