@@ -6,6 +6,7 @@ from uuid import UUID
 from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
+from procrastinate.exceptions import AlreadyEnqueued
 
 from threadhub.lib.asynchronous import in_thread
 
@@ -90,3 +91,44 @@ async def remove_stray_files(timestamp: int) -> None:
     from threads.stray_files import remove
 
     await in_thread(remove)(now=timezone.now())
+
+
+@app.task(name="threads.erase", queue="upkeep")
+async def erase(erasure_id: str, workspace_id: str) -> None:
+    """Do a confirmed erasure."""
+    from threads.lifecycle.erasure.erasures import proceed
+
+    await in_thread(proceed)(workspace_id=UUID(workspace_id), erasure_id=UUID(erasure_id))
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(name="threads.resume_erasures", queue="upkeep", queueing_lock="threads.resume_erasures")
+async def resume_erasures(timestamp: int) -> None:
+    """Go on with erasures that a crash or a hold stopped, each as a job of its own workspace."""
+    from threads.lifecycle.erasure.erasures import unfinished
+
+    for workspace_id, erasure_id in await in_thread(unfinished)():
+        lock = f"threads.erase:{erasure_id}"
+        try:
+            await erase.configure(lock=lock, queueing_lock=lock).defer_async(
+                erasure_id=str(erasure_id), workspace_id=str(workspace_id)
+            )
+        except AlreadyEnqueued:
+            continue
+
+
+@app.task(name="threads.make_export", queue="upkeep")
+async def make_export(export_id: str, workspace_id: str) -> None:
+    """Make an export that somebody asked for."""
+    from threads.lifecycle.exporting.exports import make
+
+    await in_thread(make)(workspace_id=UUID(workspace_id), export_id=UUID(export_id))
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(name="threads.remove_exports", queue="upkeep", queueing_lock="threads.remove_exports")
+async def remove_exports(timestamp: int) -> None:
+    """Remove exports that have expired."""
+    from threads.lifecycle.exporting.exports import remove_expired
+
+    await in_thread(remove_expired)(now=timezone.now())

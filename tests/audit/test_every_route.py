@@ -264,12 +264,25 @@ class Asks:
                 f"/retention_policies/{self.enabled().json()['id']}/disable"
             ),
             "POST holds": self.hold,
+            "POST exports": lambda: api.post("/exports", {"format": "csv"}),
+            "POST erasures": self.erasure,
+            "POST erasures/{}/confirm": self.confirmed_erasure,
             "POST holds/{}/release": lambda: api.post(f"/holds/{self.hold().json()['id']}/release"),
             **self.under_thread("threads/{}", lambda: (api, f"/threads/{self.thread()}")),
             **self.under_thread("chat_sessions/{}/threads/{}", self.visit),
             "DELETE chat_sessions/{}/threads/{}": lambda: asked(self.visit(), "delete"),
             "DELETE agents/{}": lambda: api.delete(f"/agents/{agent}"),  # the last: it disables the agent
         }
+
+    def erasure(self) -> Any:
+        self.api.post(f"/agents/{self.agent}/threads", {"external_ref": "gone"})
+        owner = Api(access_token(self.tenant.owner))
+        return owner.post("/erasures", {"subject": "external_ref", "value": "gone"})
+
+    def confirmed_erasure(self) -> Any:
+        planned = self.erasure().json()
+        owner = Api(access_token(self.tenant.owner))
+        return owner.post(f"/erasures/{planned['id']}/confirm", {"code": planned["code"]})
 
     def under_thread(self, at: str, begin: Callable[[], tuple[Api, str]]) -> dict[str, Ask]:
         """What every path of a thread has below it, asked by whoever `begin` gives on the thread that it gives."""

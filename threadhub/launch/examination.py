@@ -17,15 +17,18 @@ from django.utils import timezone
 from threadhub.agents.models import Agent
 from threadhub.agents.providers.registry import missing
 from threadhub.isolation import walls
-from threadhub.isolation.scope import as_owner
+from threadhub.isolation.scope import Door, as_owner, by_door
 from threadhub.launch import faults, installation
 from threadhub.lib import ids
 from threadhub.lib.errors import DomainError
 from threadhub.tasks import DEAD_AFTER_SECONDS
-from threads.models import Run
+from threadhub.workspaces.models import Workspace
+from threads.lifecycle.erasure import replay
+from threads.models import Erasure, Run
 
 MAX_SKEW_SECONDS = 1.0  # leases are tens of seconds; access tokens are checked to the second
 STUCK_AFTER = timedelta(seconds=60)  # past its lease: every worker ends lost runs each ten seconds
+UNFINISHED_AFTER = timedelta(hours=1)
 SECRET_KEY_LENGTH = 32
 RATE_LIMITS = ("RATE_LIMIT_KEY", "RATE_LIMIT_USER", "RATE_LIMIT_SESSION", "RATE_LIMIT_ADDRESS", "RATE_LIMIT_SIGN_IN")
 
@@ -54,6 +57,7 @@ def examine() -> Iterator[Finding]:
         yield isolation()
         yield worker()
         yield runs()
+        yield erasures()
         yield from providers()
 
 
@@ -105,6 +109,19 @@ def runs() -> Finding:
     if stuck:
         return Finding("runs", False, f"{stuck} are past their lease and nobody ends them: is a worker running?")
     return Finding("runs", True, "None is stuck.")
+
+
+@by_door(Door.EXAMINATION)
+def erasures() -> Finding:
+    """Nobody who was erased is there again, as after the restore of an older backup; none is half erased for long."""
+    again = sum(len(replay.find(workspace_id=pk)) for pk in Workspace.objects.values_list("pk", flat=True))
+    if again:
+        sentence = f"{again} erased people are there again: run `manage.py erase_person --replay --yes`."
+        return Finding("erasures", False, sentence)
+    late = Erasure.objects.filter(state__in=("running", "blocked"), confirmed_at__lt=timezone.now() - UNFINISHED_AFTER)
+    if late.exists():
+        return Finding("erasures", False, f"{late.count()} are unfinished: run `manage.py erase_person --resume`.")
+    return Finding("erasures", True, "Nobody who was erased is there.")
 
 
 def providers() -> Iterator[Finding]:

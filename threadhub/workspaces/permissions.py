@@ -13,6 +13,8 @@ class Permission(StrEnum):
     RETENTION_WRITE = "retention.write"
     HOLD_READ = "hold.read"
     HOLD_WRITE = "hold.write"
+    PERSON_ERASE = "person.erase"  # everything of a person, for ever
+    EXPORT_WRITE = "export.write"  # many threads at once, of whomever, as a file
     MESSAGE_APPEND = "message.append"  # any role, by a server; a visitor's words come in by invoking
     MESSAGE_DELETE = "message.delete"
     FEEDBACK_GIVE = "feedback.give"
@@ -39,7 +41,7 @@ class Permission(StrEnum):
 P = Permission
 READ = frozenset({P.THREAD_READ, P.AGENT_READ, P.WORKSPACE_READ})
 MEMBER = READ | {P.THREAD_WRITE, P.THREAD_DELETE, P.AGENT_INVOKE, P.FEEDBACK_GIVE}
-OWNER_ONLY = frozenset({P.WORKSPACE_WRITE, P.OWNER_WRITE, P.AUDIT_READ})
+OWNER_ONLY = frozenset({P.WORKSPACE_WRITE, P.OWNER_WRITE, P.AUDIT_READ, P.PERSON_ERASE})
 OWNER = frozenset(Permission)
 ADMIN = OWNER - OWNER_ONLY
 # What anybody may do who acts for an end user: a server's key may also append messages of any role.

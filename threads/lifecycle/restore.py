@@ -62,7 +62,7 @@ def restore(*, actor: Actor, thread: Thread, now: datetime, grace: timedelta = G
     reader = ThreadReader.of_locked(locked)
     reader.check()
     bundle_id = reader.entry.bundle_id
-    counts = _insert(reader)
+    counts = insert(reader)
     BundledThread.objects.filter(thread_id=locked.pk, workspace_id=locked.workspace_id).delete()
     rewrite.retire_if_empty(workspace_id=locked.workspace_id, bundle_id=bundle_id, now=now)
     locked.state, locked.archived_at, locked.bundle_id = Thread.State.ACTIVE, None, None
@@ -72,7 +72,7 @@ def restore(*, actor: Actor, thread: Thread, now: datetime, grace: timedelta = G
     return locked
 
 
-def _insert(reader: ThreadReader) -> int:
+def insert(reader: ThreadReader) -> int:
     """Stage each kind of line beside its table, compare, insert. Returns how many messages."""
     messages = 0
     lines = (records.parse(line) for line in reader.checked_lines())
@@ -80,7 +80,7 @@ def _insert(reader: ThreadReader) -> int:
         if kind == "thread":
             _check_thread(next(group), reader)
             continue
-        count = _stage(kind, MODELS[kind], group, reader)
+        count = stage(kind, MODELS[kind], group, reader)
         messages += count if kind == "message" else 0
     return messages
 
@@ -91,7 +91,7 @@ def _check_thread(record: dict[str, Any], reader: ThreadReader) -> None:
         raise RestoreConflict("The bundle's thread is another one, or of another workspace; nothing was restored.")
 
 
-def _stage(kind: str, model: type[models.Model], group: Iterator[dict[str, Any]], reader: ThreadReader) -> int:
+def stage(kind: str, model: type[models.Model], group: Iterator[dict[str, Any]], reader: ThreadReader) -> int:
     table = model._meta.db_table
     names = [str(field.column) for field in model._meta.concrete_fields]
     fields = {field.column: field for field in model._meta.concrete_fields}
@@ -153,7 +153,7 @@ def _compare(cursor: Any, kind: str, table: str, staged: sql.Identifier) -> None
 
 def _assert_there(cursor: Any, kind: str, table: str, staged: sql.Identifier, count: int) -> None:
     cursor.execute(
-        sql.SQL("SELECT count(*) FROM {staged} JOIN {table} USING (id, workspace_id)").format(
+        sql.SQL("SELECT count(DISTINCT id) FROM {staged} JOIN {table} USING (id, workspace_id)").format(
             staged=staged, table=sql.Identifier(table)
         )
     )

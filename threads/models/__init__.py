@@ -1,6 +1,8 @@
 from threads.lifecycle.models import (
     Bundle,
     BundledThread,
+    Erasure,
+    Export,
     Hold,
     RetentionPolicy,
     RetentionSettings,
@@ -23,6 +25,8 @@ __all__ = [
     "Branch",
     "Bundle",
     "BundledThread",
+    "Erasure",
+    "Export",
     "Feedback",
     "Hold",
     "Message",

@@ -23,6 +23,8 @@ from threadhub.api.rest.views.chat_sessions import (
 )
 from threadhub.api.rest.views.copies import Copies
 from threadhub.api.rest.views.end_users import EndUsers
+from threadhub.api.rest.views.erasures import Erasures
+from threadhub.api.rest.views.exports import Exports, ThreadExport
 from threadhub.api.rest.views.feedback import Feedbacks
 from threadhub.api.rest.views.holds import Holds
 from threadhub.api.rest.views.invoke import InvokeAgent, InvokeThread
@@ -92,6 +94,7 @@ urlpatterns: list[Any] = [
     path(
         "threads/<str:thread_id>/messages/<str:message_id>", Messages.as_view({"get": "retrieve", "delete": "destroy"})
     ),
+    path("threads/<str:thread_id>/export", ThreadExport.as_view({"get": "retrieve"})),
     path("threads/<str:thread_id>/archive", ThreadLife.as_view({"post": "archive"})),
     path("threads/<str:thread_id>/unarchive", ThreadLife.as_view({"post": "unarchive"})),
     path("threads/<str:thread_id>/runs/<str:run_id>/context", Runs.as_view({"get": "context"})),
@@ -149,6 +152,12 @@ urlpatterns: list[Any] = [
     path("holds", Holds.as_view({"get": "list", "post": "create"})),
     path("holds/<str:hold_id>", Holds.as_view({"get": "retrieve"})),
     path("holds/<str:hold_id>/release", Holds.as_view({"post": "release"})),
+    path("exports", Exports.as_view({"get": "list", "post": "create"})),
+    path("exports/<str:export_id>", Exports.as_view({"get": "retrieve"})),
+    path("exports/<str:export_id>/download", Exports.as_view({"get": "download"})),
+    path("erasures", Erasures.as_view({"get": "list", "post": "create"})),
+    path("erasures/<str:erasure_id>", Erasures.as_view({"get": "retrieve"})),
+    path("erasures/<str:erasure_id>/confirm", Erasures.as_view({"post": "confirm"})),
     path("retention_policies", RetentionPolicies.as_view({"get": "list", "post": "create"})),
     path("retention_policies/<str:policy_id>", RetentionPolicies.as_view(POLICY)),
     path("retention_policies/<str:policy_id>/preview", RetentionPolicies.as_view({"post": "preview"})),

@@ -17,7 +17,10 @@ from django.core.files.base import File
 from django.core.files.storage import storages
 
 PARTIAL = ".partial-"
-SAFE = re.compile(r"workspace_[0-9a-z]{26}/\d{4}/\d{2}/[0-9a-f]{64}(/(manifest\.json|threads\.jsonl\.zst))?")
+SAFE = re.compile(
+    r"workspace_[0-9a-z]{26}/\d{4}/\d{2}/[0-9a-f]{64}(/(manifest\.json|threads\.jsonl\.zst))?"
+    r"|erasures/workspace_[0-9a-z]{26}/erasure_[0-9a-z]{26}\.json"  # the ledger (lifecycle/erasure/ledger.py)
+)
 
 
 class UnsafePath(ValueError):

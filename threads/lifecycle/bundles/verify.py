@@ -72,6 +72,14 @@ def whole(*, path: str, workspace: str) -> Checked:
     return checked
 
 
+def stream(path: str, file: Any, entries: list[dict[str, Any]]) -> tuple[str, str]:
+    """Compare the threads of an open file with the entries of a manifest; the hashes of their lines and of the file.
+    Raises Damaged."""
+    source = _Counted(file)
+    content = _threads(path, source, entries, Checked("", ""))
+    return content, source.hash.hexdigest()
+
+
 class _Counted:
     """A file that is hashed while it is read."""
 

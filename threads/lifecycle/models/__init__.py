@@ -1,4 +1,6 @@
 from threads.lifecycle.models.bundle import Bundle, BundledThread
+from threads.lifecycle.models.erasure import Erasure
+from threads.lifecycle.models.export import Export
 from threads.lifecycle.models.hold import Hold
 from threads.lifecycle.models.policy import PolicyTerms, RetentionPolicy, SystemPolicy
 from threads.lifecycle.models.settings import RetentionSettings
@@ -8,6 +10,8 @@ from threads.lifecycle.models.tombstone import Tombstone
 __all__ = [
     "Bundle",
     "BundledThread",
+    "Erasure",
+    "Export",
     "Hold",
     "PolicyTerms",
     "RetentionPolicy",

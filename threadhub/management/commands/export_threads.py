@@ -1,0 +1,68 @@
+"""`manage.py export_threads`: threads of a workspace as one zip file."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import CommandParser
+
+from threadhub import audit
+from threadhub.management.lifecycle import LifecycleCommand, an_id
+from threadhub.workspaces import actor as actors
+from threadhub.workspaces.models import Workspace
+from threads.lifecycle.exporting import container, exports
+from threads.models import Thread
+
+
+class Command(LifecycleCommand):
+    help = (
+        "Export threads of a workspace: JSON lines as in the archive (importable), HTML, Markdown or CSV, with files."
+    )
+
+    def add_own(self, parser: CommandParser) -> None:
+        self.add_selection(parser)
+        parser.add_argument("--thread", type=an_id(Thread.PREFIX), metavar="ID", help="Only this thread.")
+        self.add_target(parser)
+
+    def add_target(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--to", type=Path, metavar="FILE", required=True, help="The zip file; must not be there yet."
+        )
+        parser.add_argument("--format", choices=container.FORMATS, default="jsonl")
+
+    def run(self, *, as_json: bool, to: Path, format: str, **options: Any) -> None:
+        if options["older_than"] or options["inactive_for"]:
+            self.misused("Exports are not by age.")
+        workspace_id = self.workspace(options["workspace"])
+        threads = exports.select(
+            workspace_id=workspace_id,
+            agent_id=options["agent"],
+            user_id=options["user"],
+            external_ref=options["external_ref"],
+            thread_id=options["thread"],
+        )
+        self.write(workspace_id, threads, to, format, as_json)
+
+    def workspace(self, workspace: UUID | None) -> UUID:
+        if workspace is None or not Workspace.objects.filter(pk=workspace).exists():
+            self.misused("Say of which workspace: --workspace ID.")
+        return workspace
+
+    def write(self, workspace_id: UUID, threads: list[UUID], to: Path, format: str, as_json: bool) -> None:
+        if to.exists() or not to.parent.is_dir():
+            self.misused(f"{to} is there already, or its folder is not.")
+        partial = to.with_name(f".{to.name}.partial")
+        try:
+            with partial.open("xb") as out:
+                partial.chmod(0o600)
+                count = container.write(out=out, workspace_id=workspace_id, thread_ids=threads, format=format)
+            partial.rename(to)
+        finally:
+            partial.unlink(missing_ok=True)
+        audit.record(
+            actor=actors.system(workspace_id),
+            action="export.make",
+            ids=[],
+            details={"threads": count, "format": format},
+        )
+        self.tell({"threads": count, "file": str(to), "bytes": to.stat().st_size}, as_json=as_json)
