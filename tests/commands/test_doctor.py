@@ -31,6 +31,7 @@ def test_it_finds_a_running_hub_well(running: Up, data_dir: Path) -> None:
         "migrations",
         "worker",
         "runs",
+        "erasures",
         "provider",
     ]
 
