@@ -55,5 +55,5 @@ def test_doctor_names_each_weakness(tmp_path: Path) -> None:
     assert status == 1, err
     wrong = {check["name"] for check in json.loads(out)["checks"] if not check["ok"]}
     assert wrong == {
-        "DEBUG", "ALLOWED_HOSTS", "TLS", "CORS_ALLOWED_ORIGINS", "rate limits", "SECRET_KEY_FALLBACKS", "database",
+        "DEBUG", "ALLOWED_HOSTS", "TLS", "CORS_ALLOWED_ORIGINS", "limits", "SECRET_KEY_FALLBACKS", "database",
     }  # fmt: skip

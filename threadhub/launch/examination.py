@@ -191,7 +191,7 @@ def _settings() -> Iterator[Finding]:
             f"{', '.join(settings.CORS_ALLOWED_ORIGINS) or 'none'}.",
             "Pages that came over plain HTTP, which anybody on the way may change, are let in.",
         ),
-        "rate limits": (
+        "limits": (
             lambda: all(getattr(settings, name) for name in RATE_LIMITS),
             "On.",
             f"Off: {', '.join(name for name in RATE_LIMITS if not getattr(settings, name))}.",
