@@ -3,7 +3,9 @@ import { Composer } from "./composer.js";
 import { Conversations } from "./conversations.js";
 import { element, iconButton } from "./elements.js";
 import { Refused, SessionOver, persistently, refusal } from "./failures.js";
+import { download } from "./files.js";
 import { Memory } from "./memory.js";
+import { Ratings } from "./ratings.js";
 import { Session } from "./session.js";
 import { follow } from "./stream.js";
 import { sentenceOf, stringsOf } from "./strings.js";
@@ -11,7 +13,6 @@ import { Transcript } from "./transcript.js";
 
 const PAGE = 50; // messages that are shown at once
 const WATCH = 3_000; // ms between looks at a run that waits for a person
-const RATINGS = 200; // that are remembered
 const LIVE = ["queued", "running"];
 
 /** The chat: what the visitor sees and does, and the hub's answers to it. */
@@ -29,14 +30,15 @@ export class Chat {
     const say = (this.#say = stringsOf(dataset));
     this.#memory = new Memory(`threadhub:${dataset.agent}`);
     this.#session = new Session({ base, agentKey: dataset.agent, memory: this.#memory, identity });
+    const ratings = new Ratings(this.#session, this.#memory);
     this.transcript = new Transcript(say, {
       deeds: {
-        rate: (answer, rating) => this.#rate(answer, rating),
-        ratingOf: (id) => this.#memory.read().ratings?.[id] ?? null,
+        rate: (answer, rating) => this.#guarded(() => ratings.give(this.#thread, answer.id, rating)),
+        ratingOf: (id) => ratings.of(id),
         again: (answer) => this.#again(answer),
         version: (answer, number) => this.#activate(number),
       },
-      openFile: (file) => this.#download(file),
+      openFile: (file) => this.#guarded(() => download(this.#session, file)),
       earlier: () => this.#earlier(),
     });
     this.composer = new Composer(say, { send: (asked) => this.ask(asked), stop: () => this.#stop() });
@@ -338,27 +340,6 @@ export class Chat {
     if (this.#run) this.#run.again = true;
     await asking;
     this.composer.focus();
-  }
-
-  async #rate(answer, rating) {
-    await this.#guarded(async () => {
-      const path = `/threads/${this.#thread}/messages/${answer.id}/feedback`;
-      if (rating === null) await this.#session.json(path, { method: "DELETE" });
-      else await this.#session.json(path, { method: "PUT", body: { rating } });
-      const others = Object.entries(this.#memory.read().ratings ?? {}).filter(([id]) => id !== answer.id);
-      const all = rating === null ? others : [...others, [answer.id, rating]];
-      this.#memory.update({ ratings: Object.fromEntries(all.slice(-RATINGS)) });
-    });
-  }
-
-  async #download(file) {
-    await this.#guarded(async () => {
-      const path = file.url.replace(/^\/chat_sessions\/[^/]+/, "");
-      const blob = await (await this.#session.request(path)).blob();
-      const url = URL.createObjectURL(blob);
-      element("a", { href: url, download: file.filename }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
-    });
   }
 
   async #toggleList() {

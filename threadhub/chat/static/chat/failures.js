@@ -12,7 +12,7 @@ export class Refused extends Error {
 
   /** Whether the same request may succeed in a moment, without anybody changing anything. */
   get passing() {
-    return this.code === "offline" || [502, 503, 504].includes(this.status);
+    return ["offline", "too_many_streams"].includes(this.code) || [502, 503, 504].includes(this.status);
   }
 }
 

@@ -29,7 +29,7 @@ export class Session {
   /** A new session. Returns the id of its first thread. */
   async open() {
     const body = { agent_key: this.#agentKey, ...(await this.#whoever()) };
-    const opened = await this.#json(await this.#fetch("/chat_sessions", { method: "POST", body }));
+    const opened = await this.#json(await this.#fetchHeard("/chat_sessions", { method: "POST", body }));
     const reference = body.external_ref;
     this.#memory.update({ session: { ...tokensOf(opened), id: opened.id, external_ref: reference }, thread: undefined });
     return opened.thread_id;
@@ -108,6 +108,18 @@ export class Session {
   async #json(response) {
     if (!response.ok) throw await refusal(response);
     return response.json();
+  }
+
+  /** As #fetch. The browser tells a page that the hub does not let in no more than one that is cut off: so it is asked
+   * for something that anybody may ask for. */
+  async #fetchHeard(path, options) {
+    try {
+      return await this.#fetch(path, options);
+    } catch (error) {
+      const foreign = new URL(this.#base).origin !== location.origin;
+      const reached = foreign && (await fetch(`${this.#base}/health`, { mode: "no-cors" }).then(() => true, () => false));
+      throw reached ? new Refused({ code: "origin_not_allowed" }) : error;
+    }
   }
 
   async #fetch(path, { method = "GET", body, token, headers = {}, signal } = {}) {

@@ -71,6 +71,8 @@ const BY_CODE = {
   thread_running: "busy",
   rate_limited: "later",
   budget_exceeded: "later",
+  too_many_chat_sessions: "later",
+  too_many_streams: "later",
   invalid_agent_key: "refused",
   origin_not_allowed: "refused",
   agent_disabled: "refused",
