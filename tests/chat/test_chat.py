@@ -195,6 +195,18 @@ def test_a_revoked_session_is_said_to_have_ended_and_a_new_one_begins(context: B
     assert visitor.faults == []
 
 
+def test_a_question_that_an_ended_session_refused_is_not_lost(context: BrowserContext, hub: Hub) -> None:
+    agent = page_agent(hub)
+    visitor = Visitor.arrive(context, f"{hub.url}/chat/{agent['public_key']}")
+    visitor.ask("/say one")
+    visitor.answered()
+    hub.post("/chat_sessions/revoke", json={"agent_id": agent["id"]})
+    visitor.ask("/say two")
+    visitor.page.get_by_role("button", name="Begin a new chat").click()
+    visitor.page.get_by_role("textbox", name="Message").press("Enter")
+    assert visitor.answered() == ["two"]
+
+
 def test_what_one_tab_asks_the_other_shows(visitor: Visitor, context: BrowserContext, chat_url: str) -> None:
     visitor.ask("/say first")
     visitor.answered()

@@ -50,6 +50,7 @@ def test_it_says_where_to_go_and_with_what(running: Up, data_dir: Path) -> None:
         running.url,
         f"{running.url}/docs",
         f"{running.url}/admin/",
+        f"{running.url}/chat/pk_",
         known["workspace_id"],
         known["agent_id"],
     ):

@@ -210,6 +210,7 @@ export class Chat {
     } catch (error) {
       if (run.control.signal.aborted) return;
       this.#end(run);
+      if (error instanceof SessionOver && !run.id) this.composer.restore(body.prompt ?? "");
       if (!(error instanceof Refused && error.passing)) this.#memory.update({ pending: undefined });
       const again = () => {
         answer.clear();
