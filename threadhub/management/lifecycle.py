@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import OperationalError
 
 from threadhub.agents.models import Agent
 from threadhub.lib import ids
@@ -102,6 +103,10 @@ class LifecycleCommand(HubCommand):
             raise Ended(error.message, NOT_VERIFIED) from error
         except DomainError as error:
             raise Ended(error.message, FAILED) from error
+        except OSError as error:
+            raise Ended(f"The archive cannot be used: {error}.", FAILED) from error
+        except OperationalError as error:
+            raise Ended(f"The database cannot be used: {' '.join(str(error).split())}", FAILED) from error
 
     def run(self, *args: Any, **options: Any) -> None:
         """What the command does."""

@@ -123,7 +123,4 @@ class ThreadReader:
 
     @staticmethod
     def _bytes(path: str, frame: list[Any]) -> bytes:
-        with vault.read(f"{path}/{THREADS}") as file:
-            file.seek(int(frame[0]))
-            data: bytes = file.read(int(frame[1]))
-        return data
+        return vault.read_part(f"{path}/{THREADS}", int(frame[0]), int(frame[1]))

@@ -1,11 +1,12 @@
 """Where bundles are: Django's storage API, and for directories of this machine what makes a write durable.
 
 A name holds a whole file or none: local files are written beside it, flushed to the disk and renamed, and then the
-directories are flushed too; an object store puts whole objects by itself.
+directories are flushed too; an object store puts whole objects by itself, and has answered once they are durable.
 """
 
 import os
 import re
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,8 @@ from typing import IO, Any
 
 from django.core.files.base import File
 from django.core.files.storage import storages
+
+from threads.lifecycle.bundles import objects
 
 PARTIAL = ".partial-"
 SAFE = re.compile(
@@ -50,27 +53,29 @@ def writing() -> Iterator["Draft"]:
 
 
 class Draft:
-    """A file under a temporary name, in the archive's own directory: on the same file system as its final name."""
+    """A file under a temporary name, in the archive's own directory: on the same file system as its final name. For an
+    object store a file without any name, which a crash takes with it."""
 
     def __init__(self) -> None:
         self.root = local_root()
-        folder = self.root or Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108  private by its mode
-        make_directory(folder)
-        self.path = folder / f"{PARTIAL}{uuid.uuid4().hex}"
-        self.file: IO[bytes] = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        self.path: Path | None = None
+        self.file: IO[bytes]
+        if self.root is None:
+            self.file = tempfile.TemporaryFile()  # noqa: SIM115  closed by discard
+            return
+        make_directory(self.root)
+        self.path = self.root / f"{PARTIAL}{uuid.uuid4().hex}"
+        self.file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def keep(self, name: str) -> None:
-        """Durable under its name from here on."""
+        """Durable under its name from here on. Raises OSError, StoreUnavailable."""
         check(name)
         self.file.flush()
+        if self.root is None or self.path is None:
+            _put(name, self.file)
+            return
         os.fsync(self.file.fileno())
         self.file.close()
-        if self.root is None:
-            with self.path.open("rb") as content:
-                if storage().exists(name):  # a retry writes the same file
-                    storage().delete(name)
-                storage().save(name, File(content))
-            return
         target = self.root / name
         make_directory(target.parent)
         self.path.replace(target)
@@ -78,8 +83,21 @@ class Draft:
 
     def discard(self) -> None:
         self.file.close()
-        with suppress(FileNotFoundError):
-            self.path.unlink()
+        if self.path is not None:
+            with suppress(FileNotFoundError):
+                self.path.unlink()
+
+
+def _put(name: str, content: IO[bytes]) -> None:
+    """Into an object store, in one piece. A retry puts the same content under the same name."""
+    content.seek(0)
+    top = storage()
+    with objects.reaching():
+        if not objects.is_object_store(top) and top.exists(name):
+            top.delete(name)  # such a storage would give the second a name of its own
+        stored = top.save(name, File(content))
+    if stored != name:
+        raise OSError(f"the storage of the archive gave a file another name: {stored} for {name}")
 
 
 def local_root() -> Path | None:
@@ -111,15 +129,31 @@ def sync_directory(path: Path) -> None:
 
 
 def read(name: str) -> IO[bytes]:
-    """A file of a bundle, open for reading. Raises UnsafePath, OSError."""
-    opened: IO[bytes] = storage().open(check(name), "rb")
+    """A file of a bundle, to be read from its beginning. Raises UnsafePath, OSError, StoreUnavailable."""
+    top = storage()
+    if objects.is_object_store(top):
+        return objects.stream(top, check(name))
+    opened: IO[bytes] = top.open(check(name), "rb")
     return opened
+
+
+def read_part(name: str, first: int, size: int) -> bytes:
+    """`size` bytes of a file from `first` on. Raises UnsafePath, OSError, StoreUnavailable."""
+    top = storage()
+    if objects.is_object_store(top):
+        with objects.stream(top, check(name), first=first, size=size) as part:
+            return part.read()
+    with top.open(check(name), "rb") as file:
+        file.seek(first)
+        data: bytes = file.read(size)
+    return data
 
 
 def remove(path: str) -> None:
     """Remove a bundle's files. What is gone already is gone."""
     for name in ("manifest.json", "threads.jsonl.zst"):
-        storage().delete(f"{check(path)}/{name}")
+        with objects.reaching():
+            storage().delete(f"{check(path)}/{name}")
     root = local_root()
     if root is not None:
         folder = root / path
@@ -131,8 +165,9 @@ def every_path() -> Iterator[tuple[str, datetime]]:
     """Every bundle's directory in the archive, with the time of its newest file; partial files by their own name."""
     top = storage()
     for folder in _folders(top, "", depth=4):
-        _, files = top.listdir(folder)
-        times = [top.get_modified_time(f"{folder}/{name}") for name in files]
+        with objects.reaching():
+            _, files = top.listdir(folder)
+            times = [top.get_modified_time(f"{folder}/{name}") for name in files]
         if times:
             yield folder, max(times)
 
@@ -148,7 +183,8 @@ def _folders(top: Any, folder: str, depth: int) -> Iterator[str]:
         yield folder
         return
     try:
-        folders, _ = top.listdir(folder)
+        with objects.reaching():
+            folders, _ = top.listdir(folder)
     except FileNotFoundError:
         return
     for name in sorted(folders):

@@ -1,0 +1,80 @@
+"""Copies of the code with the steps in a wrong order. The crash tests must report each as a loss; what they cannot see
+broken, they do not hold. Called inside a forked process only."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+
+def deleted_before_the_bundle_is_written() -> None:
+    """The messages go, and are committed to be gone, before their bundle stands in the archive."""
+    from threads.lifecycle.bundles import archive
+
+    store, counted = archive.store, archive._delete
+
+    def delete_then_store(*, workspace_id: UUID, sources: Sequence[Any], now: Any) -> Any:
+        kept = [archive.Source(each.thread_id, each.created_at, iter(list(each.lines))) for each in sources]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM threads_message WHERE thread_id = ANY(%s)", [[each.thread_id for each in sources]]
+            )
+            cursor.execute("COMMIT")
+            cursor.execute("BEGIN")
+        return store(workspace_id=workspace_id, sources=kept, now=now)
+
+    def delete(workspace_id: UUID, thread_ids: Sequence[UUID], bundle: Any) -> None:
+        count, bundle.message_count = bundle.message_count, 0
+        counted(workspace_id, thread_ids, bundle)
+        bundle.message_count = count
+
+    archive.store, archive._delete = delete_then_store, delete
+
+
+def not_synced() -> None:
+    """Files are renamed into place without having been flushed to the disk."""
+    from threads.lifecycle.bundles import vault
+
+    class Os:
+        def __getattr__(self, name: str) -> Any:
+            import os
+
+            return (lambda descriptor: None) if name == "fsync" else getattr(os, name)
+
+    vault.os = Os()
+
+
+def directory_not_synced() -> None:
+    """Files are flushed, but their names are not."""
+    from threads.lifecycle.bundles import vault
+
+    vault.sync_directory = lambda path: None
+
+
+def restored_in_two_steps() -> None:
+    """A restored thread's rows are committed while the catalogue still has it: it is there twice."""
+    from threads.lifecycle import restore
+
+    insert = restore._insert
+
+    def insert_and_commit(reader: Any) -> int:
+        count = insert(reader)
+        with connection.cursor() as cursor:
+            cursor.execute("COMMIT")
+            cursor.execute("BEGIN")
+        return count
+
+    restore._insert = insert_and_commit
+
+
+def file_removed_before_the_commit() -> None:
+    """A bundle that is rewritten loses its file before the catalogue names its successor."""
+    from threads.lifecycle.bundles import rewrite
+
+    class AtOnce:
+        @staticmethod
+        def on_commit(act: Any) -> None:
+            act()
+
+    rewrite.transaction = AtOnce
