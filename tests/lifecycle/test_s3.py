@@ -15,6 +15,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.conftest import Api, Tenant
 from tests.lifecycle.conftest import old_thread, policy, sweep
+from tests.lifecycle.test_bundles import crash_after_archiving
 from threads.actions.messages import Draft, append
 from threads.attachments import Upload
 from threads.lifecycle import acts, candidates, restore
@@ -122,9 +123,7 @@ def test_a_crash_between_put_and_commit_leaves_an_orphan_and_a_retry_the_same_ob
     thread = old_thread(tenant, 3)
     tags = []
     for _ in range(2):
-        with pytest.raises(KeyboardInterrupt), transaction.atomic():
-            acts.archive(actor=tenant.actor, thread=thread, now=NOW())
-            raise KeyboardInterrupt
+        crash_after_archiving(tenant, thread)
         tags.append([(key, bucket.get_object(Bucket="hub", Key=key)["Body"].read()) for key in keys(bucket)])
     assert tags[0] == tags[1]
     assert len(tags[0]) == 2
@@ -148,9 +147,10 @@ def test_a_crash_between_the_two_puts_loses_nothing(
             raise KeyboardInterrupt
         keep(self, name)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(vault.Draft, "keep", broken)
-        acts.archive(actor=tenant.actor, thread=thread, now=NOW())
+        with pytest.raises(KeyboardInterrupt):
+            acts.archive(actor=tenant.actor, thread=thread, now=NOW())
     assert (len(keys(bucket)), Message.objects.count()) == (1, 3)
     acts.archive(actor=tenant.actor, thread=thread, now=NOW())
     assert audit_trail.verify(workspace_id=tenant.workspace.pk).faults == []

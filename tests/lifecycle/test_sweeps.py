@@ -1,7 +1,9 @@
 """Plan and apply: what is foretold is what happens, and neither too early nor never."""
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -107,6 +109,17 @@ def test_the_worker_sweeps_each_workspace_once_a_night(tenant: Tenant, other_ten
     old_thread(tenant)
     assert nightly.sweep_all() == 0
     assert (Thread.objects.count(), Sweep.objects.count()) == (2, 1)
+
+
+def test_the_night_takes_what_crashes_left_in_the_archive(tenant: Tenant, archive_directory: str) -> None:
+    policy(tenant)
+    old, fresh = Path(archive_directory) / ".partial-old", Path(archive_directory) / ".partial-fresh"
+    for path in (old, fresh):
+        path.write_bytes(b"half a bundle")
+    two_days_ago = timezone.now().timestamp() - 2 * 86_400
+    os.utime(old, (two_days_ago, two_days_ago))
+    nightly.sweep_all()
+    assert (old.exists(), fresh.exists()) == (False, True)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Pacific/Apia", "UTC", "Australia/Lord_Howe"])

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from threadhub.lib.errors import Failed
 from threadhub.workspaces.models import Workspace
 from threads.lifecycle import apply, candidates, rules, sweeper
+from threads.lifecycle.bundles import orphans
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.sweeper import Bounds
 from threads.models import RetentionPolicy, Sweep, SystemPolicy, Thread
@@ -55,11 +56,22 @@ def sweep_all(*, stop: threading.Event | None = None) -> int:
     taken = 0
     try:
         with sweeper.alone():
-            for workspace_id in list(due_workspaces(now=candidates.database_now())):
+            workspaces = list(due_workspaces(now=candidates.database_now()))
+            for workspace_id in workspaces:
                 taken += _sweep(workspace_id, stop or threading.Event())
+            if workspaces:
+                _collect_orphans()
     except sweeper.SweepRunning:
         logger.info("another sweep is running")
     return taken
+
+
+def _collect_orphans() -> None:
+    """What was purged from a bundle must not stay in a file that a crash left."""
+    try:
+        orphans.collect(now=candidates.database_now())
+    except (OSError, Failed) as error:
+        logger.error("orphans of the archive were not collected: %s", error)
 
 
 def _sweep(workspace_id: UUID, stop: threading.Event) -> int:

@@ -15,11 +15,7 @@ def cut_power(root: Path, made: Iterable[Call]) -> list[str]:
     unsynced_data: set[str] = set()
     unsynced_names: set[str] = set()
     for call in made:
-        if (
-            not call.done
-            or not call.paths
-            or (not call.paths[0].startswith(f"{root}{os.sep}") and call.paths[0] != str(root))
-        ):
+        if not call.done or not call.paths or not Path(call.paths[0]).is_relative_to(root):
             continue
         path = call.paths[0]
         if call.name in ("openat", "mkdir", "mkdirat"):

@@ -4,10 +4,12 @@ per line, `{"argv": [...], "output": path, "traced": bool, "broken": name}`, and
 with its exit status (negative: the signal that ended it).
 """
 
+import contextlib
 import json
 import os
 import sys
 import time
+import traceback
 from typing import Any
 
 
@@ -65,18 +67,12 @@ def play(request: dict[str, Any]) -> int:
         execute_from_command_line(["manage.py", *request["argv"]])
     except SystemExit as ended:
         code = ended.code
-    except BaseException:
-        import traceback
-
+    except BaseException as error:  # noqa: BLE001  told by the exit status; nothing may return into the stage
         code = 70  # none of a command's own: what nobody foresaw
-        try:
-            traceback.print_exc()
-        except OSError:
-            pass
-    try:
+        with contextlib.suppress(OSError):
+            traceback.print_exception(error)
+    with contextlib.suppress(OSError):
         sys.stdout.flush()
-    except OSError:
-        pass
     return code if isinstance(code, int) else 0 if code is None else 1
 
 

@@ -18,11 +18,13 @@ from typing import Any
 
 from django.db import connection
 from django.test import override_settings
+from django.utils import timezone
 
 from tests.lifecycle.crash import disk, strace
 from tests.lifecycle.crash.onlooker import Onlooker, View
 from tests.lifecycle.crash.scenes import SCENES, Scene
 from tests.lifecycle.crash.strace import Point
+from threads import stray_files
 
 ROOT = Path(__file__).resolve().parents[3]
 APPLICATION = "threadhub-crash-walk"
@@ -208,7 +210,7 @@ def _judge(made: Stage, scene: Scene, before: View, report: Report, where: str, 
 
 
 def differences(before: View, now: View, scene: Scene, *, done: bool = False) -> list[str]:
-    """What is not as it may be: lost, there twice, changed, or of the wrong state. `done`: the work must be finished."""
+    """What is not as it may be: lost, there twice, changed, of the wrong state. `done`: the work must be finished."""
     found = list(now.faults)
     for thread, goal in scene.goal.items():
         state, places = now.states.get(thread), now.content(thread)
@@ -239,6 +241,9 @@ def _left_over(made: Stage, scene: Scene) -> list[str]:
     status = made.play(["collect_orphan_bundles", "--yes"])
     if status != 0:
         return [f"collecting orphans ends with {status}: {made.output.read_text()[-300:]}"]
+    for path in made.directories["default"].glob("*/*/*"):
+        os.utime(path, (path.stat().st_mtime - TWO_DAYS,) * 2)
+    stray_files.remove(now=timezone.now())
     files = set(made.onlooker.files_of(scene.folder))
     found = [f"{path} is left over" for path in files - made.onlooker.catalogued(scene.workspace)]
     gone = {thread for thread, goal in scene.goal.items() if goal is None}

@@ -13,14 +13,6 @@ class Command(LifecycleCommand):
 
     def run(self, *, as_json: bool, dry_run: bool, **options: Any) -> None:
         self.confirm(dry_run=dry_run, **options)
-        removed, kept = [], []
         with sweeper.alone():
-            now = candidates.database_now()
-            for orphan in orphans.find(now=now):
-                if not (orphan.dead or orphan.old):
-                    kept.append(orphan.path)
-                    continue
-                if not dry_run:
-                    orphans.remove(orphan)
-                removed.append(orphan.path)
+            removed, kept = orphans.collect(now=candidates.database_now(), dry_run=dry_run)
         self.tell({"removed": removed, "younger": kept}, as_json=as_json)

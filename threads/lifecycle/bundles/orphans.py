@@ -31,6 +31,19 @@ def find(*, now: datetime) -> Iterator[Orphan]:
         yield Orphan(partial.name, dead=False, old=now - modified >= OLD)
 
 
+def collect(*, now: datetime, dry_run: bool = False) -> tuple[list[str], list[str]]:
+    """Remove the orphans that may go; returns their paths, and those of the younger ones that stay."""
+    removed, kept = [], []
+    for orphan in find(now=now):
+        if not (orphan.dead or orphan.old):
+            kept.append(orphan.path)
+            continue
+        if not dry_run:
+            remove(orphan)
+        removed.append(orphan.path)
+    return removed, kept
+
+
 def remove(orphan: Orphan) -> None:
     """Remove an orphan's files."""
     if orphan.path.startswith(vault.PARTIAL):
