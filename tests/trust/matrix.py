@@ -146,16 +146,9 @@ class Matrix:
         for name, noun in samples.elsewhere(operation, operation.query).items():
             if noun in self.caller.foreign:
                 yield self._pair(operation, f"{name} in the query", query={name: noun})
-        if "cursor" in operation.query and operation.name in self.cursors:
-            foreign, _ = self._pair(operation, "cursor", query={"cursor": "branch"})
-            yield replace(foreign, query={"cursor": self.cursors[operation.name]}), foreign
         for name, noun in samples.elsewhere(operation, tuple(bodies.properties(operation))).items():
             if noun in self.caller.foreign:
                 yield self._pair(operation, f"{name} in the body", body={name: noun})
-
-    @property
-    def cursors(self) -> dict[str, str]:
-        return getattr(self.world, "cursors", {})
 
     def _pair(
         self,
