@@ -86,7 +86,8 @@ def _within(sessions: "QuerySet[ChatSession]", bounds: Bounds) -> "QuerySet[Chat
 
 
 def _counted(now: datetime, bounds: Bounds) -> Swept:
-    ended, removed = _expired(now, bounds).count(), _long_ended(now, bounds).count()
+    most = None if bounds.limit is None else bounds.limit + 1  # what is beyond is not counted to its end
+    ended, removed = (found.values("pk")[:most].count() for found in (_expired(now, bounds), _long_ended(now, bounds)))
     if bounds.limit is None or ended + removed <= bounds.limit:
         return Swept(ended, removed)
     ended = min(ended, bounds.limit)

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 
@@ -26,9 +27,14 @@ from threadhub.console.filters import (
     WorkspaceFilter,
     decoded,
 )
+from threadhub.console.retention import thread_deeds, words
+from threadhub.console.retention.held import Covered, HeldFilter
 from threadhub.workspaces.permissions import Permission
+from threads import access
 from threads.access import BranchNotFound
-from threads.actions import approvals, threads
+from threads.actions import approvals
+from threads.lifecycle.bundles.verify import Damaged
+from threads.lifecycle.expiry import Expiry
 from threads.models import Attachment, Run, Thread, ToolApproval
 from threads.runs import end
 
@@ -63,26 +69,22 @@ class RunStateFilter(OptionFilter):
 class ThreadAdmin(ConsoleAdmin):
     reading = Permission.THREAD_READ_ALL
     list_display = ("titled", "agent_name", "who", "reference", "state_label", "messages", "active", "workspace")
-    list_filter = (AgentFilter, WorkspaceFilter, StateFilter, CreatedFilter, UserFilter, ExternalRefFilter)
+    list_filter = (AgentFilter, WorkspaceFilter, StateFilter, HeldFilter, CreatedFilter, UserFilter, ExternalRefFilter)
     list_select_related = ("agent", "workspace", "user")
     search_help_text = "Title, reference, words of messages, or an id"
-    deeds = (
-        Deed(
-            name="delete",
-            title="Delete thread",
-            icon="delete",
-            permission=Permission.THREAD_DELETE,
-            question=lambda thread: f"Delete “{display.shortened(thread.title) or 'Untitled'}” for good?",
-            consequence="Its messages, runs, summaries and files go with it. Nobody can bring them back.",
-            done=lambda thread: f"Deleted the thread “{display.shortened(thread.title) or thread.wire_id}”.",
-            do=lambda actor, thing, now: threads.delete(actor=actor, thread=thing, now=now),
-            removes=True,
-        ),
-    )
+    deeds = thread_deeds.DEEDS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         related = ("agent", "workspace", "user", "chat_session")
-        return super().get_queryset(request).exclude(state=Thread.State.TEMPORARY).select_related(*related)
+        shown = super().get_queryset(request).exclude(state=Thread.State.TEMPORARY).select_related(*related)
+        told: QuerySet[Any] = shown.annotate(held=Covered())
+        return told
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Of the trash: since when, and until when."""
+        if request.GET.get("state") == Thread.State.TRASHED:
+            return (*self.list_display[:4], "trashed", "purged", "workspace")
+        return self.list_display
 
     def ordered_by_time(self, request: HttpRequest) -> bool:
         """Within one workspace by time, on its index; over several by id, on the primary key."""
@@ -111,12 +113,16 @@ class ThreadAdmin(ConsoleAdmin):
             turned_to = transcript.branches_of(thread=thread, number=_position(request.GET.get("branch")))
         except BranchNotFound:
             raise Http404 from None
-        shown = transcript.window(
-            thread=thread,
-            branch=turned_to.shown,
-            before=_position(request.GET.get("before")),
-            after=_position(request.GET.get("after")),
-        )
+        damage = ""
+        try:
+            shown = transcript.window(
+                thread=thread,
+                branch=turned_to.shown,
+                before=_position(request.GET.get("before")),
+                after=_position(request.GET.get("after")),
+            )
+        except Damaged as error:
+            shown, damage = transcript.Transcript([], None, None, False), error.message
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -125,6 +131,8 @@ class ThreadAdmin(ConsoleAdmin):
             "original": thread,
             "transcript": shown,
             "branches": turned_to,
+            "damage": damage,
+            **self._outlook(request, thread),
             "opens_at_end": bool(shown.older) and not request.GET,
             "metadata": display.pretty(thread.metadata) if thread.metadata else "",
             "actions_detail": self.deeds_of(request, thread),
@@ -143,10 +151,10 @@ class ThreadAdmin(ConsoleAdmin):
         pk = decoded(Attachment.PREFIX, file_id)
         if thread is None or pk is None:
             raise Http404
-        rows = Attachment.objects.filter(thread_id=thread.pk, workspace_id=thread.workspace_id, pk=pk)
-        attachment = rows.first()
-        if attachment is None:
-            raise Http404
+        try:
+            attachment = access.get_attachment(thread=thread, attachment_id=pk)
+        except (access.AttachmentNotFound, Damaged) as error:
+            raise Http404 from error
         self.record(request, "read", thread, {"file": attachment.wire_id})
         try:
             with attachment.file.open("rb") as file:
@@ -179,7 +187,9 @@ class ThreadAdmin(ConsoleAdmin):
 
     @column("State")
     def state_label(self, thread: Thread) -> str:
-        return display.badge(thread.state, thread.get_state_display())
+        state = display.badge(thread.state, thread.get_state_display())
+        held = getattr(thread, "held", False)
+        return format_html("{} {}", state, display.badge("held", "On hold")) if held else state
 
     @column("Messages")
     def messages(self, thread: Thread) -> str:
@@ -188,6 +198,24 @@ class ThreadAdmin(ConsoleAdmin):
     @column("Last activity")
     def active(self, thread: Thread) -> str:
         return display.moment(thread.last_activity_at or thread.created_at)
+
+    @column("In the trash since")
+    def trashed(self, thread: Thread) -> str:
+        return display.moment(thread.trashed_at)
+
+    @column("Destroyed after")
+    def purged(self, thread: Thread) -> str:
+        held = getattr(thread, "held", False)
+        return display.badge("held", "On hold") if held else display.moment(thread.purge_after)
+
+    def _outlook(self, request: HttpRequest, thread: Thread) -> dict[str, Any]:
+        """What becomes of the thread, for those who may see policies and holds."""
+        told = {}
+        if rights.of(request).may(Permission.RETENTION_READ, thread.workspace_id):
+            outlook = Expiry(workspace_id=thread.workspace_id, now=timezone.now()).of(thread)
+            told = {"outlook": outlook, "becomes": words.DONE.get(outlook.action or "", "")}
+        may_hold = rights.of(request).may(Permission.HOLD_WRITE, thread.workspace_id)
+        return {**told, "held": thread.held, "may_hold": may_hold}  # type: ignore[attr-defined]
 
 
 @admin.register(Run)

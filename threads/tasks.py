@@ -132,3 +132,22 @@ async def remove_exports(timestamp: int) -> None:
     from threads.lifecycle.exporting.exports import remove_expired
 
     await in_thread(remove_expired)(now=timezone.now())
+
+
+@app.task(name="threads.do_retention_jobs", queue="upkeep")
+async def do_retention_jobs() -> None:
+    """Do what people asked for in the console, as far as one part goes."""
+    from threads.lifecycle.jobs import do_waiting
+
+    stop = Event()
+    try:
+        await in_thread(do_waiting)(stop=stop)
+    finally:
+        stop.set()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="threads.resume_retention_jobs", queue="upkeep", queueing_lock="threads.resume_retention_jobs")
+async def resume_retention_jobs(timestamp: int) -> None:
+    """The next part of what takes long, and what a worker left half-way."""
+    await do_retention_jobs()

@@ -11,12 +11,14 @@ from django.utils import timezone
 from chat_sessions import sessions
 from chat_sessions.models import ChatSession
 from tests.conftest import PASSWORD, Tenant, make_user
+from threadhub.lib import ids
 from threadhub.workspaces.models import ApiKey, Membership, User
 from threadhub.workspaces.permissions import Role
 from threads.actions import messages, threads
 from threads.actions.messages import Draft
 from threads.attachments import Upload
-from threads.models import Run, Summary, Thread
+from threads.lifecycle import holds, policies, reports, system_policies
+from threads.models import Bundle, RetentionJob, Run, Summary, Thread, Tombstone
 from threads.runs.start import start
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 20
@@ -60,6 +62,7 @@ class Everything:
     thread: Thread
     run: Run
     session: ChatSession
+    retention: dict[str, str]  # noun: id, of what threads/lifecycle has
 
     def pages(self) -> dict[str, str]:
         """name: address, of every list, detail, form, history and question."""
@@ -76,20 +79,32 @@ class Everything:
             "workspaces/membership": member.pk,
             "workspaces/apikey": key.wire_id,
             "workspaces/user": self.tenant.owner.wire_id,
+            **self.retention,
         }
         pages = {"overview": "/admin/"}
         for noun, wire_id in things.items():
             pages[f"{noun} list"] = f"/admin/{noun}/"
             pages[f"{noun} page"] = f"/admin/{noun}/{wire_id}/change/"
             pages[f"{noun} history"] = f"/admin/{noun}/{wire_id}/history/"
-        for noun in ("agents/agent", "agents/tool", "workspaces/membership", "workspaces/apikey"):
+        for noun in (
+            "agents/agent", "agents/tool", "workspaces/membership", "workspaces/apikey", "threads/retentionpolicy",
+            "threads/systempolicy", "threads/hold",
+        ):  # fmt: skip
             pages[f"{noun} add"] = f"/admin/{noun}/add/"
         deeds = {
             "threads/thread": "delete", "threads/run": "cancel", "chat_sessions/chatsession": "end",
             "agents/tool": "remove", "workspaces/membership": "remove", "workspaces/apikey": "revoke",
+            "threads/retentionpolicy": "remove", "threads/systempolicy": "remove", "threads/hold": "release",
+            "threads/bundle": "restore", "threads/retentionjob": "stop",
         }  # fmt: skip
         for noun, deed in deeds.items():
             pages[f"{noun} {deed}"] = f"/admin/{noun}/{things[noun]}/do/{deed}/"
+        for noun in ("threads/retentionpolicy", "threads/systempolicy"):
+            pages[f"{noun} preview"] = f"/admin/{noun}/{things[noun]}/preview/"
+        pages["threads/retentionsettings apply"] = (
+            f"/admin/threads/retentionsettings/{self.tenant.workspace.wire_id}/apply/"
+        )
+        pages["threads/thread purge"] = f"/admin/threads/thread/{self.thread.wire_id}/do/purge/"
         pages["jobs"] = "/admin/procrastinate/procrastinatejob/"
         return pages
 
@@ -123,7 +138,46 @@ def furnish(tenant: Tenant, text: str) -> Everything:
     Run.objects.filter(pk=run.pk).update(enabled_tools=[text], started_at=now, **changes)
     Summary.objects.create(workspace=tenant.workspace, thread=thread, from_position=1, to_position=2, text=text)
     run.refresh_from_db()
-    return Everything(tenant, thread, run, session)
+    return Everything(tenant, thread, run, session, furnish_retention(tenant, text))
+
+
+def furnish_retention(tenant: Tenant, text: str) -> dict[str, str]:
+    """A policy, a hold and the like, none of which concerns a thread there is, with `text` as their words."""
+    actor, now, workspace = tenant.actor, timezone.now(), tenant.workspace
+    terms: dict[str, Any] = {"action": "archive", "days": 90, "name": text[:200]}
+    terms |= {"external_ref_prefix": f"{text} none", "metadata": {text: text}}
+    report = {
+        "ended": text,
+        "taken": 1,
+        "actions": {text: 1},
+        "skipped": {text: 1},
+        "bundles": [text],
+        "faults": [text],
+    }
+    hold = holds.place(actor=actor, scope="external_ref", external_ref=f"{text} none", reason=text, now=now)
+    sweep = reports.keep(workspace_id=workspace.pk, kind="retention", cutoff=now, now=now, report=report)
+    bundle = Bundle.objects.create(
+        workspace=workspace, number=1, name="0" * 64, path=text, size=1, sha256="0" * 64, manifest_sha256="0" * 64,
+        thread_count=1, message_count=1,
+    )  # fmt: skip
+    job = RetentionJob.objects.create(
+        workspace=workspace, kind="restore", cutoff=now, bundle_id=bundle.pk, asked_by=text[:64], error=text,
+        status="done", ended="failed", reports=[report], finished_at=now,
+    )  # fmt: skip
+    stone = Tombstone.objects.create(
+        thread_id=ids.new(), workspace=workspace, reason="client", purged_by=text[:64], agent_id=tenant.agent.pk,
+        state="active", message_count=1, attachment_count=0, evidence="0" * 64,
+    )  # fmt: skip
+    return {
+        "threads/retentionpolicy": policies.create(actor=actor, now=now, **terms).wire_id,
+        "threads/systempolicy": system_policies.create(actor=actor, now=now, **terms).wire_id,
+        "threads/hold": hold.wire_id,
+        "threads/sweep": sweep.wire_id,
+        "threads/bundle": bundle.wire_id,
+        "threads/retentionjob": job.wire_id,
+        "threads/tombstone": stone.wire_id,
+        "threads/retentionsettings": workspace.wire_id,
+    }
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ IDS = [
 NOUNS = [
     "threads/thread", "threads/run", "chat_sessions/chatsession", "agents/agent", "agents/tool", "workspaces/workspace",
     "workspaces/membership", "workspaces/apikey", "workspaces/user", "procrastinate/procrastinatejob",
+    "threads/retentionpolicy", "threads/systempolicy", "threads/hold", "threads/bundle", "threads/sweep",
+    "threads/retentionjob", "threads/tombstone",
 ]  # fmt: skip
 
 
@@ -63,6 +65,9 @@ def test_no_other_page_fails(wire_id: str, console: Client, everything: Everythi
         f"threads/thread/{wire_id}/", f"threads/thread/{wire_id}/delete/", f"threads/thread/{wire_id}/do/%00/",
         f"threads/thread/{own}/files/{wire_id}", f"threads/thread/{own}/do/{wire_id}/",
         f"workspaces/user/{wire_id}/password/", f"workspaces/apikey/{wire_id}/secret/",
+        f"threads/retentionpolicy/{wire_id}/preview/", f"threads/systempolicy/{wire_id}/preview/",
+        f"threads/retentionsettings/{wire_id}/apply/", f"threads/retentionsettings/{wire_id}/change/",
+        f"threads/retentionsettings/{wire_id}/history/", f"threads/retentionjob/{wire_id}/progress/",
     ):  # fmt: skip
         assert console.get(f"/admin/{address}").status_code in (301, 302, 403, 404), address
 
@@ -111,3 +116,22 @@ def test_the_helpers_of_the_admin_do_not_fail(console: Client, everything: Every
     assert console.get("/admin/jsi18n/").status_code == 200
     assert console.get("/admin/threads/").status_code in (200, 404)
     assert console.get("/admin/password_change/").status_code == 200
+
+
+@pytest.mark.parametrize("query", EVERYWHERE)
+def test_the_list_of_workspaces_retention_never_fails(query: str, console: Client, everything: Everything) -> None:
+    assert console.get(f"/admin/threads/retentionsettings/?{query}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query", ["state=trashed&p=x", "held=%00", "held=zzz", "held=yes&state=%00", "scope=x", "held="]
+)
+def test_nor_do_the_filters_of_retention(query: str, console: Client, everything: Everything) -> None:
+    for noun in ("threads/thread", "threads/hold"):
+        assert console.get(f"/admin/{noun}/?{query}").status_code in (200, 400)
+
+
+@pytest.mark.parametrize("query", ["workspace=x", "workspace=%00&scope=%00", "target=%00", "agent=x&days=x"])
+def test_nor_do_forms_that_are_filled_in_by_their_address(query: str, console: Client, everything: Everything) -> None:
+    for noun in ("threads/hold", "threads/retentionpolicy"):
+        assert console.get(f"/admin/{noun}/add/?{query}").status_code == 200

@@ -271,10 +271,10 @@ class AgentAdmin(ConsoleAdmin):
         self.message_user(request, f"The agent “{obj.name}” is made. Choose its tools and limits here.")
         return redirect(self.address_of(obj))
 
-    def _do(self, request: HttpRequest, deed: Deed, thing: Agent) -> HttpResponseBase:
+    def _do(self, request: HttpRequest, deed: Deed, thing: Agent, **given: Any) -> HttpResponseBase:
         """As any deed; a new identity secret is shown once, on a page of its own."""
         if deed.name != SHOWN_ONCE:
-            return super()._do(request, deed, thing)
+            return super()._do(request, deed, thing, **given)
         actor = rights.of(request).actor(thing.workspace_id)
         with transaction.atomic():
             self.log_change(request, thing, [{"changed": {"name": deed.title, "object": thing.name[:100]}}])

@@ -7,6 +7,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+# The pages of threads/lifecycle register themselves.
+import threadhub.console.retention.holds
+import threadhub.console.retention.jobs
+import threadhub.console.retention.policies
+import threadhub.console.retention.records
+import threadhub.console.retention.workspaces  # noqa: F401
 from threadhub.console import display
 from threadhub.console.base import ConsoleAdmin, column
 from threadhub.console.filters import OptionFilter

@@ -215,7 +215,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             {
                 "title": deed.title,
                 "icon": deed.icon,
-                "variant": ActionVariant.DANGER,
+                "variant": ActionVariant.DANGER if deed.danger else ActionVariant.DEFAULT,
                 "attrs": {},
                 "path": reverse(name, args=(display.spelled_id(thing), deed.name)),
             }
@@ -231,8 +231,10 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             raise Http404
         if not rights.of(request).may(wanted.permission, self.workspace_of(thing)):
             raise PermissionDenied
-        if request.method == "POST":
-            return self._do(request, wanted, thing)
+        form = wanted.asked(thing, request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            given = {name: value for name, value in form.cleaned_data.items() if name != "typed"}
+            return self._do(request, wanted, thing, **given)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -240,19 +242,25 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             "spelled_id": display.spelled_id(thing),
             "deed": wanted,
             "question": wanted.question(thing),
+            "consequence": wanted.warning(thing),
+            "form": form,
             "back": self.address_of(thing),
         }
         return TemplateResponse(request, "console/confirm.html", context)
 
-    def _do(self, request: HttpRequest, deed: Deed, thing: Any) -> HttpResponseBase:
+    def acting(self, request: HttpRequest, thing: Any) -> Any:
+        """Whoever asks, as the domain's functions about the thing want them."""
         workspace_id = self.workspace_of(thing)
         if workspace_id is None:
             raise PermissionDenied
+        return rights.of(request).actor(workspace_id)
+
+    def _do(self, request: HttpRequest, deed: Deed, thing: Any, **given: Any) -> HttpResponseBase:
+        actor = self.acting(request, thing)
         try:
             with transaction.atomic():
-                actor = rights.of(request).actor(workspace_id)
                 self.log_change(request, thing, [{"changed": {"name": deed.title, "object": str(thing)[:100]}}])
-                sentence, outcome = deed.act(actor=actor, thing=thing, now=timezone.now())
+                sentence, outcome = deed.act(actor=actor, thing=thing, now=timezone.now(), **given)
         except DomainError as error:
             messages.error(request, error.message)
             return redirect(self.address_of(thing))

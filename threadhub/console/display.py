@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.urls import reverse
@@ -11,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from threadhub.agents.usage import written
+from threadhub.lib import ids
 
 JSON_SHOWN = 20_000  # characters
 
@@ -32,6 +34,15 @@ def wire_id(value: Any) -> SafeString | str:
 def spelled_id(thing: Any) -> str:
     """The id of a thing in addresses: its wire id; its key where clients never see the thing."""
     return str(getattr(thing, "wire_id", thing.pk))
+
+
+def actor(identity: str) -> str:
+    """Who did something, by the id that clients see: `user_01…`, `key_01…`; other identities as they stand."""
+    kind, _, rest = identity.partition(":")
+    try:
+        return ids.encode(kind, UUID(rest))
+    except ValueError:
+        return identity
 
 
 def badge(value: str, text: str | None = None) -> SafeString:

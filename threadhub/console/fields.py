@@ -15,6 +15,9 @@ class ObjectField(forms.JSONField):
         """What was typed, as it was typed."""
         return initial if self.disabled else InvalidJSONInput(data or "")
 
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
     def to_python(self, value: Any) -> Any:
         if self.disabled or not isinstance(value, str):
             return super().to_python(value)

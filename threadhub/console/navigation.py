@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 
-# title of the group: (title, model, icon of Material Symbols)
+# title of the group: (title, model and maybe its filter, icon of Material Symbols)
 MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Conversations": (
         ("Threads", "threads.Thread", "forum"),
@@ -20,6 +20,17 @@ MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Agents": (
         ("Agents", "agents.Agent", "smart_toy"),
         ("Tools", "agents.Tool", "construction"),
+    ),
+    "Retention": (
+        ("Workspaces", "threads.RetentionSettings", "event_repeat"),
+        ("Policies", "threads.RetentionPolicy", "auto_delete"),
+        ("System policies", "threads.SystemPolicy", "public"),
+        ("Holds", "threads.Hold", "gavel"),
+        ("Trash", "threads.Thread?state=trashed", "delete"),
+        ("Bundles", "threads.Bundle", "inventory_2"),
+        ("Sweeps", "threads.Sweep", "cleaning_services"),
+        ("Asked for", "threads.RetentionJob", "pending_actions"),
+        ("Tombstones", "threads.Tombstone", "receipt_long"),
     ),
     "Access": (
         ("Workspaces", "workspaces.Workspace", "domain"),
@@ -47,9 +58,11 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _item(title: str, model: str, icon: str) -> dict[str, Any]:
+    model, _, chosen = model.partition("?")
     label = model.lower().replace(".", "_")
     allowed: Callable[[HttpRequest], bool] = partial(_may_see, model)
-    return {"title": title, "icon": icon, "link": reverse(f"admin:{label}_changelist"), "permission": allowed}
+    link = reverse(f"admin:{label}_changelist") + (f"?{chosen}" if chosen else "")
+    return {"title": title, "icon": icon, "link": link, "permission": allowed}
 
 
 def _may_see(model: str, request: HttpRequest) -> bool:

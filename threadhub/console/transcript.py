@@ -1,6 +1,6 @@
 """A thread as a conversation to read: a window of its messages, with tool results beside their calls, the runs that
 answered, and the summaries where they stand. Five queries, at any length of the thread, and one or two more for its
-branches where it has any."""
+branches where it has any. What is archived is read from its bundle."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from threadhub.console import display, markup
 from threads import branches, summaries
+from threads.lifecycle import reading
 from threads.models import Attachment, Branch, Message, Run, Summary, Thread
 from threads.path import Path
 
@@ -122,7 +123,10 @@ def window(
 def _messages(
     thread: Thread, path: Path | None, before: int | None, after: int | None, size: int
 ) -> tuple[list[Message], int | None, int | None]:
-    rows = Message.objects.of_all_branches(thread).on(path).prefetch_related("attachments")
+    everywhere: Any = Message.objects.of_all_branches(thread)
+    if reading.is_bundled(thread):
+        everywhere = reading.ArchivedMessages.of(thread)
+    rows = everywhere.on(path).prefetch_related("attachments")
     if after is not None:
         messages = list(rows.after(after)[: size + 1])
         more, messages = len(messages) > size, messages[:size]
@@ -138,6 +142,8 @@ def _messages(
 def _runs(thread: Thread, branch: int, messages: Sequence[Message], *, newest: bool, oldest: bool) -> list[Run]:
     """The runs asked within the window's time, oldest first; the newest window has those still to answer too. Of other
     branches only those of which something is in sight."""
+    if reading.is_bundled(thread):
+        return _archived_runs(thread, branch, messages, newest=newest, oldest=oldest)
     runs = Run.objects.of_thread(thread)
     if messages and not oldest:
         runs = runs.filter(created_at__gte=messages[0].created_at)
@@ -147,10 +153,27 @@ def _runs(thread: Thread, branch: int, messages: Sequence[Message], *, newest: b
     return [run for run in runs[:RUNS] if run.branch == branch or run.id in shown][::-1]
 
 
+def _archived_runs(
+    thread: Thread, branch: int, messages: Sequence[Message], *, newest: bool, oldest: bool
+) -> list[Run]:
+    """The same of a bundle, which has no index by time."""
+    first = messages[0].created_at if messages and not oldest else None
+    last = messages[-1].created_at if messages and not newest else None
+    shown = {message.run_id for message in messages}
+    found = [
+        run
+        for run in reading.runs(thread)
+        if (first is None or run.created_at >= first) and (last is None or run.created_at <= last)
+    ]
+    return [run for run in found[:RUNS] if run.branch == branch or run.id in shown][::-1]
+
+
 def _summaries(thread: Thread, path: Path | None, messages: Sequence[Message]) -> list[Summary]:
     if not messages:
         return []
     within = (messages[0].position, messages[-1].position)
+    if reading.is_bundled(thread):
+        return [each for each in reading.summaries(thread) if within[0] <= each.to_position <= within[1]]
     rows = Summary.objects.filter(thread_id=thread.pk, workspace_id=thread.workspace_id, to_position__range=within)
     return summaries.on(path, list(rows.order_by("to_position", "from_position")))
 

@@ -1,4 +1,4 @@
-"""What one asks for one thread by hand: archive, bring back, delete."""
+"""What one asks for one thread by hand: archive, delete, purge from the trash."""
 
 from datetime import datetime
 
@@ -46,3 +46,19 @@ def delete(*, actor: Actor, thread: Thread, now: datetime, reason: str = Tombsto
         doomed = candidates.load(workspace_id=locked.workspace_id, thread_ids=[locked.id])
         purge.destroy(workspace_id=locked.workspace_id, doomed=doomed, reason=reason, by=actor.identity, now=now)
     return "purge"
+
+
+@transaction.atomic
+def purge_now(*, actor: Actor, thread: Thread, now: datetime) -> None:
+    """Destroy a thread in the trash before its time there is over. Raises NotInTrash, ThreadHeld, PermissionMissing."""
+    actor.require(Permission.THREAD_DELETE)
+    found = Thread.objects.select_for_update().filter(pk=thread.pk, workspace_id=actor.workspace_id)
+    locked = found.filter(state=Thread.State.TRASHED).first()
+    if locked is None:
+        raise trash.NotInTrash
+    holds.check(thread=locked)
+    doomed = candidates.load(workspace_id=locked.workspace_id, thread_ids=[locked.id])
+    by, reason = actor.identity, Tombstone.Reason.COMMAND
+    purge.destroy(workspace_id=locked.workspace_id, doomed=doomed, reason=reason, by=by, now=now)
+    details = {"messages": locked.message_count}
+    audit.record(actor=actor, action="thread.purge", ids=[locked.wire_id], details=details)

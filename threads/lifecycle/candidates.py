@@ -24,6 +24,8 @@ STARTS = {
     "trashed": "thread.trashed_at",
 }
 Key = tuple[datetime, UUID]
+IN_BUNDLE = """thread.id IN (SELECT bundled.thread_id FROM threads_bundledthread AS bundled
+               WHERE bundled.workspace_id = thread.workspace_id AND bundled.bundle_id = %s)"""
 
 PAGE = """
 SELECT thread.id, thread.created_at
@@ -84,12 +86,14 @@ class Selection:
     older_than: timedelta | None = None  # since their making
     inactive_for: timedelta | None = None
     thread_id: UUID | None = None
+    bundle_id: UUID | None = None  # where they stand now
 
     def conditions(self, now: datetime) -> list[tuple[str, list[Any]]]:
         """SQL and parameters of each part."""
         parts: list[tuple[str, Any]] = [
             ("thread.id = %s", self.thread_id),
             ("thread.agent_id = %s", self.agent_id),
+            (IN_BUNDLE, self.bundle_id),
             ("thread.user_id = %s", self.user_id),
             ("thread.external_ref = %s", self.external_ref),
             ("thread.created_at <= %s", now - self.older_than if self.older_than else None),

@@ -64,7 +64,7 @@ def place(
     actor.require(Permission.HOLD_WRITE)
     if not reason.strip():
         raise Invalid.at("body", "reason", msg="A hold needs a reason.")
-    _check_target(actor, scope, target_id, external_ref)
+    check_target(workspace_id=actor.workspace_id, scope=scope, target_id=target_id, external_ref=external_ref)
     _lock(actor.workspace_id, shared=False)
     hold = Hold.objects.create(
         workspace_id=actor.workspace_id,
@@ -81,11 +81,11 @@ def place(
 
 
 @transaction.atomic
-def release(*, actor: Actor, hold: Hold, now: datetime) -> Hold:
+def release(*, actor: Actor, hold: Hold, now: datetime, reason: str = "") -> Hold:
     """End a hold; released twice it stays as it was. What it covered is from then on as if it had never been held."""
     actor.require(Permission.HOLD_WRITE)
     in_force = Hold.objects.filter(pk=hold.pk, workspace_id=actor.workspace_id, released_at__isnull=True)
-    if in_force.update(released_at=now, released_by=actor.identity):
+    if in_force.update(released_at=now, released_by=actor.identity, release_reason=reason.strip()):
         audit.record(actor=actor, action="hold.release", ids=[hold.wire_id], details={"scope": hold.scope})
     hold.refresh_from_db()
     return hold
@@ -137,12 +137,13 @@ def _lock(workspace_id: UUID, *, shared: bool) -> None:
         cursor.execute(f"SELECT {function}(hashtextextended('hold:' || %s::text, 0))", [str(workspace_id)])
 
 
-def _check_target(actor: Actor, scope: str, target_id: UUID | None, external_ref: str | None) -> None:
+def check_target(*, workspace_id: UUID, scope: str, target_id: UUID | None, external_ref: str | None) -> None:
+    """Raise HoldInvalid where a hold has nothing of the workspace to be on."""
     from threadhub.agents.models import Agent
     from threadhub.workspaces.models import Membership
     from threads.models import Thread
 
-    of_workspace = {"workspace_id": actor.workspace_id}
+    of_workspace = {"workspace_id": workspace_id}
     right = False
     if scope == Hold.Scope.WORKSPACE:
         right = target_id is None and external_ref is None

@@ -50,6 +50,17 @@ def start_of_night(*, now: datetime, zone: str) -> datetime:
     raise ValueError("a day has more than 24 hours")  # pragma: no cover
 
 
+def next_night(*, now: datetime, zone: str) -> datetime:
+    """The next HOUR o'clock in the zone, after now."""
+    there = ZoneInfo(zone)
+    today = now.astimezone(there).date()
+    moments = (
+        datetime(day.year, day.month, day.day, HOUR, tzinfo=there).astimezone(now.tzinfo)
+        for day in (today + timedelta(days=after) for after in range(3))
+    )
+    return next(moment for moment in moments if moment > now)
+
+
 def sweep_all(*, stop: threading.Event | None = None) -> int:
     """Sweep every workspace that is due; returns how many threads something happened to. A workspace that fails does
     not keep the others from theirs. `stop` ends it after the batch in hand."""

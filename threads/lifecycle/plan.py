@@ -23,57 +23,70 @@ PAGE = 2_000
 SAMPLE = 10
 BRAKE_FLOOR = 10  # a share says nothing where a workspace has a handful of threads
 SIZES = """
-SELECT COALESCE(sum(octet_length(content)), 0) FROM threads_message
+SELECT thread_id, COALESCE(sum(octet_length(content)), 0) FROM threads_message
  WHERE workspace_id = %s AND thread_id = ANY(%s)
+ GROUP BY thread_id
 """
 
 
 @dataclass(slots=True)
-class Plan:
-    """Counts of what is due in one workspace at `cutoff`. Bytes are those of the messages' contents."""
+class Share:
+    """What of a plan is of one policy's doing."""
 
-    workspace_id: UUID
-    cutoff: datetime
-    threads: int = 0  # of the workspace, whatever their state
     actions: Counter[str] = field(default_factory=Counter)
     by_agent: Counter[UUID] = field(default_factory=Counter)
-    by_policy: Counter[UUID | None] = field(default_factory=Counter)  # None: the trash's own time
-    skips: Counter[str] = field(default_factory=Counter)
     messages: int = 0
     size: int = 0
     oldest: datetime | None = None
     newest: datetime | None = None
     sample: list[UUID] = field(default_factory=list)
-    digest: Any = field(default_factory=hashlib.sha256)
 
     @property
     def total(self) -> int:
         return sum(self.actions.values())
 
-    @property
-    def hash(self) -> str:
-        """Over what would be done to which thread by which policy: another hash, another plan."""
-        return str(self.digest.hexdigest())
-
-    def take(self, candidate: Candidate, decision: Decision) -> None:
-        """Count what the resolver said."""
-        if decision.action is None:
-            self.skips[decision.reason.value] += 1
-            return
+    def take(self, candidate: Candidate, action: str) -> None:
+        """Count a thread."""
         facts = candidate.facts
-        policy_id = decision.rule.id if decision.rule else None
-        self.actions[decision.action] += 1
-        self.by_policy[policy_id] += 1
+        self.actions[action] += 1
         if facts.agent_id is not None:
             self.by_agent[facts.agent_id] += 1
         self.messages += candidate.message_count
-        self.digest.update(f"{facts.id}:{decision.action}:{policy_id}\n".encode())
         active = facts.last_activity_at or facts.created_at
         if active is not None:
             self.oldest = active if self.oldest is None else min(self.oldest, active)
             self.newest = active if self.newest is None else max(self.newest, active)
         if len(self.sample) < SAMPLE:
             self.sample.append(facts.id)
+
+
+@dataclass(slots=True)
+class Plan(Share):
+    """Counts of what is due in one workspace at `cutoff`. Bytes are those of the messages' contents."""
+
+    workspace_id: UUID = field(kw_only=True)
+    cutoff: datetime = field(kw_only=True)
+    threads: int = 0  # of the workspace, whatever their state
+    by_policy: Counter[UUID | None] = field(default_factory=Counter)  # None: the trash's own time
+    skips: Counter[str] = field(default_factory=Counter)
+    shares: dict[UUID | None, Share] = field(default_factory=dict)  # by policy
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    @property
+    def hash(self) -> str:
+        """Over what would be done to which thread by which policy: another hash, another plan."""
+        return str(self.digest.hexdigest())
+
+    def note(self, candidate: Candidate, decision: Decision) -> None:
+        """Count what the resolver said."""
+        if decision.action is None:
+            self.skips[decision.reason.value] += 1
+            return
+        policy_id = decision.rule.id if decision.rule else None
+        self.by_policy[policy_id] += 1
+        self.take(candidate, decision.action)
+        self.shares.setdefault(policy_id, Share()).take(candidate, decision.action)
+        self.digest.update(f"{candidate.facts.id}:{decision.action}:{policy_id}\n".encode())
 
     def as_json(self) -> dict[str, Any]:
         """As commands, reports and the API write it."""
@@ -108,16 +121,18 @@ def make(
     """The plan of a workspace. `only`: as if these were the rules in force."""
     in_force = rules.in_force(workspace_id=selection.workspace_id, now=cutoff) if only is None else list(only)
     trash_on = rules.settings_of(selection.workspace_id).trash_days > 0
-    plan = Plan(selection.workspace_id, cutoff, threads=count(selection.workspace_id))
+    plan = Plan(workspace_id=selection.workspace_id, cutoff=cutoff, threads=count(selection.workspace_id))
     for page in candidates.due(selection=selection, rules=in_force, now=cutoff).pages(PAGE):
-        doomed = []
+        doomed: dict[UUID, UUID | None] = {}
         for candidate in page:
             decision = resolver.resolve(candidate.facts, in_force, now=cutoff, held=candidate.held, trash_on=trash_on)
-            plan.take(candidate, decision)
+            plan.note(candidate, decision)
             if decision.action is not None:
-                doomed.append(candidate.facts.id)
+                doomed[candidate.facts.id] = decision.rule.id if decision.rule else None
         if sizes and doomed:
-            plan.size += _size(selection.workspace_id, doomed)
+            for thread_id, size in _sizes(selection.workspace_id, list(doomed)):
+                plan.size += size
+                plan.shares[doomed[thread_id]].size += size
     return plan
 
 
@@ -150,7 +165,7 @@ def braked(plan: Plan, settings: RetentionSettings) -> bool:
     return surprising > BRAKE_FLOOR and surprising * 100 > settings.brake_percent * plan.threads
 
 
-def _size(workspace_id: UUID, thread_ids: Sequence[UUID]) -> int:
+def _sizes(workspace_id: UUID, thread_ids: Sequence[UUID]) -> list[tuple[UUID, int]]:
     with connection.cursor() as cursor:
         cursor.execute(SIZES, [workspace_id, list(thread_ids)])
-        return int(cursor.fetchone()[0])
+        return [(thread_id, int(size)) for thread_id, size in cursor.fetchall()]

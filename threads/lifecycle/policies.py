@@ -18,6 +18,7 @@ from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads.lifecycle import candidates, plan, rules
 from threads.lifecycle.candidates import Selection
+from threads.lifecycle.models import PolicyTerms
 from threads.lifecycle.plan import Plan
 from threads.models import RetentionPolicy, Thread
 
@@ -63,8 +64,8 @@ def create(*, actor: Actor, now: datetime, **terms: Any) -> RetentionPolicy:
     """A new policy, disabled. Raises Invalid with a row per fault."""
     actor.require(Permission.RETENTION_WRITE)
     policy = RetentionPolicy(workspace_id=actor.workspace_id, created_at=now, updated_at=now, **_known(terms))
-    _save(policy)
-    audit.record(actor=actor, action="retention_policy.create", ids=[policy.wire_id], details=_told(policy))
+    save(policy)
+    audit.record(actor=actor, action="retention_policy.create", ids=[policy.wire_id], details=told(policy))
     return policy
 
 
@@ -74,12 +75,12 @@ def change(*, actor: Actor, policy: RetentionPolicy, now: datetime, **terms: Any
     protection away at once."""
     actor.require(Permission.RETENTION_WRITE)
     locked = _lock(policy)
-    _refuse_if_protecting(locked, now)
+    refuse_if_protecting(locked, now)
     for name, value in _known(terms).items():
         setattr(locked, name, value)
     locked.enabled, locked.acts_from, locked.first_acted_at, locked.updated_at = False, None, None, now
-    _save(locked)
-    audit.record(actor=actor, action="retention_policy.change", ids=[locked.wire_id], details=_told(locked))
+    save(locked)
+    audit.record(actor=actor, action="retention_policy.change", ids=[locked.wire_id], details=told(locked))
     return locked
 
 
@@ -117,7 +118,7 @@ def enable(*, actor: Actor, policy: RetentionPolicy, now: datetime, grace: timed
         grace = timedelta(hours=rules.settings_of(locked.workspace_id).grace_hours)
     locked.enabled, locked.acts_from, locked.first_acted_at, locked.updated_at = True, now + grace, None, now
     locked.save(update_fields=["enabled", "acts_from", "first_acted_at", "updated_at"])
-    details = {**_told(locked), "acts_from": locked.acts_from.isoformat()}
+    details = {**told(locked), "acts_from": locked.acts_from.isoformat()}
     audit.record(actor=actor, action="retention_policy.enable", ids=[locked.wire_id], details=details)
     return locked
 
@@ -133,7 +134,7 @@ def disable(*, actor: Actor, policy: RetentionPolicy, now: datetime) -> Retentio
     retains = locked.action == RetentionPolicy.Action.RETAIN
     locked.enabled, locked.acts_from, locked.updated_at = False, now + grace if retains else None, now
     locked.save(update_fields=["enabled", "acts_from", "updated_at"])
-    audit.record(actor=actor, action="retention_policy.disable", ids=[locked.wire_id], details=_told(locked))
+    audit.record(actor=actor, action="retention_policy.disable", ids=[locked.wire_id], details=told(locked))
     return locked
 
 
@@ -142,15 +143,16 @@ def delete(*, actor: Actor, policy: RetentionPolicy, now: datetime) -> None:
     """Remove a policy. Raises PolicyInForce for one that still protects."""
     actor.require(Permission.RETENTION_WRITE)
     locked = _lock(policy)
-    _refuse_if_protecting(locked, now)
-    audit.record(actor=actor, action="retention_policy.delete", ids=[locked.wire_id], details=_told(locked))
+    refuse_if_protecting(locked, now)
+    audit.record(actor=actor, action="retention_policy.delete", ids=[locked.wire_id], details=told(locked))
     RetentionPolicy.objects.filter(pk=locked.pk, workspace_id=locked.workspace_id).delete()
 
 
-def terms_hash(policy: RetentionPolicy) -> str:
+def terms_hash(policy: PolicyTerms) -> str:
     """What a preview was of."""
-    terms = {name: getattr(policy, name) for name in TERMS if name != "name"}
-    return hashlib.sha256(json.dumps_sorted({**terms, "target_id": str(policy.target_id)})).hexdigest()
+    terms = {name: getattr(policy, name, None) for name in TERMS if name != "name"}
+    target = str(getattr(policy, "target_id", None))
+    return hashlib.sha256(json.dumps_sorted({**terms, "target_id": target})).hexdigest()
 
 
 def _lock(policy: RetentionPolicy) -> RetentionPolicy:
@@ -160,7 +162,7 @@ def _lock(policy: RetentionPolicy) -> RetentionPolicy:
     return locked
 
 
-def _refuse_if_protecting(policy: RetentionPolicy, now: datetime) -> None:
+def refuse_if_protecting(policy: PolicyTerms, now: datetime) -> None:
     winding_down = policy.acts_from is not None and policy.acts_from > now
     if policy.action == RetentionPolicy.Action.RETAIN and (policy.enabled or winding_down):
         raise PolicyInForce
@@ -173,8 +175,9 @@ def _known(terms: dict[str, Any]) -> dict[str, Any]:
     return terms
 
 
-def _save(policy: RetentionPolicy) -> None:
-    rows = _faults(policy)
+def save(policy: PolicyTerms) -> None:
+    """Write a policy whose terms are right. Raises Invalid with a row per fault."""
+    rows = faults(policy)
     try:
         policy.full_clean(exclude=["workspace"], validate_constraints=False)
     except ValidationError as error:
@@ -188,21 +191,22 @@ def _save(policy: RetentionPolicy) -> None:
     policy.save()
 
 
-def _faults(policy: RetentionPolicy) -> list[dict[str, Any]]:
-    faults = []
+def faults(policy: PolicyTerms) -> list[dict[str, Any]]:
+    """What is wrong with the terms of a policy beyond single fields, as rows of Invalid."""
+    found = []
     if policy.external_ref_prefix == "":
-        faults.append(("external_ref_prefix", "An empty prefix fits everything; leave it out."))
+        found.append(("external_ref_prefix", "An empty prefix fits everything; leave it out."))
     if policy.metadata is not None and not (isinstance(policy.metadata, dict) and policy.metadata):
-        faults.append(("metadata", "This must be an object with at least one pair."))
+        found.append(("metadata", "This must be an object with at least one pair."))
     if policy.origin not in (None, *Thread.Origin.values):
-        faults.append(("origin", f"This must be one of: {', '.join(Thread.Origin.values)}."))
+        found.append(("origin", f"This must be one of: {', '.join(Thread.Origin.values)}."))
     if policy.counted_from == "trashed" and policy.action not in ("purge", "retain"):
-        faults.append(("counted_from", "What is in the trash can only be purged, or retained."))
+        found.append(("counted_from", "What is in the trash can only be purged, or retained."))
     if policy.counted_from == "archived" and policy.action == "archive":
-        faults.append(("counted_from", "What is archived cannot be archived again."))
-    if not _target_is_there(policy):
-        faults.append(("target_id", "The scope agent or thread needs the id of one of the workspace's."))
-    return [{"loc": ["body", field], "msg": message, "type": "value_error"} for field, message in faults]
+        found.append(("counted_from", "What is archived cannot be archived again."))
+    if isinstance(policy, RetentionPolicy) and not _target_is_there(policy):
+        found.append(("target_id", "The scope agent or thread needs the id of one of the workspace's."))
+    return [{"loc": ["body", field], "msg": message, "type": "value_error"} for field, message in found]
 
 
 def _target_is_there(policy: RetentionPolicy) -> bool:
@@ -212,9 +216,10 @@ def _target_is_there(policy: RetentionPolicy) -> bool:
     return bool(model.objects.filter(pk=policy.target_id, workspace_id=policy.workspace_id).exists())
 
 
-def _told(policy: RetentionPolicy) -> dict[str, Any]:
+def told(policy: PolicyTerms) -> dict[str, Any]:
+    """What the audit trail keeps of a policy."""
     return {
-        "scope": policy.scope,
+        "scope": getattr(policy, "scope", "system"),
         "action": policy.action,
         "counted_from": policy.counted_from,
         "days": policy.days,

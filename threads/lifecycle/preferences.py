@@ -29,7 +29,7 @@ def change(*, actor: Actor, now: datetime, **values: Any) -> RetentionSettings:
     if unknown:
         raise TypeError(f"no such setting: {', '.join(sorted(unknown))}")
     if "time_zone" in values:
-        _check_zone(values["time_zone"])
+        check_zone(values["time_zone"])
     found, _ = RetentionSettings.objects.update_or_create(
         workspace_id=actor.workspace_id, defaults={**values, "updated_at": now}
     )
@@ -37,7 +37,8 @@ def change(*, actor: Actor, now: datetime, **values: Any) -> RetentionSettings:
     return found
 
 
-def _check_zone(name: str) -> None:
+def check_zone(name: str) -> None:
+    """Raise Invalid for what is no IANA name of a time zone."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:

@@ -21,8 +21,8 @@ from threads.path import Path
 
 
 def is_bundled(thread: Thread) -> bool:
-    """Whether the thread's messages are in a bundle."""
-    return thread.state == Thread.State.ARCHIVED and thread.bundle_id is not None
+    """Whether the thread's messages are in a bundle. Those of an archived thread stay there in the trash, too."""
+    return thread.bundle_id is not None
 
 
 def messages(thread: Thread) -> Iterable[Message]:

@@ -17,5 +17,11 @@ def moment(value: datetime | None) -> SafeString | str:
 
 
 @register.filter
+def grouped(number: int) -> str:
+    """`12,345`."""
+    return f"{number:,}" if isinstance(number, int) else str(number)
+
+
+@register.filter
 def money(cost: Decimal | None) -> str:
     return display.money(cost)

@@ -34,7 +34,7 @@ def verify(*, workspace_id: UUID) -> Verified:
             found.faults.append(f"Before bundle {bundle.number} one is missing or another stands there.")
         previous = bundle.manifest_sha256
         if bundle.removed_at is None:
-            _verify_bundle(bundle, found)
+            verify_bundle(bundle=bundle, found=found)
     lost = Thread.objects.filter(workspace_id=workspace_id, bundle_id__isnull=False).exclude(
         pk__in=BundledThread.objects.filter(workspace_id=workspace_id).values("thread_id")
     )
@@ -45,7 +45,8 @@ def verify(*, workspace_id: UUID) -> Verified:
     return found
 
 
-def _verify_bundle(bundle: Bundle, found: Verified) -> None:
+def verify_bundle(*, bundle: Bundle, found: Verified) -> None:
+    """Re-read one bundle; what was read and what is wrong is added to `found`."""
     workspace = ids.encode(Workspace.PREFIX, bundle.workspace_id)
     try:
         checked = bundles.whole(path=bundle.path, workspace=workspace)

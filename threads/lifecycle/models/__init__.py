@@ -2,6 +2,7 @@ from threads.lifecycle.models.bundle import Bundle, BundledThread
 from threads.lifecycle.models.erasure import Erasure
 from threads.lifecycle.models.export import Export
 from threads.lifecycle.models.hold import Hold
+from threads.lifecycle.models.job import RetentionJob
 from threads.lifecycle.models.policy import PolicyTerms, RetentionPolicy, SystemPolicy
 from threads.lifecycle.models.settings import RetentionSettings
 from threads.lifecycle.models.sweep import Sweep
@@ -14,6 +15,7 @@ __all__ = [
     "Export",
     "Hold",
     "PolicyTerms",
+    "RetentionJob",
     "RetentionPolicy",
     "RetentionSettings",
     "Sweep",

@@ -30,6 +30,7 @@ class Hold(models.Model):
     placed_at = models.DateTimeField(db_default=Now(), editable=False)
     released_by = models.CharField(max_length=64, blank=True)
     released_at = models.DateTimeField(null=True, editable=False)
+    release_reason = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -2,6 +2,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
+from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
 
 
@@ -24,3 +25,8 @@ class RetentionSettings(models.Model):
 
     def __str__(self) -> str:
         return f"retention settings of {self.workspace_id}"
+
+    @property
+    def wire_id(self) -> str:
+        """Of its workspace: there is one for each."""
+        return ids.encode(Workspace.PREFIX, self.workspace_id)

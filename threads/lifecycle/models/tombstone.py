@@ -1,6 +1,9 @@
+from typing import ClassVar
+
 from django.db import models
 from django.db.models.functions import Now
 
+from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
 
 
@@ -10,6 +13,8 @@ class Tombstone(models.Model):
     `evidence` is a SHA-256 over the thread's id, times and counts; `external_ref_digest` an HMAC, by which whoever has
     the reference can find out, and nobody else.
     """
+
+    PREFIX: ClassVar[str] = "thread"  # of the thread that it was
 
     class Reason(models.TextChoices):
         POLICY = "policy"
@@ -37,3 +42,7 @@ class Tombstone(models.Model):
 
     def __str__(self) -> str:
         return f"tombstone of {self.thread_id}"
+
+    @property
+    def wire_id(self) -> str:
+        return ids.encode(self.PREFIX, self.thread_id)

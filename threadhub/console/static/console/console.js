@@ -47,8 +47,32 @@
     if (end && !location.hash && document.querySelector("[data-th-opens-at-end]")) end.scrollIntoView({ block: "end" });
   }
 
+  // A job in hand: how far it is, asked again every second; when it has ended the page is loaded with its report.
+  async function watch(place) {
+    const [bar, count] = [place.querySelector("progress"), place.querySelector("[data-th-done-count]")];
+    for (let wait = 1000; ; ) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      if (document.hidden) continue;
+      let told;
+      try {
+        const answer = await fetch(place.dataset.thProgress, { headers: { Accept: "application/json" } });
+        if (answer.redirected || answer.status === 404) return location.reload(); // signed out, or gone
+        if (!answer.ok) throw new Error(String(answer.status));
+        told = await answer.json();
+      } catch {
+        wait = Math.min(wait * 2, 30000); // the server is away: asked less often
+        continue;
+      }
+      wait = 1000;
+      if (!["queued", "running"].includes(told.status)) return location.reload();
+      bar.value = told.done;
+      count.textContent = told.done.toLocaleString();
+    }
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     localise(document);
     arrange();
+    document.querySelectorAll("[data-th-progress]").forEach(watch);
   });
 })();

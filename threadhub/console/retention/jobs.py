@@ -1,0 +1,144 @@
+"""What was asked of the worker: its progress while it goes on, its report afterwards."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from threadhub.console import display
+from threadhub.console.base import ConsoleAdmin, column, created, shown_id
+from threadhub.console.deeds import Deed
+from threadhub.console.filters import OptionFilter, WorkspaceFilter
+from threadhub.console.retention import words
+from threadhub.workspaces.permissions import Permission
+from threads.lifecycle import jobs
+from threads.models import Bundle, RetentionJob
+
+
+class JobStatusFilter(OptionFilter):
+    title = "Status"
+    names = ("status",)
+
+    def options(self) -> list[tuple[str, str]]:
+        return [(value, str(label)) for value, label in RetentionJob.Status.choices]
+
+
+class JobKindFilter(OptionFilter):
+    title = "Kind"
+    names = ("kind",)
+
+    def options(self) -> list[tuple[str, str]]:
+        return [(value, str(label)) for value, label in RetentionJob.Kind.choices]
+
+
+@admin.register(RetentionJob)
+class RetentionJobAdmin(ConsoleAdmin):
+    reading = Permission.RETENTION_READ
+    list_display = ("asked", "kind_label", "status_label", "progress", "by", "workspace")
+    list_filter = (WorkspaceFilter, JobKindFilter, JobStatusFilter)
+    list_select_related = ("workspace",)
+    search_help_text = "Id of a job"
+    shown_id = staticmethod(shown_id)
+    asked = staticmethod(created)
+    deeds = (
+        Deed(
+            name="stop",
+            title="Stop",
+            icon="stop_circle",
+            permission=Permission.RETENTION_WRITE,
+            question=lambda job: f"Stop this? {job}",
+            consequence="It ends after the batch in hand. What it has done stays done.",
+            done=lambda job: "It ends after the batch in hand.",
+            do=lambda actor, thing, now: jobs.stop(actor=actor, job=thing, now=now),
+            applies=lambda job: job.live and not job.stop_asked,
+            instead="Let it go on",
+        ),
+    )
+
+    def ordered_by_time(self, request: HttpRequest) -> bool:
+        return bool(request.GET.get("workspace"))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.progress_view)
+        name = "threads_retentionjob_progress"
+        return [path("<str:object_id>/progress/", view, name=name), *super().get_urls()]
+
+    def progress_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """How far it is, for the script of the page."""
+        job = self.thing(request, object_id)
+        if job is None:
+            raise Http404
+        return JsonResponse(job.as_json())
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        if object_id is None or request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        job = self.thing(request, object_id)
+        if job is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        bundles = Bundle.objects.filter(workspace_id=job.workspace_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": str(job),
+            "job": job,
+            "original": job,
+            "percent": 100 if not job.planned else min(100, round(100 * job.done / job.planned)),
+            "sum": summary(job),
+            "bundle": bundles.filter(pk=job.bundle_id).first() if job.bundle_id else None,
+            "asked_by": display.actor(job.asked_by),
+            "ended": words.ended(job.ended) if job.ended else "",
+            "progress_url": reverse("admin:threads_retentionjob_progress", args=(job.wire_id,)),
+            "actions_detail": self.deeds_of(request, job),
+        }
+        return TemplateResponse(request, "console/job.html", context)
+
+    @column("What")
+    def kind_label(self, job: RetentionJob) -> str:
+        return str(job.get_kind_display())
+
+    @column("Status")
+    def status_label(self, job: RetentionJob) -> str:
+        return display.badge(job.status, str(job.get_status_display()))
+
+    @column("Threads")
+    def progress(self, job: RetentionJob) -> str:
+        return f"{job.done:,} of {job.planned:,}"
+
+    @column("Asked by")
+    def by(self, job: RetentionJob) -> str:
+        return display.actor(job.asked_by)
+
+
+def summary(job: RetentionJob) -> dict[str, Any]:
+    """The reports of a job's parts, added up."""
+    actions: dict[str, int] = {}
+    skipped: dict[str, int] = {}
+    faults: list[str] = []
+    bundles: list[str] = []
+    counts: dict[str, int] = {}
+    for report in job.reports:
+        for name, count in (report.get("actions") or {}).items():
+            actions[name] = actions.get(name, 0) + count
+        for name, count in (report.get("skipped") or {}).items():
+            skipped[words.SKIPPED.get(name, name)] = count
+        faults += [str(fault) for fault in report.get("faults") or []]
+        bundles += report.get("bundles") or [] if isinstance(report.get("bundles"), list) else []
+        counts = report.get("counts") or counts
+    return {
+        "actions": words.actions(actions) if job.kind == RetentionJob.Kind.APPLY else "",
+        "skipped": skipped,
+        "faults": faults[:100],
+        "more_faults": max(0, len(faults) - 100),
+        "bundles": bundles[:20],
+        "counts": counts,
+    }

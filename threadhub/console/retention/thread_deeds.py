@@ -1,0 +1,94 @@
+"""What staff do with one thread's life: archive and back, delete, out of the trash, purge."""
+
+from typing import Any
+
+from threadhub.console import display
+from threadhub.console.deeds import Deed
+from threadhub.workspaces.permissions import Permission
+from threads.actions import threads
+from threads.lifecycle import acts, restore, rules, trash
+from threads.models import Thread
+
+
+def _name(thread: Any) -> str:
+    return display.shortened(thread.title) or "Untitled"
+
+
+def _deletion(thread: Any) -> str:
+    days = rules.settings_of(thread.workspace_id).trash_days
+    if days:
+        return f"It goes into the workspace's trash, and staff can bring it back for {days} days."
+    return "Its messages, runs, summaries and files go with it. Nobody can bring them back."
+
+
+def _is(*states: str) -> Any:
+    return lambda thread: thread.state in states
+
+
+DEEDS = (
+    Deed(
+        name="archive",
+        title="Archive",
+        icon="archive",
+        permission=Permission.THREAD_ARCHIVE,
+        question=lambda thread: f"Archive “{_name(thread)}”?",
+        consequence="Its messages move into a bundle. It stays readable, nobody writes to it until it is unarchived.",
+        done=lambda thread: "The thread is archived.",
+        do=lambda actor, thing, now: acts.archive(actor=actor, thread=thing, now=now),
+        applies=_is(Thread.State.ACTIVE),
+        danger=False,
+        instead="Leave it active",
+    ),
+    Deed(
+        name="unarchive",
+        title="Unarchive",
+        icon="unarchive",
+        permission=Permission.THREAD_ARCHIVE,
+        question=lambda thread: f"Make “{_name(thread)}” active again?",
+        consequence="Its messages come back from the bundle, verified. No policy takes it again within a week.",
+        done=lambda thread: "The thread is active again.",
+        do=lambda actor, thing, now: restore.restore(actor=actor, thread=thing, now=now),
+        applies=_is(Thread.State.ARCHIVED),
+        danger=False,
+        instead="Leave it archived",
+    ),
+    Deed(
+        name="untrash",
+        title="Restore",
+        icon="restore_from_trash",
+        permission=Permission.THREAD_ARCHIVE,
+        question=lambda thread: f"Bring “{_name(thread)}” back from the trash?",
+        consequence="It is as it was before. No policy takes it again within a week.",
+        done=lambda thread: "The thread is back.",
+        do=lambda actor, thing, now: trash.take_out(actor=actor, thread_id=thing.pk, now=now, grace=restore.GRACE),
+        applies=_is(Thread.State.TRASHED),
+        danger=False,
+        instead="Leave it in the trash",
+    ),
+    Deed(
+        name="purge",
+        title="Purge now",
+        icon="delete_forever",
+        permission=Permission.THREAD_DELETE,
+        question=lambda thread: f"Destroy “{_name(thread)}” for ever, now?",
+        consequence="Its messages, runs, summaries and files go, out of its bundle too. Only a tombstone stays.",
+        done=lambda thread: f"The thread “{_name(thread)}” is destroyed.",
+        do=lambda actor, thing, now: acts.purge_now(actor=actor, thread=thing, now=now),
+        applies=_is(Thread.State.TRASHED),
+        removes=True,
+        typed=lambda thread: str(thread.wire_id)[-6:],
+        instead="Leave it in the trash",
+    ),
+    Deed(
+        name="delete",
+        title="Delete thread",
+        icon="delete",
+        permission=Permission.THREAD_DELETE,
+        question=lambda thread: f"Delete “{_name(thread)}”?",
+        consequence=_deletion,
+        done=lambda thread: f"Deleted the thread “{display.shortened(thread.title) or thread.wire_id}”.",
+        do=lambda actor, thing, now: threads.delete(actor=actor, thread=thing, now=now),
+        applies=_is(Thread.State.ACTIVE, Thread.State.ARCHIVED),
+        removes=True,
+    ),
+)
