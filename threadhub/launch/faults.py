@@ -6,7 +6,7 @@ import re
 import psycopg
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, ProgrammingError
+from django.db import DataError, OperationalError, ProgrammingError
 from django.db.utils import NotSupportedError
 
 from threadhub.agents.provider_errors import ProviderError
@@ -28,12 +28,18 @@ def sentence(error: Exception) -> str | None:
         case OperationalError() | psycopg.OperationalError() if not _said_by_server(error):
             which = "of DATABASE_URL" if os.environ.get("DATABASE_URL") else f"in {settings.DATA_DIR}"
             return f"The database {which} cannot be reached ({reason(error)})."
-        case ProgrammingError() if getattr(error.__cause__, "sqlstate", "") == "42P01":
+        case ProgrammingError() | DataError() if _lacks_tables(error):
             return "The database lacks tables: run `manage.py migrate` first, or `manage.py up`, which does it."
         case OSError() if error.filename:
             return f"{error.filename} cannot be used: {error.strerror}."
         case _:
             return None
+
+
+def _lacks_tables(error: Exception) -> bool:
+    """No such table; or not even the roles that `manage.py migrate` makes beside them."""
+    state = getattr(error.__cause__, "sqlstate", "")
+    return state == "42P01" or (state == "22023" and 'role "threadhub_' in str(error))
 
 
 def _said_by_server(error: Exception) -> bool:
