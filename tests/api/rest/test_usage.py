@@ -50,6 +50,7 @@ def test_it_tells_days_and_their_total(api: Api, settings: Any, django_assert_nu
         "total_tokens": 87,
         "cost": "1.500000000001",
         "unpriced_calls": 2,
+        "estimated_calls": 0,
     }
     assert [(row["day"], row["total_tokens"], row["cost"]) for row in body["rows"]] == [
         ("2024-01-30", 11, None),
