@@ -56,7 +56,7 @@ def restored_in_two_steps() -> None:
     """A restored thread's rows are committed while the catalogue still has it: it is there twice."""
     from threads.lifecycle import restore
 
-    insert = restore._insert
+    insert = restore.insert
 
     def insert_and_commit(reader: Any) -> int:
         count = insert(reader)
@@ -65,7 +65,7 @@ def restored_in_two_steps() -> None:
             cursor.execute("BEGIN")
         return count
 
-    restore._insert = insert_and_commit
+    restore.insert = insert_and_commit
 
 
 def file_removed_before_the_commit() -> None:

@@ -58,12 +58,12 @@ def play(request: dict[str, Any]) -> int:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    if request["broken"]:
-        getattr(broken, request["broken"])()
     while request["traced"] and not is_traced():
         time.sleep(0.001)
     code: Any = 0
     try:
+        if request["broken"]:
+            getattr(broken, request["broken"])()
         execute_from_command_line(["manage.py", *request["argv"]])
     except SystemExit as ended:
         code = ended.code
