@@ -92,6 +92,13 @@ class LifecycleCommand(HubCommand):
         parser.add_argument("--batch-size", type=positive, metavar="N", default=500, help="Threads per transaction.")
         parser.add_argument("--max-seconds", type=positive, metavar="N", help="Begin no further batch after that long.")
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """A database that is gone, from the first question on, is one sentence."""
+        try:
+            return super().execute(*args, **options)
+        except OperationalError as error:
+            raise Ended(f"The database cannot be used: {' '.join(str(error).split())}", FAILED) from error
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self.run(**options)
@@ -105,8 +112,6 @@ class LifecycleCommand(HubCommand):
             raise Ended(error.message, FAILED) from error
         except OSError as error:
             raise Ended(f"The archive cannot be used: {error}.", FAILED) from error
-        except OperationalError as error:
-            raise Ended(f"The database cannot be used: {' '.join(str(error).split())}", FAILED) from error
 
     def run(self, *args: Any, **options: Any) -> None:
         """What the command does."""

@@ -56,12 +56,17 @@ class Onlooker:
             time.sleep(0.005)
 
     def cut(self) -> None:
-        """End the connections of the watched process, from the database's side."""
-        self._rows(
+        """End the connections of the watched process, from the database's side. One that is only being made is not
+        seen yet, and lives."""
+        deadline = time.monotonic() + 60
+        query = (
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = %s AND datname = current_database()",
-            [self.application],
+            " WHERE application_name = %s AND datname = current_database()"
         )
+        while self._rows(query, [self.application]):
+            if time.monotonic() > deadline:
+                raise TimeoutError("a connection cannot be ended")
+            time.sleep(0.005)
 
     def look(self, workspace: str) -> View:
         """All that is there now."""

@@ -20,6 +20,7 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
+from tests import processes
 from tests.lifecycle.crash import disk, strace
 from tests.lifecycle.crash.onlooker import Onlooker, View
 from tests.lifecycle.crash.scenes import SCENES, Scene
@@ -102,7 +103,6 @@ class Stage:
             if self._has_answer(0.005) or time.monotonic() > deadline:
                 return
         self.onlooker.cut()
-        self.onlooker.wait_until_nobody_acts()
         os.kill(pid, signal.SIGCONT)
 
     def _has_answer(self, seconds: float) -> bool:
@@ -120,7 +120,12 @@ class Stage:
     def close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(30)
+        try:
+            self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            for one in processes.descendants(self.process.pid):
+                processes.kill(one)
+            self.process.wait(END_SECONDS)
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.onlooker.connection.close()
