@@ -35,7 +35,10 @@ PROVIDER_RETRIES = 1
 # tests/limits has them on, and counts what they cost.
 RATE_LIMIT_KEY = RATE_LIMIT_SESSION = RATE_LIMIT_USER = RATE_LIMIT_ADDRESS = RATE_LIMIT_SIGN_IN = 0
 STREAMS_KEY = STREAMS_USER = STREAMS_SESSION = STREAMS_ADDRESS = STREAMS_PROCESS = 0
-STORAGES["default"] = {  # noqa: F405
-    "BACKEND": "django.core.files.storage.FileSystemStorage",
-    "OPTIONS": {"location": str(TEST_DATA_DIR / "attachments")},
-}
+# Of each process of the test run its own: tests look at what lies there.
+FILES = TEST_DATA_DIR / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+for kind, directory in (("default", "attachments"), ("archive", "archive")):
+    STORAGES[kind] = {  # noqa: F405
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(FILES / directory)},
+    }

@@ -8,6 +8,8 @@ IN_PATH = {
     "agent_id": "agent",
     "approval_id": "approval",
     "chat_session_id": "chat_session",
+    "erasure_id": "erasure",
+    "export_id": "export",
     "external_ref": "external_ref",
     "file_id": "attachment",
     "hold_id": "hold",

@@ -9,7 +9,7 @@ from django.db import transaction
 from tests.conftest import Api
 from tests.trust import bodies, samples
 from tests.trust.matrix import ANY_ID, REQUEST_ID, fill
-from tests.trust.operations import Operation, operations
+from tests.trust.operations import Operation, let_go, operations
 from tests.trust.world import World, build
 from threadhub.lib import json
 
@@ -70,7 +70,7 @@ def borrowed(operation: Operation, world: World, victim: Api, stranger: Api) -> 
     data = b"" if body is None else json.dumps(body)
 
     def ask(who: Api, key: str) -> Any:
-        return who.generic("POST", path, data, headers={"Idempotency-Key": key})
+        return let_go(who.generic("POST", path, data, headers={"Idempotency-Key": key}))
 
     first = ask(victim, "used")
     again = ask(victim, "used")

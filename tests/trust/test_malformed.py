@@ -11,6 +11,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
+from tests.trust.operations import let_go
 from tests.trust.requests import Bad, Maker
 from tests.trust.world import World, build
 from threadhub.api.dialect import dialect_of
@@ -58,7 +59,7 @@ def send(client: Client, bad: Bad) -> Any:
     headers = {f"HTTP_{name.upper().replace('-', '_')}": text for name, text in bad.headers.items()}
     content_type = headers.pop("HTTP_CONTENT_TYPE", "")
     headers.pop("HTTP_CONTENT_LENGTH", None)
-    return client.generic(bad.method, path, bad.body, content_type=content_type, QUERY_STRING=query, **headers)
+    return let_go(client.generic(bad.method, path, bad.body, content_type=content_type, QUERY_STRING=query, **headers))
 
 
 @pytest.mark.parametrize("part", range(PARTS))

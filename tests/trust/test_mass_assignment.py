@@ -13,7 +13,7 @@ from tests.conftest import Api, access_token
 from tests.trust import bodies, samples
 from tests.trust.fingerprint import fingerprint
 from tests.trust.matrix import fill
-from tests.trust.operations import Operation, operations
+from tests.trust.operations import Operation, let_go, operations
 from tests.trust.world import World, build
 from threadhub.lib import json
 
@@ -55,7 +55,7 @@ def asked(world: World, owner: Api, operation: Operation, extra: dict[str, Any])
     nouns = samples.elsewhere(operation, tuple(bodies.needed(operation)))
     own = {name: [named[noun]] if name in samples.LISTS else named[noun] for name, noun in nouns.items()}
     body = {**(bodies.body_of(operation) or {}), **own, **extra}
-    return owner.generic(operation.method, address, json.dumps(body))
+    return let_go(owner.generic(operation.method, address, json.dumps(body)))
 
 
 def undocumented(operation: Operation) -> dict[str, str]:

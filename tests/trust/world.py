@@ -18,7 +18,7 @@ from threads.actions import chat_sessions, feedback, messages, threads
 from threads.actions.messages import Draft
 from threads.attachments import Upload
 from threads.lifecycle import holds, policies
-from threads.models import Attachment, Message, Run, RunEvent, Thread, ToolApproval
+from threads.models import Attachment, Erasure, Export, Message, Run, RunEvent, Thread, ToolApproval
 
 CANARY = "canary"
 FAR = timedelta(days=300)
@@ -56,7 +56,8 @@ class World:
 
 ALL = frozenset(
     {
-        "agent", "api_key", "approval", "attachment", "branch", "chat_session", "external_ref", "hold", "invitation",
+        "agent", "api_key", "approval", "attachment", "branch", "chat_session", "erasure", "export", "external_ref",
+        "hold", "invitation",
         "key", "message", "policy", "run", "thread", "tool", "tool_call", "user", "workspace",
     }
 )  # fmt: skip
@@ -81,6 +82,7 @@ def furnish(tenant: Tenant, words: str) -> Samples:
     key, _ = keys.create(workspace=tenant.workspace, user=tenant.owner, name=words, kind=ApiKey.Kind.PERSONAL)
     tool = tenant.agent.tools.order_by("name")[0]
     hold, invitation, token, policy = held(tenant, thread, words)
+    erasure, export = taken_out(tenant, words)
     approval = ToolApproval.objects.filter(run=run).latest("created_at")
     threads.create(actor=actor, agent_id=tenant.agent.pk, now=now, title=words, external_ref=f"{words}-second")
     chat_sessions.open_with_thread(actor=actor, agent_id=tenant.agent.pk, external_ref=f"{words}-second", now=now)
@@ -98,6 +100,8 @@ def furnish(tenant: Tenant, words: str) -> Samples:
             "branch": "1",
             "chat_session": opened.session.wire_id,
             "chat_token": opened.chat_token,
+            "erasure": erasure,
+            "export": export,
             "external_ref": f"{words}-ref",
             "hold": hold,
             "invitation": invitation,
@@ -151,6 +155,18 @@ def held(tenant: Tenant, thread: Thread, words: str) -> tuple[str, str, str, str
     invitation, token = invitations.create(actor=actor, invitee=f"{words}@example.org", role=Role.VIEWER, now=now)
     policy = policies.create(actor=actor, now=now, name=words, scope="workspace", action="archive", days=9)
     return hold.wire_id, invitation.wire_id, token, policy.wire_id
+
+
+def taken_out(tenant: Tenant, words: str) -> tuple[str, str]:
+    """An erasure that nobody has confirmed, and a finished export."""
+    now, workspace = timezone.now(), tenant.workspace
+    erasure = Erasure.objects.create(
+        workspace=workspace, subject="external_ref", plan={"words": words}, plan_hash=words, requested_by=words
+    )
+    export = Export.objects.create(
+        workspace=workspace, format="jsonl", requested_by=words, expires_at=now + timedelta(days=1), finished_at=now
+    )
+    return erasure.wire_id, export.wire_id
 
 
 def alert(tenant: Tenant) -> None:
