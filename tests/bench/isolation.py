@@ -51,7 +51,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     wanted = parser.parse_args()
     home = tempfile.mkdtemp(prefix="threadhub-bench-")
-    atexit.register(shutil.rmtree, home)  # first registered, last done: the server in it has ended by then
+    atexit.register(
+        shutil.rmtree, home, ignore_errors=True
+    )  # first registered, last done: the server in it has ended by then
     os.environ.update(DJANGO_SETTINGS_MODULE="threadhub.settings", THREADHUB_DATA_DIR=home, DATABASE_URL="")
     import django
 
