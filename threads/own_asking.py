@@ -39,14 +39,14 @@ async def ask(*, agent: Agent, purpose: Purpose, instructions: str, text: str, m
                     length += len(event.text)
                     if length > max_tokens * LONGEST_TOKEN:
                         break
-                elif isinstance(event, Usage):
+                elif isinstance(event, Usage) and event.counted:
                     used = measured(event, provider=agent.provider, model=agent.model)
     except ProviderError as error:
-        if error.usage is not None:
+        if error.usage is not None and error.usage.counted:
             used = measured(error.usage, provider=agent.provider, model=agent.model)
         raise
     finally:
-        if used is None and said:  # cut off: the service has not counted
+        if used is None and said:  # cut off, or of a service that does not count
             used = estimated(
                 input_tokens=context.tokens_of(request), characters=length, provider=agent.provider, model=agent.model
             )

@@ -149,7 +149,13 @@ def answer(
     return Reply((*actions, End()))
 
 
-def tool_calls(*calls: tuple[str, str, Any], text: str = "", size: int = 7, finish: str = "tool_calls") -> Reply:
+def tool_calls(
+    *calls: tuple[str, str, Any],
+    text: str = "",
+    size: int = 7,
+    finish: str = "tool_calls",
+    counted: dict[str, Any] | None = None,
+) -> Reply:
     """An answer that asks for tools, each `(id, name, arguments)`, arguments in pieces of `size` characters.
 
     Arguments that are text are sent as they are: so they can be broken.
@@ -167,7 +173,7 @@ def tool_calls(*calls: tuple[str, str, Any], text: str = "", size: int = 7, fini
         for start in range(0, len(whole), size):
             piece = {"index": index, "function": {"arguments": whole[start : start + size]}}
             actions.append(chunk({"tool_calls": [piece]}))
-    return Reply((*actions, chunk(finish=finish), chunk(usage=usage(20, 8)), DONE, End()))
+    return Reply((*actions, chunk(finish=finish), chunk(usage=counted or usage(20, 8)), DONE, End()))
 
 
 def strict(request: Recorded) -> Reply:

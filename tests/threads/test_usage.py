@@ -145,13 +145,32 @@ class TestARun:
 
 @pytest.mark.usefixtures("priced")
 @pytest.mark.parametrize("counted", [None, fake.usage(0, 0)])
-def test_a_service_that_counts_nothing_has_an_unknown_cost(
-    tenant: Tenant, thread: Thread, model_server: FakeOpenAI, counted: Any
-) -> None:
-    model_server.will(fake.answer("Yes.", counted=counted))
-    run = answer(tenant, thread, "really?")
-    assert (run.cost, run.unpriced) == (None, 1)
-    assert days(tenant)["unpriced"] == 1
+class TestAServiceThatCountsNothing:
+    """A budget of tokens must fill for it too: what it was given and what it said counts by an estimate."""
+
+    def test_an_answer(self, tenant: Tenant, thread: Thread, model_server: FakeOpenAI, counted: Any) -> None:
+        model_server.will(fake.answer("x" * 400, counted=counted))
+        run = answer(tenant, thread, "really?")
+        assert (run.status, run.output_tokens, run.estimated, run.unpriced) == ("succeeded", 100, 1, 0)
+        assert run.input_tokens
+        assert run.cost
+        assert thread.messages.get(position=2).usage["estimated"] is True
+        assert days(tenant) == runs(tenant)
+
+    def test_each_step_once(self, tenant: Tenant, thread: Thread, model_server: FakeOpenAI, counted: Any) -> None:
+        asks = fake.tool_calls(("call_1", "current_time", {}), counted=fake.usage(0, 0))
+        model_server.will(asks, fake.answer("Noon.", counted=counted))
+        run = answer(tenant, thread, "what time is it?")
+        assert (run.status, run.estimated, run.unpriced) == ("succeeded", 2, 0)
+        assert days(tenant) == runs(tenant)
+
+    def test_a_title(self, tenant: Tenant, model_server: FakeOpenAI, counted: Any) -> None:
+        model_server.will(fake.answer("x" * 40, counted=counted))
+        asyncio.run(
+            own_asking.ask(agent=tenant.agent, purpose="title", instructions="Name it.", text="Hi.", max_tokens=10)
+        )
+        told = days(tenant, purpose="title")
+        assert (told["estimated"], told["output_tokens"]) == (1, 10)
 
 
 def test_without_a_price_the_cost_is_unknown_and_not_nothing(tenant: Tenant, thread: Thread) -> None:

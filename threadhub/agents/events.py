@@ -37,6 +37,11 @@ class Usage:
     output_tokens: int
     cached_tokens: int | None = None
 
+    @property
+    def counted(self) -> bool:
+        """False where the service reported nothing: no call takes 0 tokens."""
+        return self.input_tokens > 0 or self.output_tokens > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:

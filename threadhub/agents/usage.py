@@ -21,8 +21,8 @@ MOST_TOKENS = 10**9  # per call; more is no count, and would not fit beside othe
 @dataclass(slots=True)
 class Amount:
     """Tokens and their cost. `cost` is of what has a price, None where nothing had; `unpriced` counts the calls that
-    had none, so a cost beside them is not the whole of it. `estimated` counts the calls that were cut off before the
-    service had counted."""
+    had none, so a cost beside them is not the whole of it. `estimated` counts the calls that their service did
+    not count: those cut off before it had, and all of a service that reports nothing."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -70,12 +70,11 @@ def written(cost: Decimal | None) -> str | None:
 
 
 def measured(usage: Usage, *, provider: str, model: str) -> Amount:
-    """One call of a model by the service's own numbers, held against sense. A service that counted nothing leaves the
-    cost unknown: 0 would be wrong."""
+    """One call of a model by the service's own numbers, held against sense."""
     input_tokens = min(max(usage.input_tokens, 0), MOST_TOKENS)
     output_tokens = min(max(usage.output_tokens, 0), MOST_TOKENS)
     cached_tokens = min(max(usage.cached_tokens or 0, 0), input_tokens)
-    price = settings.PRICES.of(provider, model) if input_tokens or output_tokens else None
+    price = settings.PRICES.of(provider, model)
     cost = (
         None
         if price is None
@@ -85,7 +84,7 @@ def measured(usage: Usage, *, provider: str, model: str) -> Amount:
 
 
 def estimated(*, input_tokens: int, characters: int, provider: str, model: str) -> Amount:
-    """A call of a model that was cut off after this much text: what it was given, and what it said until then."""
+    """A call of a model that its service did not count: what it was given, and what it said, by their length."""
     output_tokens = -(-characters // context.CHARACTERS_PER_TOKEN)
     amount = measured(Usage(input_tokens, output_tokens), provider=provider, model=model)
     amount.estimated = 1

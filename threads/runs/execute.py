@@ -48,7 +48,7 @@ class Step:
     calls: list[ToolCall] = field(default_factory=list)
     finish_reason: str = ""
     used: Amount | None = None
-    reported: bool = False  # by the provider, of the asking under way
+    reported: bool = False  # by the provider, of the asking under way, or counted by us in its place
 
     @property
     def usage(self) -> dict[str, Any] | None:
@@ -139,7 +139,7 @@ class Work:
     async def conclude(self, outcome: Outcome | BaseException) -> None:
         """Store how it ended. Somebody else may have been first: then there is nothing left to say."""
         self._close_block()
-        self._count_cut_off()
+        self._count_unreported()
         failure = outcome if isinstance(outcome, BaseException) else None
         if isinstance(outcome, BaseException):
             outcome = self._failed(*INTERNAL_ERROR)
@@ -190,6 +190,7 @@ class Work:
                     case Finished(reason):
                         self.step.finish_reason = reason
         self._close_block()
+        self._count_unreported()
 
     async def _go_on(self, toolset: ToolSet) -> None:
         """Take up the step at which the run before this one stopped: its open calls are made now, or refused."""
@@ -260,14 +261,16 @@ class Work:
         self.meter.heard(text)
 
     def _used(self, usage: Usage) -> None:
+        if not usage.counted:
+            return
         self.step.reported = True
         self._spend(measured(usage, provider=self.run.provider, model=self.run.model))
 
-    def _count_cut_off(self) -> None:
-        """A step that was cut off while it spoke has no numbers of its provider's: it counts by our estimate."""
-        if self.step.text and not self.step.reported:
+    def _count_unreported(self) -> None:
+        """A step without numbers of its provider's, cut off or not, counts by our estimate once it has spoken."""
+        if (self.step.text or self.step.calls) and not self.step.reported:
             self.step.reported = True
-            self._spend(self.meter.cut_off())
+            self._spend(self.meter.unreported())
 
     def _spend(self, amount: Amount) -> None:
         self.spent.add(amount)
@@ -277,6 +280,7 @@ class Work:
     def _call(self, call: ToolCall, toolset: ToolSet) -> None:
         self._close_block()
         self.block += 1
+        self.meter.called(call)
         self.step.calls.append(call)
         self.recorder.put(
             events.BLOCK_START,
@@ -318,7 +322,7 @@ class Work:
 
     def _failed(self, code: str, message: str) -> Outcome:
         """What was said until then is kept, marked as partial."""
-        self._count_cut_off()
+        self._count_unreported()
         drafts = []
         if self.step.text:
             draft = Draft(

@@ -2,7 +2,7 @@
 
 Before each asking, and while text comes, they are held against what the provider has reported and an estimate of what
 it has not reported yet: the input under way and the text so far. A complete answer is never thrown away for its size.
-What is cut off counts by the same estimate, marked as such.
+What the provider never reports, since it was cut off or does not count, counts by the same estimate, marked as such.
 """
 
 from decimal import Decimal
@@ -10,6 +10,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from threadhub.agents import context
+from threadhub.agents.events import ToolCall
 from threadhub.agents.models import Agent
 from threadhub.agents.prices import Price
 from threadhub.agents.providers import ModelRequest
@@ -56,8 +57,12 @@ class Meter:
         self._characters += len(text)
         self._check()
 
-    def cut_off(self) -> Amount:
-        """What the asking under way has used, where it ends here and its provider will report nothing."""
+    def called(self, call: ToolCall) -> None:
+        """The model asked for a tool: text that is complete, so no reason to stop."""
+        self._characters += len(call.name) + len(str(call.arguments))
+
+    def unreported(self) -> Amount:
+        """What the asking under way has used, where its provider reports nothing."""
         run = self._run
         return estimated(input_tokens=self._input, characters=self._characters, provider=run.provider, model=run.model)
 

@@ -33,7 +33,7 @@ class DailyUsage(models.Model):
     # Of what has a price; null while nothing had. `unpriced` counts the calls of the model that had none.
     cost = models.DecimalField(max_digits=30, decimal_places=12, null=True)
     unpriced = models.BigIntegerField(default=0)
-    estimated = models.BigIntegerField(default=0)  # the calls that were cut off: their tokens are our estimate
+    estimated = models.BigIntegerField(default=0)  # calls that their service did not count: our estimate
 
     class Meta:
         ordering = ["-day", "id"]

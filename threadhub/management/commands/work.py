@@ -30,10 +30,13 @@ class Command(HubCommand):
             "--lifeline", dest="with_lifeline", action="store_true", help=SUPPRESS
         )  # ends with its standard input
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        installation.check_version()  # a wrong DATABASE_URL is said at once; later faults are waited out
+        return super().execute(*args, **options)
+
     def handle(self, *args: Any, concurrency: int, with_lifeline: bool, **options: Any) -> None:
         if concurrency < 1:
             raise CommandError("--concurrency must be at least 1.")
-        installation.check_version()  # a wrong DATABASE_URL is said at once; later faults are waited out
         with scope.nowhere():  # each job enters what it works for
             asyncio.run(_until_stopped(concurrency=concurrency, with_lifeline=with_lifeline))
 

@@ -21,7 +21,8 @@ class UsageRepresentation(serializers.Serializer[Any]):
         read_only=True, allow_null=True, help_text="Null where it is not known, and for visitors."
     )
     estimated = serializers.BooleanField(
-        read_only=True, help_text="A call of the model was cut off before its service counted: ours is an estimate."
+        read_only=True,
+        help_text="Its service did not count a call of its model: ours is an estimate.",
     )
 
 
@@ -38,7 +39,7 @@ class UsageSums(serializers.Serializer[Any]):
         read_only=True, help_text="Calls of a model without a price: their cost is not in `cost`."
     )
     estimated_calls = serializers.IntegerField(
-        read_only=True, help_text="Calls of a model that were cut off: their tokens are an estimate."
+        read_only=True, help_text="Calls of a model that its service did not count: their tokens are an estimate."
     )
 
 
