@@ -39,6 +39,7 @@ FAST_AND_UNSAFE = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum_naptime": "5min",
+    "max_connections": "400",  # whole hubs, each with pools of its own, share the server of a test run
 }
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 
@@ -13,10 +14,11 @@ from threadhub.agents.providers.request import ContextMessage, DocumentInput, Im
 from threadhub.lib import json
 from threads import branches, summaries
 from threads.models import Attachment, Message, Run, Summary
+from threads.querysets.messages import MessageQuerySet
 from threads.runs.tools import ToolSet, effective
 
 SUMMARY_SHARE = 4  # summaries take a quarter of the budget at most
-PAGE = 200  # messages read at a time, newest first, until the budget is spent
+FIRST_PAGE = 200  # messages read at first, newest first; then twice as many each time, until the budget is spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +70,14 @@ def given(*, run: Run) -> ModelRequest:
         return build(run=run, tools=tools).request
     earlier = [summary for summary in summaries.of_all_branches(run.thread) if str(summary.id) in kept["summaries"]]
     messages = Message.objects.of_all_branches(run.thread).on(branches.path_with(run.thread, kept["last"]))
-    rows = (
-        messages.outside(summaries.ranges(earlier))
-        .filter(position__gte=kept["first"], position__lte=kept["last"])
-        .prefetch_related("attachments")
+    covered = messages.outside(summaries.ranges(earlier)).filter(
+        position__gte=kept["first"], position__lte=kept["last"]
     )
     if "instructions" in kept:
         instructions = kept["instructions"]
     else:
         instructions = context.fill_in(run.agent.instructions, _variables(run)) or None
-    return _request(run, tools, instructions, [(row.position, as_context(row)) for row in rows])
+    return _request(run, tools, instructions, _read(covered))
 
 
 def _request(run: Run, tools: ToolSet, instructions: str | None, placed: Sequence[context.Placed]) -> ModelRequest:
@@ -99,28 +99,47 @@ def _request(run: Run, tools: ToolSet, instructions: str | None, placed: Sequenc
 def _newest_first(run: Run, earlier: Sequence[Summary]) -> Iterator[context.Placed]:
     """The thread's messages that no summary stands for."""
     unsummarized = Message.objects.of_thread(run.thread).outside(summaries.ranges(earlier))
-    rows = unsummarized.order_by("-position").prefetch_related("attachments")
-    position: int | None = None
+    rows = unsummarized.order_by("-position")
+    size, position = FIRST_PAGE, None
     while True:
-        page = list(rows[:PAGE] if position is None else rows.before(position)[:PAGE])
-        for message in page:
-            yield message.position, as_context(message)
-        if len(page) < PAGE:
+        page = _read((rows if position is None else rows.before(position))[:size])
+        yield from page
+        if len(page) < size:
             return
-        position = page[-1].position
+        size, position = size * 2, page[-1][0]
 
 
-def as_context(message: Message) -> ContextMessage:
-    """A stored message as the model is given it."""
+def _read(messages: MessageQuerySet) -> list[context.Placed]:
+    """Rows and not objects: a full budget is some thousand messages, and nobody has seen a word of the answer yet."""
+    rows = [Row(*values) for values in messages.values_list(*Row._fields)]
+    files: dict[UUID, list[Attachment]] = {}
+    for attachment in Attachment.objects.filter(message_id__in=[row.id for row in rows]):
+        files.setdefault(attachment.message_id, []).append(attachment)
+    return [(row.position, _as_context(row, files.get(row.id, ()))) for row in rows]
+
+
+class Row(NamedTuple):
+    """What of a stored message a model is given."""
+
+    id: UUID
+    position: int
+    role: Any
+    content: str | None
+    name: str | None
+    tool_calls: list[dict[str, Any]] | None
+    tool_call_id: str | None
+    tool_result: Any
+
+
+def _as_context(row: Row, attachments: Sequence[Attachment]) -> ContextMessage:
+    if row.role == Message.Role.TOOL:
+        result = row.content if row.tool_result is None else json.dumps(row.tool_result).decode()
+        return ContextMessage("tool", result or "", tool_call_id=row.tool_call_id, tool_name=row.name)
     calls = tuple(
-        ToolCall(id=call["id"], name=call["name"], arguments=call["arguments"]) for call in message.tool_calls or []
+        ToolCall(id=call["id"], name=call["name"], arguments=call["arguments"]) for call in row.tool_calls or ()
     )
-    if message.role == Message.Role.TOOL:
-        result = message.content if message.tool_result is None else json.dumps(message.tool_result).decode()
-        return ContextMessage("tool", result or "", tool_call_id=message.tool_call_id, tool_name=message.name)
-    role: Any = message.role
-    inputs = tuple(_input(attachment) for attachment in message.attachments.all())
-    return ContextMessage(role, message.content or "", tool_calls=calls, inputs=inputs)
+    inputs = tuple(_input(attachment) for attachment in attachments)
+    return ContextMessage(row.role, row.content or "", tool_calls=calls, inputs=inputs)
 
 
 def _input(attachment: Attachment) -> ImageInput | DocumentInput:
