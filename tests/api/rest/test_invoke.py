@@ -44,7 +44,7 @@ class TestAnswer:
             "run_id": message["run_id"],
             "status": "succeeded",
             "finish_reason": "stop",
-            "usage": {"input_tokens": 1, "output_tokens": 3, "cached_tokens": 0, "cost": None},
+            "usage": {"input_tokens": 1, "output_tokens": 3, "cached_tokens": 0, "cost": None, "estimated": False},
             "ignored_tools": [],
             "refused_tools": [],
             "required_action": None,

@@ -20,6 +20,7 @@ RUN_FIELDS = [
     "thread_id",
     "agent_id",
     "user_id",
+    "branch",
     "status",
     "provider",
     "model",
