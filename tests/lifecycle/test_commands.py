@@ -106,7 +106,9 @@ def test_legal_hold(tenant: Tenant) -> None:
     placed = run("legal_hold", "place", workspace, "--external-ref=customer", "--reason=case 5")[0]
     assert run("legal_hold", "list", workspace) == [placed]
     assert code("legal_hold", "release", workspace) == 2
-    assert run("legal_hold", "release", workspace, f"--hold={placed['id']}")[0]["released_at"]
+    assert placed["release_reason"] is None
+    released = run("legal_hold", "release", workspace, f"--hold={placed['id']}", "--reason=case 5 is over")[0]
+    assert (bool(released["released_at"]), released["release_reason"]) == (True, "case 5 is over")
     assert run("legal_hold", "list", workspace) == []
     assert Hold.objects.get().placed_by == "system"
     assert code("legal_hold", "release", workspace, f"--hold={ids.encode('hold', ids.new())}") == 1

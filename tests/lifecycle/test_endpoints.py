@@ -45,8 +45,12 @@ class TestHolds:
         read = api.get(path).json()
         assert (read["held"], read["expires_at"], read["policy"]) == (True, None, None)
         assert len(read["messages"]) == 3
-        released = api.post(f"/holds/{hold['id']}/release").json()
+        assert hold["release_reason"] is None
+        wrong = api.post(f"/holds/{hold['id']}/release", {"reason": "x" * (holds.MAX_REASON + 1)})
+        assert wrong.status_code == 422
+        released = api.post(f"/holds/{hold['id']}/release", {"reason": "case 12 is over"}).json()
         assert (released["in_force"], released["released_by"]) == (False, hold["placed_by"])
+        assert released["release_reason"] == "case 12 is over"
         assert api.post(f"/holds/{hold['id']}/release").json() == released
         assert api.get("/holds").json()["data"] == [released]
         assert api.delete(path).json() == {"success": True}

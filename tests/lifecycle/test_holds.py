@@ -10,8 +10,9 @@ from tests.conftest import Tenant
 from threadhub.isolation import scope
 from threads.actions import threads
 from threads.actions.messages import Draft, append
+from threads.attachments import Upload
 from threads.lifecycle import holds
-from threads.models import Message, Thread
+from threads.models import Attachment, Message, Thread
 
 
 def held(tenant: Tenant, scope: str, thread: Thread) -> Any:
@@ -46,6 +47,37 @@ def refused(*statements: str) -> None:
         ):
             cursor.execute(statement)
     assert (Thread.objects.count(), Message.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_sql_cannot_change_what_was_said(tenant: Tenant, thread: Thread, scope: str) -> None:
+    hold = held(tenant, scope, thread)
+    refused(
+        "UPDATE threads_message SET content = 'another'",
+        "UPDATE threads_message SET extra = '{\"a\": 1}'",
+        "UPDATE threads_message SET position = position + 1",
+        "UPDATE threads_message SET created_at = now() + interval '1 day'",
+        f"UPDATE threads_message SET thread_id = '{tenant.agent.pk}'",
+    )
+    append(actor=tenant.actor, thread=thread, drafts=[Draft(role="user", content="more")])  # it goes on
+    holds.release(actor=tenant.actor, hold=hold, now=timezone.now())
+    Message.objects.update(content="another")
+
+
+def test_its_files_stay_too(tenant: Tenant, thread: Thread) -> None:
+    upload = Upload("a.txt", "text/plain", b"exhibit")
+    thread = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
+    append(actor=tenant.actor, thread=thread, drafts=[Draft(role="user", content="see", uploads=[upload])])
+    held(tenant, "thread", thread)
+    for statement in (
+        "DELETE FROM threads_attachment",
+        "UPDATE threads_attachment SET file = 'elsewhere'",
+        "SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE threads_attachment CASCADE",
+    ):
+        with pytest.raises(IntegrityError, match="legal hold"), scope.as_owner(), transaction.atomic():
+            connection.cursor().execute(statement)
+    with Attachment.objects.get().file.open() as file:
+        assert file.read() == b"exhibit"
 
 
 @pytest.mark.parametrize("scope", SCOPES)

@@ -10,6 +10,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from tests.conftest import Tenant
+from threadhub.launch import examination
 from threads import attachments, stray_files
 from threads.actions.messages import Draft, append
 from threads.attachments import Upload
@@ -72,6 +73,53 @@ def test_the_file_of_a_thread_in_a_bundle_and_what_is_no_attachment_stay(tenant:
     assert not default_storage.exists(name)
     assert default_storage.exists(other)
     default_storage.delete(other)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("where", ["row", "bundle"])
+def test_doctor_tells_of_a_file_that_is_lost(tenant: Tenant, thread: Thread, where: str) -> None:
+    put(tenant, thread)
+    put(tenant, thread)
+    lost, _ = sorted(files_of(thread))
+    if where == "bundle":
+        bundled(tenant, thread, files_of(thread))
+        Attachment.objects.all()._raw_delete(using="default")
+    assert examination.attachments().ok
+    default_storage.delete(lost)
+    finding = examination.attachments()
+    assert (finding.ok, finding.detail) == (False, f"Files: 1 are referred to and not stored, such as {lost}.")
+
+
+@pytest.mark.django_db
+def test_doctor_tells_of_a_file_that_should_be_gone(
+    tenant: Tenant, thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tenant, thread)
+    (stray,) = files_of(thread)
+    Attachment.objects.all()._raw_delete(using="default")
+    assert examination.attachments().ok  # the worker still has its night
+    later = timezone.now() + DAYS + timedelta(minutes=1)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    finding = examination.attachments()
+    assert not finding.ok
+    assert f"such as {stray}" in finding.detail
+
+
+@pytest.mark.django_db
+def test_what_is_purged_while_doctor_looks_is_no_loss(
+    tenant: Tenant, thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tenant, thread)
+    listed = stray_files._listed
+
+    def purged(folder: str) -> tuple[list[str], list[str]]:
+        Attachment.objects.all()._raw_delete(using="default")
+        for name in listed(folder)[1]:
+            default_storage.delete(f"{folder}/{name}")
+        return listed(folder)
+
+    monkeypatch.setattr(stray_files, "_listed", purged)
+    assert list(stray_files.missing()) == []
 
 
 @pytest.mark.django_db

@@ -23,11 +23,13 @@ from threadhub.lib import ids
 from threadhub.lib.errors import DomainError
 from threadhub.tasks import DEAD_AFTER_SECONDS
 from threadhub.workspaces.models import Workspace
+from threads import stray_files
 from threads.lifecycle.erasure import replay
 from threads.models import Erasure, Run
 
 MAX_SKEW_SECONDS = 1.0  # leases are tens of seconds; access tokens are checked to the second
 STUCK_AFTER = timedelta(seconds=60)  # past its lease: every worker ends lost runs each ten seconds
+STRAY_AFTER = 2 * stray_files.AGE  # the worker removes them once a day
 UNFINISHED_AFTER = timedelta(hours=1)
 SECRET_KEY_LENGTH = 32
 RATE_LIMITS = ("RATE_LIMIT_KEY", "RATE_LIMIT_USER", "RATE_LIMIT_SESSION", "RATE_LIMIT_ADDRESS", "RATE_LIMIT_SIGN_IN")
@@ -57,6 +59,7 @@ def examine() -> Iterator[Finding]:
         yield isolation()
         yield worker()
         yield runs()
+        yield attachments()
         yield erasures()
         yield from providers()
 
@@ -112,11 +115,30 @@ def runs() -> Finding:
 
 
 @by_door(Door.EXAMINATION)
+def attachments() -> Finding:
+    """Every attachment has its file, and every file an attachment; what a crash left goes each day."""
+    try:
+        lost = list(stray_files.missing())
+        stray = list(stray_files.unreferenced(before=timezone.now() - STRAY_AFTER))
+    except Exception as error:  # noqa: BLE001  any storage, so any error, as in `storage`
+        return Finding("attachments", False, f"Attachments cannot be looked at: {error}.")
+    said = [f"{len(lost)} are referred to and not stored, such as {lost[0]}"] if lost else []
+    said += [f"{len(stray)} are stored and nothing refers to them, such as {stray[0]}"] if stray else []
+    if said:
+        return Finding("attachments", False, f"Files: {'; '.join(said)}.")
+    return Finding("attachments", True, "Each has its file, and each file what refers to it.")
+
+
+@by_door(Door.EXAMINATION)
 def erasures() -> Finding:
     """Nobody who was erased is there again, as after the restore of an older backup; none is half erased for long."""
     again = sum(len(replay.find(workspace_id=pk)) for pk in Workspace.objects.values_list("pk", flat=True))
     if again:
         sentence = f"{again} erased people are there again: run `manage.py erase_person --replay --yes`."
+        return Finding("erasures", False, sentence)
+    lost = sum(replay.unrecognisable(workspace_id=pk) for pk in Workspace.objects.values_list("pk", flat=True))
+    if lost:
+        sentence = f"{lost} of the ledger are under a SECRET_KEY that is gone: put it into SECRET_KEY_FALLBACKS."
         return Finding("erasures", False, sentence)
     late = Erasure.objects.filter(state__in=("running", "blocked"), confirmed_at__lt=timezone.now() - UNFINISHED_AFTER)
     if late.exists():
@@ -168,7 +190,9 @@ def _settings() -> Iterator[Finding]:
         ),
         "SECRET_KEY_FALLBACKS": (
             lambda: all(len(key) >= SECRET_KEY_LENGTH for key in settings.SECRET_KEY_FALLBACKS),
-            "None." if not settings.SECRET_KEY_FALLBACKS else "Set: remove them once what they signed has expired.",
+            "None."
+            if not settings.SECRET_KEY_FALLBACKS
+            else "Set: remove them once what they signed has expired; the ledger of erasures never does.",
             f"One is shorter than {SECRET_KEY_LENGTH} characters, so that tokens could be forged.",
         ),
         "THREADHUB_ENV": (

@@ -5,16 +5,14 @@ go after its commit, and `collect_orphan_bundles` and `doctor` find those that a
 """
 
 import hashlib
-import hmac
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection
 
-from threadhub.lib import json
+from threadhub.lib import json, keyed
 from threads import attachments
 from threads.lifecycle.bundles import rewrite
 from threads.lifecycle.candidates import Candidate
@@ -67,8 +65,7 @@ def reference_digest(workspace_id: UUID, external_ref: str | None) -> str:
     """What a tombstone keeps of a reference: nothing that anyone without this installation's key can undo."""
     if external_ref is None:
         return ""
-    key = hashlib.sha256(b"tombstone" + settings.SECRET_KEY.encode()).digest()
-    return hmac.new(key, f"{workspace_id}:{external_ref}".encode(), hashlib.sha256).hexdigest()
+    return keyed.digest("tombstone", f"{workspace_id}:{external_ref}").hex()
 
 
 def evidence(candidate: Candidate) -> str:

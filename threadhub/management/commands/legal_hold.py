@@ -20,7 +20,9 @@ class Command(LifecycleCommand):
     def add_own(self, parser: CommandParser) -> None:
         parser.add_argument("what", choices=["place", "release", "list"])
         parser.add_argument("--workspace", type=an_id(Workspace.PREFIX), metavar="ID", required=True)
-        parser.add_argument("--reason", metavar="TEXT", help="Why, for whoever finds it later.")
+        parser.add_argument(
+            "--reason", metavar="TEXT", help="Why it is placed, or released, for whoever finds it later."
+        )
         parser.add_argument("--hold", type=an_id(Hold.PREFIX), metavar="ID", help="Which hold to release.")
         on = parser.add_mutually_exclusive_group()
         on.add_argument("--thread", type=an_id(Thread.PREFIX), metavar="ID")
@@ -39,7 +41,8 @@ class Command(LifecycleCommand):
         if what == "release":
             if options["hold"] is None:
                 self.misused("Say which hold: --hold ID.")
-            hold = holds.release(actor=actor, hold=holds.get(actor=actor, hold_id=options["hold"]), now=now)
+            found = holds.get(actor=actor, hold_id=options["hold"])
+            hold = holds.release(actor=actor, hold=found, now=now, reason=options["reason"] or "")
         else:
             if not options["reason"]:
                 self.misused("A hold needs a --reason.")
@@ -74,4 +77,5 @@ def told(hold: Hold) -> dict[str, Any]:
         "placed_by": hold.placed_by,
         "placed_at": json.timestamp(hold.placed_at),
         "released_at": json.timestamp(hold.released_at) if hold.released_at else None,
+        "release_reason": hold.release_reason or None,
     }

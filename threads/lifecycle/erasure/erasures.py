@@ -9,19 +9,17 @@ on, and `done` is only ever said of what was looked for and not found.
 """
 
 import base64
-import hashlib
 import hmac
 from collections import Counter
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
 from threadhub import audit
-from threadhub.lib import ids
+from threadhub.lib import ids, keyed
 from threadhub.lib.errors import Conflict, Held, Invalid, NotFound
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.actor import Actor
@@ -99,10 +97,7 @@ def look(*, actor: Actor, kind: Kind, value: str | UUID) -> tuple[Person, Invent
 
 def code_of(workspace_id: UUID, plan_hash: str) -> str:
     """What has to be typed for exactly this list: `ABCD-EFGH`."""
-    key = hashlib.sha256(b"erasure code" + settings.SECRET_KEY.encode()).digest()
-    raw = hmac.new(key, f"{workspace_id}:{plan_hash}".encode(), hashlib.sha256).digest()
-    letters = base64.b32encode(raw).decode()[:CODE_LETTERS]
-    return f"{letters[:4]}-{letters[4:]}"
+    return _spelled(keyed.digest("erasure code", f"{workspace_id}:{plan_hash}"))
 
 
 @transaction.atomic
@@ -114,6 +109,7 @@ def plan(*, actor: Actor, kind: Kind, value: str | UUID, now: datetime) -> Erasu
         subject=kind,
         person=person.seal(),
         digests=person.digests(actor.workspace_id),
+        key=keyed.key_name(),
         plan=found.as_json(),
         plan_hash=found.hash,
         requested_by=actor.identity,
@@ -131,7 +127,7 @@ def confirm(*, actor: Actor, erasure: Erasure, code: str, now: datetime) -> Eras
     locked = Erasure.objects.select_for_update().get(pk=erasure.pk, workspace_id=actor.workspace_id)
     if locked.state != Erasure.State.PLANNED or locked.person is None:
         raise ErasureConfirmed
-    if not hmac.compare_digest(code.strip().upper().encode(), code_of(actor.workspace_id, locked.plan_hash).encode()):
+    if not _is_code(code, actor.workspace_id, locked.plan_hash):
         raise CodeWrong
     person = people.unseal(bytes(locked.person))
     holds.watch(actor.workspace_id)
@@ -173,6 +169,16 @@ def unfinished() -> list[tuple[UUID, UUID]]:
     """(workspace, erasure) of those that crashed or were blocked."""
     rows = Erasure.objects.filter(state__in=(Erasure.State.RUNNING, Erasure.State.BLOCKED), confirmed_at__isnull=False)
     return list(rows.order_by("confirmed_at", "id").values_list("workspace_id", "pk"))
+
+
+def _spelled(raw: bytes) -> str:
+    letters = base64.b32encode(raw).decode()[:CODE_LETTERS]
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def _is_code(typed: str, workspace_id: UUID, plan_hash: str) -> bool:
+    codes = map(_spelled, keyed.digests("erasure code", f"{workspace_id}:{plan_hash}"))
+    return any(hmac.compare_digest(typed.strip().upper().encode(), code.encode()) for code in codes)
 
 
 def _keep_an_owner(workspace_id: UUID, person: Person) -> None:
@@ -292,16 +298,23 @@ def _finish(erasure: Erasure, person: Person) -> Erasure:
         audit.record(
             actor=actors.system(erasure.workspace_id), action="erasure.done", ids=[row.wire_id], details=details
         )
-        _forget_plans(row)
+        _forget_plans(row, person)
         ledger.write(row)
     return row
 
 
-def _forget_plans(done: Erasure) -> None:
-    """Other lists of the same person are void, and no longer say whom they were about."""
+def _forget_plans(done: Erasure, person: Person) -> None:
+    """Other lists of the same person are void, and no longer say whom they were about. Their digests may be of another
+    SECRET_KEY, so they are asked themselves."""
     plans = Erasure.objects.filter(workspace_id=done.workspace_id, state=Erasure.State.PLANNED, person__isnull=False)
-    void = [each.pk for each in plans if set(each.digests) & set(done.digests)]
+    own = set(person.digests(done.workspace_id))
+    void = [each.pk for each in plans if own & set(_planned(each).digests(done.workspace_id))]
     plans.filter(pk__in=void).update(person=None)
+
+
+def _planned(erasure: Erasure) -> Person:
+    assert erasure.person is not None  # noqa: S101  by the filter
+    return people.unseal(bytes(erasure.person))
 
 
 def _block(erasure: Erasure) -> None:

@@ -32,6 +32,7 @@ class Entry:
     at: datetime
     digests: frozenset[str]
     threads: frozenset[UUID]
+    key: str  # name of the SECRET_KEY under which the digests were made; empty: not told
 
     def has(self, thread: Any) -> bool:
         """Whether this thread is of the one who was erased."""
@@ -51,6 +52,7 @@ def write(erasure: Erasure) -> None:
             "workspace": workspace,
             "at": erasure.confirmed_at.isoformat(),
             "digests": erasure.digests,
+            "key": erasure.key,
             "threads": sorted(erasure.progress.get("threads", [])),
         },
         sort_keys=True,
@@ -80,7 +82,7 @@ def _of_table(workspace_id: UUID) -> Iterator[Entry]:
     for each in rows.order_by("created_at"):
         assert each.confirmed_at is not None  # noqa: S101  by the filter
         threads = frozenset(UUID(text) for text in each.progress.get("threads", []))
-        yield Entry(each.pk, workspace_id, each.confirmed_at, frozenset(each.digests), threads)
+        yield Entry(each.pk, workspace_id, each.confirmed_at, frozenset(each.digests), threads, each.key)
 
 
 def _of_files(workspace_id: UUID) -> Iterator[Entry]:
@@ -98,4 +100,5 @@ def _of_files(workspace_id: UUID) -> Iterator[Entry]:
             datetime.fromisoformat(read["at"]),
             frozenset(read["digests"]),
             frozenset(UUID(text) for text in read["threads"]),
+            read.get("key", ""),
         )

@@ -5,19 +5,16 @@ A session stands for its visitor: whoever comes with its reference to its agent.
 those reach.
 """
 
-import hashlib
-import hmac
 import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, assert_never
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import Q
 
 from chat_sessions.models import ChatSession
-from threadhub.lib import sealed
+from threadhub.lib import keyed, sealed
 from threadhub.lib.errors import NotFound
 from threadhub.workspaces.models import ApiKey, EndUser, Membership, User
 from threads.models import Thread
@@ -117,8 +114,12 @@ def unseal(kept: bytes) -> Person:
 
 def digest(workspace_id: UUID, kind: str, value: str) -> str:
     """A value as the ledger keeps it: nobody without this installation's key can tell what it was."""
-    key = hashlib.sha256(b"erasure ledger" + settings.SECRET_KEY.encode()).digest()
-    return hmac.new(key, f"{workspace_id}:{kind}:{value}".encode(), hashlib.sha256).hexdigest()
+    return keyed.digest("erasure ledger", f"{workspace_id}:{kind}:{value}").hex()
+
+
+def known_as(workspace_id: UUID, kind: str, value: str) -> set[str]:
+    """A value as the ledger may have it: entries are older than the present SECRET_KEY, too."""
+    return {each.hex() for each in keyed.digests("erasure ledger", f"{workspace_id}:{kind}:{value}")}
 
 
 def digests_of_thread(thread: Any) -> set[str]:
@@ -126,11 +127,12 @@ def digests_of_thread(thread: Any) -> set[str]:
     workspace_id = thread.workspace_id
     found = set()
     if thread.user_id is not None:
-        found.add(digest(workspace_id, "user", str(thread.user_id)))
+        found |= known_as(workspace_id, "user", str(thread.user_id))
     if thread.chat_session_id is not None:
-        found.add(digest(workspace_id, "session", str(thread.chat_session_id)))
+        found |= known_as(workspace_id, "session", str(thread.chat_session_id))
     if thread.external_ref is not None:
-        found |= {digest(workspace_id, "visitor", f"{agent}:{thread.external_ref}") for agent in ("*", thread.agent_id)}
+        for agent in ("*", thread.agent_id):
+            found |= known_as(workspace_id, "visitor", f"{agent}:{thread.external_ref}")
     return found
 
 

@@ -1,7 +1,5 @@
 """The end of an erasure: looked for again everywhere, and certified."""
 
-import hashlib
-import hmac
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -9,17 +7,17 @@ from typing import Any
 from uuid import UUID
 
 import zstandard
-from django.conf import settings
 from django.db import connection
 from psycopg import sql
 
-from threadhub.lib import ids
+from threadhub.lib import ids, keyed
 from threadhub.workspaces.models import Workspace
 from threads.lifecycle.bundles import vault
 from threads.lifecycle.bundles.manifest import THREADS
 from threads.models import Bundle, Erasure
 
 FORMAT = "threadhub-erasure/1"
+PURPOSE = "erasure certificate"
 SEARCHED_FROM = 4  # characters: a shorter text stands everywhere and proves nothing
 READ_BYTES = 2**20
 # Every column that can hold a text, of every table with a workspace.
@@ -81,13 +79,14 @@ def certify(erasure: Erasure, *, account: str, elsewhere: dict[str, int], texts:
 
 def signature(certificate: dict[str, Any]) -> str:
     """HMAC-SHA-256 under a key of this installation, over the certificate as JSON with sorted keys."""
-    key = hashlib.sha256(b"erasure certificate" + settings.SECRET_KEY.encode()).digest()
-    return hmac.new(key, json.dumps(certificate, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+    return keyed.digest(PURPOSE, json.dumps(certificate, sort_keys=True)).hex()
 
 
 def is_genuine(erasure: Erasure) -> bool:
-    """Whether a certificate is as it was signed."""
-    return erasure.certificate is not None and hmac.compare_digest(signature(erasure.certificate), erasure.signature)
+    """Whether a certificate is as it was signed, under this SECRET_KEY or one of SECRET_KEY_FALLBACKS."""
+    if erasure.certificate is None:
+        return False
+    return keyed.is_of(erasure.signature, PURPOSE, json.dumps(erasure.certificate, sort_keys=True))
 
 
 def _in_table(cursor: Any, workspace_id: UUID, table: str, columns: list[str], texts: list[str]) -> dict[str, int]:

@@ -8,12 +8,13 @@ from django.db import transaction
 
 from chat_sessions.models import ChatSession
 from threadhub import audit
+from threadhub.lib import keyed
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.end_users import NOBODY
 from threadhub.workspaces.models import ApiKey, EndUser, Membership, User
 from threads.lifecycle.erasure import erasures, inventory, ledger
 from threads.lifecycle.erasure.ledger import Entry
-from threads.lifecycle.erasure.people import Person, digest
+from threads.lifecycle.erasure.people import Person, known_as
 from threads.models import Erasure, Thread
 
 
@@ -30,6 +31,11 @@ def find(*, workspace_id: UUID) -> list[tuple[Entry, Person]]:
         if not inventory.take(workspace_id=workspace_id, person=person).empty:
             found.append((entry, person))
     return found
+
+
+def unrecognisable(*, workspace_id: UUID) -> int:
+    """Of how many entries the SECRET_KEY is gone: nobody would notice if those people were there again."""
+    return sum(bool(each.key) and not keyed.is_known(each.key) for each in ledger.entries(workspace_id=workspace_id))
 
 
 def begin(*, workspace_id: UUID, now: datetime) -> list[Erasure]:
@@ -49,6 +55,7 @@ def _begin(workspace_id: UUID, entry: Entry, person: Person, now: datetime) -> E
         state=Erasure.State.RUNNING,
         person=person.seal(),
         digests=sorted(entry.digests),
+        key=entry.key,
         plan=found.as_json(),
         plan_hash=found.hash,
         progress={"threads": sorted(str(each) for each in entry.threads)},
@@ -74,7 +81,7 @@ def _person(workspace_id: UUID, entry: Entry) -> Person:
     """Everything that is known under the entry's hashes. A thread known by its id alone is found by it."""
 
     def is_meant(kind: str, value: str) -> bool:
-        return digest(workspace_id, kind, value) in entry.digests
+        return not entry.digests.isdisjoint(known_as(workspace_id, kind, value))
 
     here: dict[str, Any] = {"workspace_id": workspace_id, "created_at__lte": entry.at}
     threads = Thread.objects.filter(**here).order_by()

@@ -28,6 +28,7 @@ class Erasure(models.Model):
     state = models.CharField(max_length=16, choices=State.choices, default=State.PLANNED)
     person = models.BinaryField(null=True, editable=False)
     digests = models.JSONField(default=list)
+    key = models.CharField(max_length=16, blank=True)  # name of the SECRET_KEY under which the digests were made
     plan = models.JSONField(default=dict)  # counts; no values
     plan_hash = models.CharField(max_length=64)  # of exactly what the plan lists
     progress = models.JSONField(default=dict)  # what went so far: counts, and ids of threads

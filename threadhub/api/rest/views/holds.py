@@ -11,7 +11,6 @@ from rest_framework.response import Response
 from chat_sessions.models import EXTERNAL_REF_CHARACTERS
 from threadhub.agents.models import Agent
 from threadhub.api.rest.inputs.strict import Strict, Text
-from threadhub.api.rest.inputs.threads import NothingSent
 from threadhub.api.rest.pagination import KeysetPagination
 from threadhub.api.rest.representations.fields import WireId, moment
 from threadhub.api.rest.views.base import RestViewSet
@@ -38,6 +37,12 @@ class NewHold(Strict):
         return fields
 
 
+class Release(Strict):
+    """Why it may go now; a hold is released without a reason too."""
+
+    reason = Text(required=False, max_length=holds.MAX_REASON)
+
+
 class HoldRepresentation(serializers.Serializer[Hold]):
     id = WireId(Hold.PREFIX)
     scope = serializers.ChoiceField(choices=Hold.Scope.values, read_only=True)
@@ -49,6 +54,7 @@ class HoldRepresentation(serializers.Serializer[Hold]):
     placed_at = moment()
     released_by = serializers.SerializerMethodField()
     released_at = moment(allow_null=True)
+    release_reason = serializers.SerializerMethodField()
     created_at = moment()
 
     def get_target_id(self, hold: Hold) -> str | None:
@@ -56,6 +62,9 @@ class HoldRepresentation(serializers.Serializer[Hold]):
 
     def get_released_by(self, hold: Hold) -> str | None:
         return hold.released_by or None
+
+    def get_release_reason(self, hold: Hold) -> str | None:
+        return hold.release_reason or None
 
 
 class Holds(RestViewSet):
@@ -81,13 +90,12 @@ class Holds(RestViewSet):
     def retrieve(self, request: Request, hold_id: str) -> Response:
         return Response(HoldRepresentation(self._find(hold_id)).data)
 
-    @extend_schema(request=NothingSent, responses={200: HoldRepresentation})
+    @extend_schema(request=Release, responses={200: HoldRepresentation})
     def release(self, request: Request, hold_id: str) -> Response:
         """From then on what it covered is as if it had never been held. The hold stays, as a record."""
-        NothingSent.parse(request)
-        return Response(
-            HoldRepresentation(holds.release(actor=self.actor, hold=self._find(hold_id), now=self.now)).data
-        )
+        sent = Release.parse(request)
+        hold = holds.release(actor=self.actor, hold=self._find(hold_id), now=self.now, **sent)
+        return Response(HoldRepresentation(hold).data)
 
     def _find(self, hold_id: str) -> Hold:
         return holds.get(actor=self.actor, hold_id=path_id(Hold.PREFIX, hold_id, holds.HoldNotFound))
