@@ -40,6 +40,7 @@ PROVIDER_STATUS = {
     "worker_lost": 503,
     "worker_stopped": 503,
     "not_taken": 503,
+    "not_answered": 504,
     "provider_request_invalid": 502,
     "context_length_exceeded": 422,
     "provider_refused": 422,

@@ -42,7 +42,7 @@ class WorkspaceAdmin(ConsoleAdmin):
     list_display = ("name", "shown_id", "made")
     searched = ("name",)
     search_help_text = "Name or id"
-    fields = ("name", "external_ref_policy", ("shown_id", "made"))
+    fields = ("name", "external_ref_policy", "transcript_reason", ("shown_id", "made"))
     readonly_fields = ("shown_id", "made")
     shown_id = staticmethod(shown_id)
     made = staticmethod(created)

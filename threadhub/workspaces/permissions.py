@@ -17,6 +17,9 @@ class Permission(StrEnum):
     EXPORT_WRITE = "export.write"  # many threads at once, of whomever, as a file
     MESSAGE_APPEND = "message.append"  # any role, by a server; a visitor's words come in by invoking
     MESSAGE_DELETE = "message.delete"
+    THREAD_TAKE_OVER = "thread.take_over"  # answer in the agent's place
+    THREAD_ANNOTATE = "thread.annotate"  # whose it is, labels, internal notes: nothing that a client sees
+    CANNED_ANSWER_WRITE = "canned_answer.write"
     FEEDBACK_GIVE = "feedback.give"
     AGENT_READ = "agent.read"
     AGENT_WRITE = "agent.write"

@@ -15,7 +15,11 @@ from threadhub.workspaces.models import Membership, Workspace
 from threadhub.workspaces.permissions import Permission
 
 # Which permission each field asks.
-NEEDED = {"name": Permission.WORKSPACE_WRITE, "external_ref_policy": Permission.SETTINGS_WRITE}
+NEEDED = {
+    "name": Permission.WORKSPACE_WRITE,
+    "external_ref_policy": Permission.SETTINGS_WRITE,
+    "transcript_reason": Permission.SETTINGS_WRITE,
+}
 
 
 class WorkspaceNotFound(NotFound):
@@ -86,7 +90,6 @@ def change(*, actor: Actor, workspace: Workspace, **fields: Any) -> Workspace:
         setattr(workspace, name, value)
     workspace.save(update_fields=list(fields))
     changed: dict[str, Any] = {"fields": sorted(fields)}
-    if "external_ref_policy" in fields:
-        changed["external_ref_policy"] = fields["external_ref_policy"]
+    changed |= {name: fields[name] for name in ("external_ref_policy", "transcript_reason") if name in fields}
     audit.record(actor=actor, action="workspace.update", ids=[workspace.wire_id], details=changed)
     return workspace

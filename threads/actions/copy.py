@@ -13,7 +13,7 @@ from threadhub.lib import ids
 from threadhub.workspaces import external_refs
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
-from threads import access, attachments, branches, sql, summaries
+from threads import access, attachments, branches, sql, summaries, tool_uses
 from threads.actions import threads
 from threads.models import Attachment, Message, Summary, Thread
 from threads.path import Path
@@ -60,6 +60,7 @@ def copy(
     if positions:
         sql.take_positions(thread_id=made.id, workspace_id=made.workspace_id, count=len(positions))
         _copy_summaries(source, path, made, positions)
+        tool_uses.note_all(thread_id=made.id, workspace_id=made.workspace_id)
     details = {"position": position, "messages": len(positions)}
     audit.record(actor=actor, action="thread.copy", ids=[made.wire_id, source.wire_id], details=details)
     made.refresh_from_db()

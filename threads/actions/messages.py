@@ -13,7 +13,7 @@ from threadhub import audit
 from threadhub.lib import ids
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
-from threads import access, attachments, branches, sql, summaries
+from threads import access, attachments, branches, sql, summaries, tool_uses
 from threads.attachments import Upload
 from threads.lifecycle import holds
 from threads.models import Message, Thread
@@ -37,6 +37,7 @@ class Draft:
     uploads: Sequence[Upload] = ()
     run_id: UUID | None = None
     partial: bool = False
+    author: str = ""  # of a member of staff's answer, as Actor.identity spells them
     usage: dict[str, Any] | None = None
     sent_at: datetime | None = None
     id: UUID = field(default_factory=ids.new)
@@ -69,6 +70,9 @@ def store(*, thread: Thread, drafts: Sequence[Draft]) -> list[Message]:
     Message.objects.bulk_create(messages)
     for message, draft in zip(messages, drafts, strict=True):
         attachments.store(message=message, uploads=draft.uploads)
+    calls = [call for draft in drafts for call in draft.tool_calls or []]
+    if calls:
+        tool_uses.note(thread=thread, calls=calls)
     return messages
 
 
@@ -83,6 +87,7 @@ def delete(*, actor: Actor, thread: Thread, message: Message, now: datetime) -> 
     rows = Message.objects.of_all_branches(thread).filter(pk=message.pk)
     if not rows.order_by()._raw_delete(using="default"):
         raise access.MessageNotFound
+    tool_uses.forget(thread=locked, message=message)
     summaries.void(thread=locked, position=message.position)
     counted = branches.count_one_less(thread=locked, position=message.position)
     Thread.objects.filter(pk=thread.pk, workspace_id=thread.workspace_id).update(
@@ -108,6 +113,7 @@ def _message(thread: Thread, draft: Draft, position: int, at: datetime) -> Messa
         extra=draft.extra,
         run_id=draft.run_id,
         partial=draft.partial,
+        author=draft.author,
         usage=draft.usage,
         sent_at=draft.sent_at,
         created_at=at,

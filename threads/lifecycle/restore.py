@@ -17,7 +17,7 @@ from threadhub import audit
 from threadhub.lib.errors import Conflict
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
-from threads import access
+from threads import access, tool_uses
 from threads.lifecycle.bundles import records, rewrite
 from threads.lifecycle.bundles.reader import ThreadReader
 from threads.models import BundledThread, Thread
@@ -82,6 +82,7 @@ def insert(reader: ThreadReader) -> int:
             continue
         count = stage(kind, MODELS[kind], group, reader)
         messages += count if kind == "message" else 0
+    tool_uses.note_all(thread_id=reader.entry.thread_id, workspace_id=reader.entry.workspace_id)
     return messages
 
 

@@ -13,24 +13,29 @@ from threads.lifecycle.models import (
 )
 from threads.models.attachment import Attachment
 from threads.models.branch import Branch
+from threads.models.canned_answer import CannedAnswer
 from threads.models.feedback import Feedback
 from threads.models.message import Message
+from threads.models.note import Note
 from threads.models.run import Run
 from threads.models.run_event import RunEvent
 from threads.models.summary import Summary
 from threads.models.thread import Thread
 from threads.models.tool_approval import ToolApproval
+from threads.models.tool_use import ToolUse
 
 __all__ = [
     "Attachment",
     "Branch",
     "Bundle",
     "BundledThread",
+    "CannedAnswer",
     "Erasure",
     "Export",
     "Feedback",
     "Hold",
     "Message",
+    "Note",
     "RetentionJob",
     "RetentionPolicy",
     "RetentionSettings",
@@ -42,4 +47,5 @@ __all__ = [
     "Thread",
     "Tombstone",
     "ToolApproval",
+    "ToolUse",
 ]

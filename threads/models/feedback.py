@@ -38,7 +38,10 @@ class Feedback(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         verbose_name_plural = "feedback"
-        indexes = [models.Index("thread", name="feedback_by_thread")]
+        indexes = [
+            models.Index("thread", name="feedback_by_thread"),
+            models.Index("workspace", "rating", models.F("thread").desc(), name="feedback_by_rating"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["message", "author", "workspace"], name="feedback_once_per_author"),
             models.CheckConstraint(condition=models.Q(rating__in=[-1, 1]), name="feedback_rating_known"),

@@ -50,6 +50,8 @@ class Message(models.Model):
     tool_result = models.JSONField(null=True, blank=True)
     extra = models.JSONField(default=dict, blank=True)
     run_id = models.UUIDField(null=True, editable=False)
+    # Who of the staff wrote it in the agent's place, as Actor.identity spells them; empty for all other messages.
+    author = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     partial = models.BooleanField(default=False)  # an answer that was cut short: cancelled, or its provider failed
     # Of the call of the model that wrote it: {"input_tokens", "output_tokens", "cached_tokens", "cost": text or null,
     # "estimated"}.
@@ -75,6 +77,11 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} #{self.position}"
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a member of staff wrote it in the agent's place."""
+        return self.author != ""
 
     @property
     def wire_id(self) -> str:

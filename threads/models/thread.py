@@ -1,6 +1,8 @@
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Now
 
@@ -79,6 +81,12 @@ class Thread(models.Model):
     purge_after = models.DateTimeField(null=True, editable=False)  # of a trashed one: its time in the trash is over
     bundle_id = models.UUIDField(null=True, editable=False)  # of an archived one: into which it was archived
 
+    # What staff make of it (threads/actions/takeover.py, desk.py); clients see `taken_over_at` alone, as `handled_by`.
+    taken_over_at = models.DateTimeField(null=True, editable=False)  # since when a person answers in the agent's place
+    taken_over_by_id = models.UUIDField(null=True, editable=False)
+    assignee_id = models.UUIDField(null=True, editable=False)
+    labels = ArrayField(models.CharField(max_length=40), default=list, db_default=[], blank=True, editable=False)
+
     objects = ThreadQuerySet.as_manager()
 
     class Meta:
@@ -110,6 +118,20 @@ class Thread(models.Model):
                 models.F("id").desc(),
                 name="thread_by_external_ref",
             ),
+            models.Index(
+                "workspace",
+                "assignee_id",
+                models.F("id").desc(),
+                condition=models.Q(assignee_id__isnull=False),
+                name="thread_by_assignee",
+            ),
+            models.Index(
+                "workspace",
+                models.F("id").desc(),
+                condition=models.Q(taken_over_at__isnull=False),
+                name="thread_taken_over",
+            ),
+            GinIndex(fields=["workspace", "labels"], condition=~models.Q(labels=[]), name="thread_labels"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -133,3 +155,8 @@ class Thread(models.Model):
     @property
     def wire_id(self) -> str:
         return ids.encode(self.PREFIX, self.id)
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether a person answers in it, in the agent's place."""
+        return self.taken_over_at is not None

@@ -24,6 +24,7 @@ MAX_ATTEMPTS = 3
 WORKER_LOST = ("worker_lost", "The worker stopped before the answer was complete.")
 SWEEP = 500  # lost runs ended per sweep; the next sweep comes in seconds
 NOT_TAKEN = ("not_taken", "No worker took this run in time.")
+NOT_ANSWERED = ("not_answered", "Nobody answered this in time.")
 
 
 class RunEnded(Conflict):
@@ -70,7 +71,8 @@ def end_if_lost(*, run: Run, now: datetime) -> bool:
 
     True when the run is over, whoever ended it.
     """
-    if not Thread.objects.select_for_update().filter(pk=run.thread_id).exists():
+    thread = Thread.objects.select_for_update().filter(pk=run.thread_id).only("taken_over_at").first()
+    if thread is None:
         return True
     locked = Run.objects.select_for_update().filter(pk=run.pk).first()
     if locked is None or not locked.live:
@@ -81,7 +83,7 @@ def end_if_lost(*, run: Run, now: datetime) -> bool:
         start_over(locked, now=now)
         return False
     if locked.status == Run.Status.QUEUED:
-        _end(locked, Run.Status.EXPIRED, now=now, error=NOT_TAKEN)
+        _end(locked, Run.Status.EXPIRED, now=now, error=NOT_ANSWERED if thread.taken_over else NOT_TAKEN)
     else:
         _end(locked, Run.Status.FAILED, now=now, error=WORKER_LOST)
     return True
@@ -170,6 +172,40 @@ def _open_block(run: Run) -> int | None:
         .first()
     )
     return last.data["index"] if last is not None and last.type == events.BLOCK_START else None
+
+
+def next_block(run: Run) -> int:
+    """The index of the next block that a run tells."""
+    rows = RunEvent.objects.filter(run_id=run.id, workspace_id=run.workspace_id, type=events.BLOCK_START)
+    last = rows.order_by("-seq").first()
+    return 0 if last is None else int(last.data["index"]) + 1
+
+
+def take_from_worker(run: Run) -> None:
+    """A locked, running run is queued again, for a person: what was said is kept as a partial message, and its worker
+    finds that it is not its own any more. Its stream stays open. The caller saves the run."""
+    closing: list[tuple[str, dict[str, Any]]] = []
+    open_block = _open_block(run)
+    if open_block is not None:
+        closing.append((events.BLOCK_STOP, {"index": open_block}))
+    text = said_so_far(run.id, run.workspace_id)
+    if text:
+        draft = Draft(role=Message.Role.ASSISTANT, content=text, run_id=run.id, partial=True)
+        (message,) = store(thread=run.thread, drafts=[draft])
+        closing.append((events.MESSAGE_STORED, stored(message)))
+    if closing:
+        write_last_events(run, closing)
+    run.status = Run.Status.QUEUED
+
+
+def conclude_by_person(run: Run, *, now: datetime) -> None:
+    """End a locked, live run of a thread that a person answers in: with what they said, or with nothing of its own
+    where a newer question took its place."""
+    stop = {"status": Run.Status.SUCCEEDED.value, "finish_reason": "stop"}
+    write_last_events(run, [(events.MESSAGE_STOP, stop)])
+    run.status, run.finish_reason, run.finished_at = Run.Status.SUCCEEDED, "stop", now
+    run.save(update_fields=["status", "finish_reason", "finished_at", "last_seq", "input"])
+    sql.notify("run_events", str(run.id))
 
 
 def refuse(run: Run, *, error: tuple[str, str], now: datetime) -> None:

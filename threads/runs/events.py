@@ -1,7 +1,7 @@
 """The types of a run's events, in the order they come:
 
     message_start  {message_id, model}            once, first
-    block_start    {index, kind: "text"}
+    block_start    {index, kind: "text"}         {author: "person"} beside it, where a member of staff answers
                    {index, kind: "tool_use", id, name, tool_type, arguments, parameters}
     text_delta     {index, text}                  any number, in an open text block
     block_stop     {index}
@@ -26,6 +26,8 @@ MESSAGE_STORED = "message_stored"
 USAGE = "usage"
 ERROR = "error"
 MESSAGE_STOP = "message_stop"
+
+PERSON = "person"  # `author` of text that a member of staff wrote in the agent's place
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from threads.actions.messages import Draft
 from threads.models import Message, Run
 from threads.runs import answer, context, continuing, events, tools
 from threads.runs.answer import Outcome, Pending
+from threads.runs.end import next_block
 from threads.runs.limits import LimitReached, Meter
 from threads.runs.recorder import Recorder, RunOver
 from threads.runs.spending import Spent
@@ -111,6 +112,8 @@ class Work:
     async def _answer(self) -> Outcome:
         if self.run.last_seq == 0:  # else a worker before us has said it, and nothing more
             self.recorder.put(events.MESSAGE_START, message_id=str(self.run.answer_id), model=self.run.model)
+        elif self.run.last_seq > 1:  # a person had it meanwhile, and handed it back
+            self.block = await in_thread(next_block)(self.run) - 1
         try:
             provider = providers.get(self.run.provider, settings=settings.PROVIDERS)
             toolset = await in_thread(tools.effective)(self.run)

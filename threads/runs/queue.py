@@ -31,7 +31,7 @@ def take_turn(run: Run, *, now: datetime) -> None:
 def call_next(*, thread: Thread, now: datetime) -> Run | None:
     """The run that has waited longest takes its turn. Called with the thread locked, when a run of it has ended."""
     waiting = Run.objects.of_thread(thread).filter(status=Run.Status.QUEUED).order_by("number").first()
-    if waiting is not None:
+    if waiting is not None and Thread.objects.filter(pk=thread.pk, taken_over_at__isnull=True).exists():
         take_turn(waiting, now=now)
     return waiting
 

@@ -14,7 +14,7 @@ from threadhub.agents import budgets
 from threadhub.agents.models import DoubleTexting
 from threadhub.workspaces.actor import Actor
 from threads import access
-from threads.actions import threads
+from threads.actions import takeover, threads
 from threads.actions.messages import Draft, store
 from threads.models import Run, Thread
 from threads.runs import queue, tools, waiting
@@ -90,13 +90,16 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
     """
     wish = wish or Wish()
     agent = agents.get_to_invoke(actor=actor, agent_id=thread.agent_id)
-    budgets.check(agent=agent, now=now)
     tools.check_names(agent=agent, client_tools=wish.client_tools)
     thread = access.lock(thread=thread)
+    if not thread.taken_over:
+        budgets.check(agent=agent, now=now)
     if not drafts and not thread.message_count:
         raise access.NothingAsked
     waiting.abandon(thread=thread, now=now)
-    waits = _must_wait(thread, wish.double_texting or DoubleTexting(agent.double_texting), now)
+    waits = not thread.taken_over and _must_wait(
+        thread, wish.double_texting or DoubleTexting(agent.double_texting), now
+    )
     run = Run(
         workspace_id=thread.workspace_id,
         number=(Run.objects.of_thread(thread).values_list("number", flat=True).first() or 0) + 1,
@@ -117,7 +120,9 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
     else:
         store(thread=thread, drafts=drafts)
     run.save()
-    if not waits:
+    if thread.taken_over:
+        takeover.keep_newest(thread=thread, now=now)
+    elif not waits:
         queue.take_turn(run, now=now)
     audit.record(actor=actor, action="run.start", ids=[run.wire_id, thread.wire_id])
     return Started(run, thread, [draft.id for draft in drafts])

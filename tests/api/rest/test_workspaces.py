@@ -13,7 +13,7 @@ from threadhub.workspaces.permissions import Role
 
 def test_a_key_has_one_workspace(api: Api, tenant: Tenant, other_tenant: Tenant) -> None:
     (found,) = api.get("/workspaces").json()["data"]
-    assert found.keys() == {"id", "name", "external_ref_policy", "created_at"}
+    assert found.keys() == {"id", "name", "external_ref_policy", "transcript_reason", "created_at"}
     assert (found["id"], found["name"]) == (tenant.workspace.wire_id, "acme")
     assert api.get(f"/workspaces/{found['id']}").json() == found
     foreign, absent = (

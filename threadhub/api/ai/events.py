@@ -30,7 +30,9 @@ class Chunks:
         """The bytes for an event; none where clients of this dialect are told nothing."""
         match event.type:
             case events.TEXT_DELTA:
-                return self._chunk("chunk", {"content": event.data["text"]}, content=event.data["text"])
+                by_person = {"author": event.data["author"]} if "author" in event.data else {}
+                text = event.data["text"]
+                return self._chunk("chunk", {"content": text}, content=text, **by_person)
             case events.BLOCK_START if event.data["kind"] == "tool_use":
                 return self._tool_use(event.data)
             case events.TOOL_RESULT:

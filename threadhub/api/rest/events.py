@@ -26,6 +26,7 @@ ERROR_TYPES = {
     "worker_lost": "internal_error",
     "worker_stopped": "internal_error",
     "not_taken": "internal_error",
+    "not_answered": "internal_error",
     "thread_deleted": "internal_error",
     "time_limit": "internal_error",
     "step_limit": "internal_error",
@@ -85,7 +86,8 @@ def _message_start(data: dict[str, Any]) -> Frame:
 
 def _block_start(data: dict[str, Any]) -> Frame:
     if data["kind"] == "text":
-        return "content_block_start", {"index": data["index"], "content_block": {"type": "text"}}
+        by_person = {"author": data["author"]} if "author" in data else {}
+        return "content_block_start", {"index": data["index"], "content_block": {"type": "text", **by_person}}
     block = {
         "type": "tool_use",
         "id": data["id"],

@@ -23,6 +23,10 @@ class Workspace(models.Model):
     external_ref_policy = models.CharField(
         max_length=16, choices=ExternalRefPolicy.choices, default=ExternalRefPolicy.WARN, db_default="warn"
     )
+    # Staff say why before the console shows them a transcript.
+    transcript_reason = models.BooleanField(
+        "Ask for a reason before a transcript is read", default=False, db_default=False
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -34,7 +34,19 @@ PARTS: tuple[tuple[str, type[models.Model], str], ...] = (
 STAYING = ("branch",)
 RANK = {"thread": 0, **{kind: number for number, (kind, _, _) in enumerate(PARTS, start=1)}}
 # What a thread's row says of its life now, and what stays in it anyway, is not part of what is archived.
-OF_ITS_LIFE = ("state", "archived_at", "trashed_at", "purge_after", "bundle_id", "exempt_until", "pinned")
+OF_ITS_LIFE = (
+    "state",
+    "archived_at",
+    "trashed_at",
+    "purge_after",
+    "bundle_id",
+    "exempt_until",
+    "pinned",
+    "taken_over_at",
+    "taken_over_by_id",
+    "assignee_id",
+    "labels",
+)
 
 
 RANGE = re.compile(r"\[(\d+),(\d*)\]", re.ASCII)

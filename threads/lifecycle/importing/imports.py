@@ -30,6 +30,7 @@ from threadhub.lib import ids, json
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import User
 from threadhub.workspaces.permissions import Permission
+from threads import tool_uses
 from threads.lifecycle import restore
 from threads.lifecycle.bundles import records
 from threads.lifecycle.erasure import ledger
@@ -193,6 +194,7 @@ def _thread(
         except records.BadRecord as error:
             raise ImportRefused(f"A record cannot be read: {error}.") from error
         done.messages += count if kind == "message" else 0
+    tool_uses.note_all(thread_id=thread.pk, workspace_id=thread.workspace_id)
     done.threads.append(thread.pk)
 
 

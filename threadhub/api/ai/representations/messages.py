@@ -7,6 +7,7 @@ from rest_framework import serializers
 from threadhub.api.ai.fields import MomentField
 from threadhub.lib import json
 from threads.models import Message
+from threads.runs.events import PERSON
 
 
 class ToolCallFunction(serializers.Serializer[Any]):
@@ -30,6 +31,9 @@ class MessageObject(serializers.Serializer[Message]):
     tool_calls = ToolCallObject(many=True, required=False)
     tool_call_id = serializers.CharField(required=False)
     name = serializers.CharField(required=False)
+    author = serializers.ChoiceField(
+        choices=[PERSON], required=False, help_text="`person` where a member of staff wrote it in the agent's place."
+    )
 
     def to_representation(self, instance: Message) -> dict[str, Any]:
         message: dict[str, Any] = {
@@ -44,6 +48,8 @@ class MessageObject(serializers.Serializer[Message]):
             message["tool_call_id"] = instance.tool_call_id
         if instance.name:
             message["name"] = instance.name
+        if instance.by_person:
+            message["author"] = PERSON
         # Last in line, first in rank only for the id: a client that gives its messages ids finds them again.
         extra = instance.extra
         own_id = {"message_id": extra["message_id"]} if isinstance(extra.get("message_id"), str) else {}

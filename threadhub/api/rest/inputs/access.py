@@ -23,6 +23,7 @@ class WorkspaceChange(Strict):
         choices=Workspace.ExternalRefPolicy.values,
         help_text="What happens to an external_ref that looks like personal data.",
     )
+    transcript_reason = serializers.BooleanField(help_text="Staff say why before the console shows them a transcript.")
 
 
 class RoleField(serializers.ChoiceField):

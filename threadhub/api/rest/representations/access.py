@@ -20,6 +20,7 @@ class WorkspaceRepresentation(serializers.Serializer[Any]):
     id = WireId(Workspace.PREFIX)
     name = serializers.CharField(read_only=True)
     external_ref_policy = serializers.ChoiceField(choices=Workspace.ExternalRefPolicy.values, read_only=True)
+    transcript_reason = serializers.BooleanField(read_only=True)
     created_at = moment()
 
 

@@ -7,6 +7,7 @@ from threadhub.api.rest.representations.fields import WireId, moment
 from threadhub.api.rest.representations.usage import UsageRepresentation, as_shown
 from threads import branches
 from threads.models import Attachment, Message, Run, Thread
+from threads.runs.events import PERSON
 
 ANY_JSON = {"nullable": True, "description": "Any JSON."}
 
@@ -58,6 +59,9 @@ class MessageRepresentation(serializers.Serializer[Any]):
     partial = serializers.BooleanField(  # type: ignore[assignment]
         read_only=True, help_text="The answer was cut short: cancelled, or its provider failed."
     )
+    author = serializers.SerializerMethodField(
+        help_text="`person` where a member of staff wrote it in the agent's place; null for all others."
+    )
     run_id = WireId(Run.PREFIX, allow_null=True)
     usage = serializers.SerializerMethodField(help_text="Of the call of the model that wrote it.")
     extra = serializers.DictField(read_only=True, help_text="What a client of the other dialect sent beside these.")
@@ -76,6 +80,10 @@ class MessageRepresentation(serializers.Serializer[Any]):
         if versions is not None:
             message["branches"] = versions.get(instance.position, [])
         return message
+
+    @extend_schema_field({"type": "string", "enum": ["person"], "nullable": True})
+    def get_author(self, message: Message) -> str | None:
+        return PERSON if message.by_person else None
 
     @extend_schema_field(UsageRepresentation(allow_null=True))
     def get_usage(self, message: Message) -> dict[str, Any] | None:

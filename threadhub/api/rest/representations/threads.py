@@ -40,10 +40,17 @@ class ThreadRepresentation(serializers.Serializer[Any]):
     chat_session_id = WireId(ChatSession.PREFIX, allow_null=True)
     messages_count = serializers.IntegerField(source="message_count", read_only=True)
     last_activity_at = moment(allow_null=True)
+    handled_by = serializers.SerializerMethodField(
+        help_text="`person` while a member of staff answers in the agent's place: questions wait for them."
+    )
     branch = serializers.IntegerField(read_only=True, help_text="The active branch; 1 until the thread is forked.")
     expires_at = serializers.SerializerMethodField(help_text="When `policy` acts, as things stand; null: never.")
     policy = serializers.SerializerMethodField(help_text="The retention policy that decides, if there is one.")
     held = serializers.SerializerMethodField(help_text="On legal hold: nothing removes it.")
+
+    @extend_schema_field({"type": "string", "enum": ["agent", "person"]})
+    def get_handled_by(self, thread: Thread) -> str:
+        return "person" if thread.taken_over else "agent"
 
     @extend_schema_field({"type": "string", "format": "date-time", "nullable": True})
     def get_expires_at(self, thread: Thread) -> datetime | None:
