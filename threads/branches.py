@@ -17,6 +17,7 @@ from threadhub import audit
 from threadhub.lib.errors import Conflict
 from threadhub.workspaces.actor import Actor
 from threads.access import BranchNotFound
+from threads.lifecycle import reading
 from threads.models import Branch, Message, Thread
 from threads.path import WHOLE, OnPath, Path, on_path
 
@@ -93,7 +94,12 @@ def with_last_message(rows: QuerySet[Branch]) -> QuerySet[Branch]:
 
 
 def told(*, thread: Thread, rows: Iterable[Branch]) -> list[Told]:
-    """Rows of `with_last_message`, with what the thread knows better of its active branch."""
+    """Rows of `with_last_message`, with what the thread knows better of its active branch, and the times of messages
+    that lie in a bundle."""
+    rows = list(rows)
+    if reading.is_bundled(thread):
+        for branch, at in zip(rows, reading.last_times(thread, [each.path for each in rows]), strict=True):
+            branch.last_message_at = at  # type: ignore[attr-defined]  # as of the query
     return [
         Told(
             number=branch.number,
@@ -112,12 +118,18 @@ def told_of(*, thread: Thread, number: int) -> Told:
     """One branch of a thread, also of one that was never forked. Raises BranchNotFound."""
     if thread.path is None:
         only = get(thread=thread, number=number)
-        last = Message.objects.of_thread(thread).values_list("created_at", flat=True).last()
+        last = _last_time(thread)
         return Told(only.number, None, 0, True, thread.message_count, thread.created_at, last)
     found = told(thread=thread, rows=with_last_message(of_thread(thread).filter(number=number)))
     if not found:
         raise BranchNotFound
     return found[0]
+
+
+def _last_time(thread: Thread) -> datetime | None:
+    if reading.is_bundled(thread):
+        return reading.last_times(thread, [WHOLE])[0]
+    return Message.objects.of_thread(thread).values_list("created_at", flat=True).last()
 
 
 def fork(*, thread: Thread, before: int, actor: Actor, now: datetime) -> Branch:

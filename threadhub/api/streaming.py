@@ -130,7 +130,7 @@ def stream(
 async def _frames(
     run: Run, encode: Encode, closing: bytes, after: int, when_left: Leaving | None, session: InSession | None
 ) -> AsyncIterator[bytes]:
-    events = follow(run_id=run.id, workspace_id=run.workspace_id, after=after)
+    events = follow(run_id=run.id, workspace_id=run.workspace_id, thread_id=run.thread_id, after=after)
     waiting: asyncio.Task[StoredEvent] | None = None
     over = _session_over(session.session_id if session else None, run)
     begun = after > 0

@@ -5,8 +5,9 @@ What comes from a bundle are objects of the same models that stand in no table: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -18,6 +19,8 @@ from threads.lifecycle.bundles import records
 from threads.lifecycle.bundles.reader import ThreadReader
 from threads.models import Attachment, Feedback, Message, Run, Summary, Thread
 from threads.path import Path
+from threads.runs import replay
+from threads.runs.events import StoredEvent
 
 
 def is_bundled(thread: Thread) -> bool:
@@ -38,6 +41,35 @@ def summaries(thread: Thread) -> Iterable[Summary]:
         found = _objects(ThreadReader.of(thread), "summary", Summary)
         return [each for each in found if thread.path is None or each.to_position in thread.path]
     return live_summaries.of_thread(thread)
+
+
+def last_times(thread: Thread, paths: Sequence[Path]) -> list[datetime | None]:
+    """When the last message of each branch was said, of a bundled thread. Read from its end on, as far as need be."""
+    found: list[datetime | None] = [None] * len(paths)
+    for message in ArchivedMessages.of(thread).on(None).order_by("-position"):
+        for at, path in enumerate(paths):
+            if found[at] is None and message.position in path:
+                found[at] = message.created_at
+        if None not in found:
+            break
+    return found
+
+
+def every_summary(thread: Thread) -> list[Summary]:
+    """The summaries of all branches of a bundled thread."""
+    return list(_objects(ThreadReader.of(thread), "summary", Summary))
+
+
+def events(*, workspace_id: UUID, thread_id: UUID, run_id: UUID, after: int) -> list[StoredEvent]:
+    """The events of a run of a bundled thread after a number, told from its messages; none where it is in no bundle."""
+    thread = Thread.objects.filter(pk=thread_id, workspace_id=workspace_id, bundle_id__isnull=False).first()
+    run = next((each for each in runs(thread) if each.pk == run_id), None) if thread else None
+    if thread is None or run is None or run.replay is None:
+        return []
+    wanted = replay.messages_of(run.replay, after)
+    said = ArchivedMessages.of(thread).on(None) if wanted else []
+    texts = {each.pk: each.content for each in said if each.pk in wanted}
+    return replay.told(run.replay, after, texts)
 
 
 def runs(thread: Thread) -> list[Run]:

@@ -1,6 +1,6 @@
 """The exact input of the model for a run: the agent's instructions and the newest of the thread that fits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,7 +12,8 @@ from threadhub.agents import context
 from threadhub.agents.events import ToolCall
 from threadhub.agents.providers.request import ContextMessage, DocumentInput, ImageInput, ModelRequest
 from threadhub.lib import json
-from threads import branches, summaries
+from threads import access, branches, summaries
+from threads.lifecycle import reading
 from threads.models import Attachment, Message, Run, Summary
 from threads.querysets.messages import MessageQuerySet
 from threads.runs.tools import ToolSet, effective
@@ -60,24 +61,44 @@ def build(*, run: Run, tools: ToolSet) -> Built:
 
 def given(*, run: Run) -> ModelRequest:
     """What the model of this run was given when it was last asked, or would be given now where it was not asked yet.
+    Raises ThreadArchived where it was not asked and its thread lies in a bundle.
 
     Told from the messages as they stand: what was deleted or changed since shows in a hash that differs from the
     one that the run keeps. So does a change of the agent once the run's own copy of the instructions was dropped.
     """
     tools = effective(run)
     kept = run.context
+    bundled = reading.is_bundled(run.thread)
     if kept is None or kept["first"] is None:
+        if bundled:
+            raise access.ThreadArchived("This run never asked its model, and its thread is archived.")
         return build(run=run, tools=tools).request
-    earlier = [summary for summary in summaries.of_all_branches(run.thread) if str(summary.id) in kept["summaries"]]
-    messages = Message.objects.of_all_branches(run.thread).on(branches.path_with(run.thread, kept["last"]))
-    covered = messages.outside(summaries.ranges(earlier)).filter(
-        position__gte=kept["first"], position__lte=kept["last"]
-    )
+    every = reading.every_summary(run.thread) if bundled else summaries.of_all_branches(run.thread)
+    earlier = [summary for summary in every if str(summary.id) in kept["summaries"]]
+    placed = _archived(run, kept, earlier) if bundled else _live(run, kept, earlier)
     if "instructions" in kept:
         instructions = kept["instructions"]
     else:
         instructions = context.fill_in(run.agent.instructions, _variables(run)) or None
-    return _request(run, tools, instructions, _read(covered))
+    return _request(run, tools, instructions, placed)
+
+
+def _live(run: Run, kept: dict[str, Any], earlier: Sequence[Summary]) -> list[context.Placed]:
+    messages = Message.objects.of_all_branches(run.thread).on(branches.path_with(run.thread, kept["last"]))
+    covered = messages.outside(summaries.ranges(earlier)).filter(
+        position__gte=kept["first"], position__lte=kept["last"]
+    )
+    return _read(covered)
+
+
+def _archived(run: Run, kept: dict[str, Any], earlier: Sequence[Summary]) -> list[context.Placed]:
+    messages = reading.ArchivedMessages.of(run.thread).on(branches.path_with(run.thread, kept["last"]))
+    told = summaries.ranges(earlier)
+    return [
+        (message.position, _as_context(Row.of(message), message.attachments.all()))
+        for message in messages.after(kept["first"] - 1).before(kept["last"] + 1)
+        if not any(first <= message.position <= last for first, last in told)
+    ]
 
 
 def _request(run: Run, tools: ToolSet, instructions: str | None, placed: Sequence[context.Placed]) -> ModelRequest:
@@ -130,8 +151,12 @@ class Row(NamedTuple):
     tool_call_id: str | None
     tool_result: Any
 
+    @classmethod
+    def of(cls, message: Message) -> "Row":
+        return cls(*(getattr(message, name) for name in cls._fields))
 
-def _as_context(row: Row, attachments: Sequence[Attachment]) -> ContextMessage:
+
+def _as_context(row: Row, attachments: Iterable[Attachment]) -> ContextMessage:
     if row.role == Message.Role.TOOL:
         result = row.content if row.tool_result is None else json.dumps(row.tool_result).decode()
         return ContextMessage("tool", result or "", tool_call_id=row.tool_call_id, tool_name=row.name)

@@ -22,6 +22,8 @@ from chat_sessions import endings, expiry
 from threadhub import embedded
 from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread
+from threads.lifecycle import reading
+from threads.lifecycle.bundles.verify import Damaged
 from threads.models import Run, RunEvent
 from threads.runs import events, replay
 from threads.runs.end import end_if_lost
@@ -38,10 +40,13 @@ THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer wa
 LONGEST_WAIT = 24 * 3600.0
 
 
-async def follow(*, run_id: UUID, workspace_id: UUID, after: int = 0) -> AsyncIterator[StoredEvent]:
-    """The events of a run after the given number: those that are there, then those that come, until the last."""
+async def follow(
+    *, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None, after: int = 0
+) -> AsyncIterator[StoredEvent]:
+    """The events of a run after the given number: those that are there, then those that come, until the last. With its
+    thread's id those of an archived run too, also where it is archived meanwhile."""
     hub = _hub()
-    async with hub.feed(run_id, workspace_id) as feed:
+    async with hub.feed(run_id, workspace_id, thread_id) as feed:
         seen = 0
         while True:
             while seen < len(feed.events):
@@ -81,9 +86,10 @@ async def session_over(*, session_id: UUID, workspace_id: UUID) -> None:
 class Feed:
     """The events of one run, as far as this process has read them, for all its readers here."""
 
-    def __init__(self, run_id: UUID, workspace_id: UUID) -> None:
+    def __init__(self, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None) -> None:
         self.run_id = run_id
         self.workspace_id = workspace_id
+        self.thread_id = thread_id
         self.events: list[StoredEvent] = []
         self.readers = 0
         self.news = asyncio.Event()
@@ -118,13 +124,14 @@ class Hub:
         self.listening = asyncio.Event()
 
     @contextlib.asynccontextmanager
-    async def feed(self, run_id: UUID, workspace_id: UUID) -> AsyncIterator[Feed]:
+    async def feed(self, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None) -> AsyncIterator[Feed]:
         """The run's feed, shared; it ends with its last reader."""
         await self._listen()
         feed = self.feeds.get(run_id)
         if feed is None:
-            feed = self.feeds[run_id] = Feed(run_id, workspace_id)
+            feed = self.feeds[run_id] = Feed(run_id, workspace_id, thread_id)
             feed.pump = asyncio.create_task(self._pump(feed))
+        feed.thread_id = feed.thread_id or thread_id
         feed.readers += 1
         try:
             yield feed
@@ -195,6 +202,10 @@ class Hub:
             try:
                 with scope.within(feed.workspace_id):
                     rows = await in_thread(_events_after)(feed.run_id, feed.workspace_id, feed.last_seq)
+                    if not rows and feed.thread_id is not None:
+                        rows = await in_thread(_archived_after)(
+                            feed.run_id, feed.workspace_id, feed.thread_id, feed.last_seq
+                        )
                     if not rows:
                         rows = await in_thread(_closing_of_gone)(feed.run_id, feed.last_seq)
                 await feed.add(rows)
@@ -227,6 +238,18 @@ def _events_after(run_id: UUID, workspace_id: UUID, seq: int) -> list[StoredEven
     rows = RunEvent.objects.filter(run_id=run_id, workspace_id=workspace_id, seq__gt=seq).order_by("seq")
     found = [StoredEvent(*row) for row in rows.values_list("seq", "type", "data")]
     return found or replay.events_after(run_id=run_id, workspace_id=workspace_id, seq=seq)
+
+
+def _archived_after(run_id: UUID, workspace_id: UUID, thread_id: UUID, seq: int) -> list[StoredEvent]:
+    """Where the run went into a bundle with its thread: nothing is missed, whenever that was. A bundle that cannot be
+    read tells nothing; the run is then gone for its readers."""
+    if Run.objects.filter(pk=run_id, workspace_id=workspace_id).exists():
+        return []
+    try:
+        return reading.events(workspace_id=workspace_id, thread_id=thread_id, run_id=run_id, after=seq)
+    except Damaged as error:
+        logger.warning("the events of an archived run cannot be read: %s", error)
+        return []
 
 
 def _closing_of_gone(run_id: UUID, last_seq: int) -> list[StoredEvent]:

@@ -52,14 +52,23 @@ def events_after(*, run_id: UUID, workspace_id: UUID, seq: int) -> list[StoredEv
     run = Run.objects.filter(pk=run_id, workspace_id=workspace_id, replay__isnull=False).first()
     if run is None or run.replay is None:
         return []
-    wanted = [entry for entry in run.replay if entry[0] > seq]
-    ids = {entry[2]["message_id"] for entry in wanted if entry[1] == events.TEXT_DELTA and "message_id" in entry[2]}
-    texts = dict(
-        Message.objects.filter(workspace_id=workspace_id, thread_id=run.thread_id, pk__in=ids).values_list(
-            "pk", "content"
-        )
-    )
-    return [StoredEvent(number, type, _with_text(type, data, texts)) for number, type, data in wanted]
+    wanted = messages_of(run.replay, seq)
+    rows = Message.objects.filter(workspace_id=workspace_id, thread_id=run.thread_id, pk__in=wanted)
+    return told(run.replay, seq, dict(rows.values_list("pk", "content")))
+
+
+def messages_of(kept: list[list[Any]], seq: int) -> set[UUID]:
+    """Which messages are needed to tell what is kept of a run's events after a number."""
+    return {
+        UUID(data["message_id"])
+        for number, type, data in kept
+        if number > seq and type == events.TEXT_DELTA and "message_id" in data
+    }
+
+
+def told(kept: list[list[Any]], seq: int, texts: dict[UUID, str | None]) -> list[StoredEvent]:
+    """The events after a number, out of what is kept of them and of their messages' texts."""
+    return [StoredEvent(number, type, _with_text(type, data, texts)) for number, type, data in kept if number > seq]
 
 
 def _without_text(rows: list[StoredEvent]) -> list[list[Any]]:

@@ -50,8 +50,6 @@ class Runs(InThread):
         """Replays the run's stream from the beginning or from an event on, then follows it to its end."""
         after = whole_number(request, "after", last_event_id(request))
         run = self.find_run()
-        if reading.is_bundled(run.thread):
-            raise access.ThreadArchived("The events of an archived thread are told again once it is unarchived.")
         if request.method == "HEAD":
             return HttpResponse(content_type=f"{EVENT_STREAM}; charset=utf-8")
         return RunAnswers(request, self.threads_path).as_stream(run, after=after)
@@ -67,8 +65,6 @@ class Runs(InThread):
     def context(self, request: Request, **path: Any) -> Response:
         """Exactly what the model was given."""
         run = self.find_run()
-        if reading.is_bundled(run.thread):
-            raise access.ThreadArchived("The context of an archived run is told again once its thread is unarchived.")
         return Response(representations.context(run, context.given(run=run)))
 
     def _shown(self, run: Run) -> Any:
