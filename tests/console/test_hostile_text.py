@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.console.conftest import Everything, furnish
-from threadhub.agents.models import Agent, Tool
+from threadhub.agents.models import Agent, AgentVersion, Tool
 from threadhub.console import markup
 from threadhub.workspaces.models import ApiKey, User, Workspace
 
@@ -75,6 +75,10 @@ def spread(tenant: Tenant, payload: str) -> Everything:
     Agent.objects.update(
         name=payload[:200], description=payload, instructions=payload, model=payload[:200], metadata={payload: payload}
     )
+    texts = dict.fromkeys(("name", "description", "instructions", "model"), f"{payload} then")
+    for version in AgentVersion.objects.all():
+        told = {**version.values, **texts, "metadata": {payload: payload}}
+        AgentVersion.objects.filter(pk=version.pk).update(values=told, author=payload[:64], changed=[payload])
     Tool.objects.update(name=payload[:64], description=payload, parameters={payload: payload})
     ApiKey.objects.update(name=payload[:200], scopes=[payload[:16]])
     User.objects.filter(pk=tenant.owner.pk).update(

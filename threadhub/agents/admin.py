@@ -26,6 +26,7 @@ from threadhub.agents.builtin_tools import BUILTIN_TOOLS
 from threadhub.agents.models import Agent, Tool
 from threadhub.agents.origins import MAX_LENGTH, MAX_ORIGINS, validate
 from threadhub.console import display, once, rights
+from threadhub.console.agent_history import HistoryPages
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter
@@ -208,7 +209,7 @@ DEEDS = (
 
 
 @admin.register(Agent)
-class AgentAdmin(ConsoleAdmin):
+class AgentAdmin(HistoryPages):
     reading = Permission.AGENT_READ
     writing = Permission.AGENT_WRITE
     may_be_added = True
@@ -369,7 +370,7 @@ class ToolAdmin(ConsoleAdmin):
             question=lambda tool: f"Remove the tool “{tool.name}”?",
             consequence="Every agent that has it loses it. Calls in past messages stay.",
             done=lambda tool: f"Removed the tool “{tool.name}”.",
-            do=lambda actor, thing, now: toolbox.remove(actor=actor, tool=thing),
+            do=lambda actor, thing, now: toolbox.remove(actor=actor, tool=thing, now=now),
             removes=True,
         ),
     )

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
 from threadhub import audit
-from threadhub.agents import budgets, leaving
+from threadhub.agents import budgets, leaving, versions
 from threadhub.agents.models import Agent, Tool
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.actor import Actor
@@ -57,12 +59,21 @@ def create(*, actor: Actor, tools: list[UUID] | None = None, **fields: Any) -> A
     if tools:
         agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
     agent.refresh_from_db()
+    versions.note(agent=agent, author=actor.identity, now=timezone.now())
     audit.record(actor=actor, action="agent.create", ids=[agent.wire_id], details={"fields": sorted(fields)})
     return agent
 
 
 @transaction.atomic
-def change(*, actor: Actor, agent: Agent, now: datetime, tools: list[UUID] | None = None, **fields: Any) -> Agent:
+def change(
+    *,
+    actor: Actor,
+    agent: Agent,
+    now: datetime,
+    tools: list[UUID] | None = None,
+    restored_from: int | None = None,
+    **fields: Any,
+) -> Agent:
     """Change some fields of an agent; `tools` replaces its set. Raises Invalid."""
     actor.require(Permission.AGENT_WRITE)
     if LISTS & fields.keys():
@@ -75,9 +86,22 @@ def change(*, actor: Actor, agent: Agent, now: datetime, tools: list[UUID] | Non
     _require_price(agent, fields)
     if tools is not None:
         agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
+    versions.note(agent=agent, author=actor.identity, now=now, restored_from=restored_from)
     changed = [*fields, *(["tools"] if tools is not None else [])]
     audit.record(actor=actor, action="agent.update", ids=[agent.wire_id], details={"fields": sorted(changed)})
     return agent
+
+
+@transaction.atomic
+def go_back(*, actor: Actor, agent: Agent, number: int, now: datetime) -> Agent:
+    """Let the agent answer as it did in an earlier version: that becomes its newest one. Tools that are gone stay gone.
+    Raises VersionNotFound, and Invalid where it would not be valid any more."""
+    version = versions.get(actor=actor, agent=agent, number=number)
+    fields = {name: version.values[name] for name in versions.KEPT}
+    if fields["max_run_cost"] is not None:
+        fields["max_run_cost"] = Decimal(fields["max_run_cost"])
+    tools = [tool.pk for tool in versions.tools_of(version)]
+    return change(actor=actor, agent=agent, now=now, tools=tools, restored_from=number, **fields)
 
 
 def _set(agent: Agent, fields: dict[str, Any]) -> None:

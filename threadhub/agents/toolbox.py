@@ -1,15 +1,16 @@
 """Making, changing and removing tools."""
 
 import re
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
 from threadhub import audit
-from threadhub.agents import access, calling
+from threadhub.agents import access, calling, versions
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
-from threadhub.agents.models import Tool
+from threadhub.agents.models import Agent, AgentTool, Tool
 from threadhub.agents.tools import arguments as schemas
 from threadhub.lib import json, sealed
 from threadhub.lib.errors import Conflict, Invalid, NotFound
@@ -65,10 +66,17 @@ def change(*, actor: Actor, tool: Tool, secret_headers: dict[str, str] | None = 
 
 
 @transaction.atomic
-def remove(*, actor: Actor, tool: Tool) -> None:
+@transaction.atomic
+def remove(*, actor: Actor, tool: Tool, now: datetime) -> None:
     """Remove a tool: every agent that has it loses it. Calls in past messages stay."""
     actor.require(Permission.AGENT_WRITE)
+    theirs = AgentTool.objects.filter(workspace_id=actor.workspace_id, tool_id=tool.pk).values("agent_id")
+    agents = list(
+        Agent.objects.filter(workspace_id=actor.workspace_id, pk__in=theirs).order_by("pk").select_for_update()
+    )
     Tool.objects.filter(workspace_id=actor.workspace_id, pk=tool.pk).delete()
+    for agent in agents:
+        versions.note(agent=agent, author=actor.identity, now=now)
     audit.record(actor=actor, action="tool.remove", ids=[tool.wire_id], details={"name": tool.name})
 
 

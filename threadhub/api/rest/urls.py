@@ -6,6 +6,7 @@ from django.urls import URLPattern, include, path, register_converter
 
 from threadhub.api.rest.views.again import AskAgain
 from threadhub.api.rest.views.agent_threads import AgentThreads
+from threadhub.api.rest.views.agent_versions import AgentVersions
 from threadhub.api.rest.views.agents import Agents
 from threadhub.api.rest.views.api_keys import ApiKeys
 from threadhub.api.rest.views.approvals import Approvals
@@ -101,6 +102,9 @@ urlpatterns: list[Any] = [
     path("threads/<str:thread_id>/", include(under_thread())),
     path("agents", Agents.as_view({"get": "list", "post": "create"})),
     path("agents/<str:agent_id>", Agents.as_view(AGENT)),
+    path("agents/<str:agent_id>/versions", AgentVersions.as_view({"get": "list"})),
+    path("agents/<str:agent_id>/versions/<str:number>", AgentVersions.as_view({"get": "retrieve"})),
+    path("agents/<str:agent_id>/versions/<str:number>/restore", AgentVersions.as_view({"post": "restore"})),
     path("agents/<str:agent_id>/public_key", PublicKeys.as_view({"post": "renew", "delete": "destroy"})),
     path("agents/<str:agent_id>/identity_secret", IdentitySecrets.as_view({"post": "renew", "delete": "destroy"})),
     path("agents/<str:agent_id>/budget", AgentBudget.as_view(BUDGET)),

@@ -52,7 +52,7 @@ class Tools(RestViewSet):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, tool_id: str) -> Response:
         """Every agent that has the tool loses it."""
-        toolbox.remove(actor=self.actor, tool=self._find(tool_id))
+        toolbox.remove(actor=self.actor, tool=self._find(tool_id), now=self.now)
         return Response(status=204)
 
     def _find(self, tool_id: str) -> Tool:
