@@ -21,7 +21,7 @@ def made(tmp_path: Path) -> Iterator[Stage]:
         yield started
 
 
-@pytest.mark.parametrize("command", ["archive", "restore", "purge"])
+@pytest.mark.parametrize("command", ["archive", "restore", "purge", "erase"])
 def test_nothing_is_lost_or_there_twice_when_it_is_broken(made: Stage, command: str) -> None:
     report = walk(made, command, step=SLICE)
     assert report.findings == []
@@ -37,6 +37,8 @@ def test_nothing_is_lost_or_there_twice_when_it_is_broken(made: Stage, command: 
         ("archive", "directory_not_synced", "after a power cut"),
         ("restore", "restored_in_two_steps", "there twice"),
         ("purge", "file_removed_before_the_commit", "cannot be read"),
+        ("erase", "erased_before_the_ledger_knows", "no ledger knows"),
+        ("erase", "certified_unseen", "the person stands in"),
     ],
 )
 def test_a_broken_copy_is_caught(made: Stage, command: str, broken: str, says: str) -> None:

@@ -67,7 +67,7 @@ def events(*, workspace_id: UUID, thread_id: UUID, run_id: UUID, after: int) -> 
     if thread is None or run is None or run.replay is None:
         return []
     wanted = replay.messages_of(run.replay, after)
-    said = ArchivedMessages.of(thread).on(None) if wanted else []
+    said: Iterable[Message] = ArchivedMessages.of(thread).on(None) if wanted else []
     texts = {each.pk: each.content for each in said if each.pk in wanted}
     return replay.told(run.replay, after, texts)
 

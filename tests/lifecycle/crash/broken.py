@@ -68,6 +68,29 @@ def restored_in_two_steps() -> None:
     restore.insert = insert_and_commit
 
 
+def erased_before_the_ledger_knows() -> None:
+    """A person's threads go before anything outside of the database tells of it."""
+    from threads.lifecycle.erasure import erasures
+
+    written = erasures.ledger.write
+
+    class Later:
+        @staticmethod
+        def write(erasure: Any) -> None:
+            if erasure.state == "done":
+                written(erasure)
+
+    erasures.ledger = Later
+
+
+def certified_unseen() -> None:
+    """An erasure is said to be done without the traces beside threads."""
+    from threads.lifecycle.erasure import erasures
+
+    erasures._traces = lambda erasure, person: None
+    erasures.inventory.Inventory.empty = property(lambda self: True)
+
+
 def file_removed_before_the_commit() -> None:
     """A bundle that is rewritten loses its file before the catalogue names its successor."""
     from threads.lifecycle.bundles import rewrite

@@ -5,6 +5,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,13 @@ TABLES = {
     "run": ("threads_run", ("id", "number", "status")),
     "summary": ("threads_summary", ("id", "text")),
 }
+TEXTS = """
+SELECT c.table_name, c.column_name FROM information_schema.columns AS c
+  JOIN information_schema.columns AS w USING (table_schema, table_name)
+  JOIN information_schema.tables AS t USING (table_schema, table_name)
+ WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE' AND w.column_name = 'workspace_id'
+   AND c.data_type IN ('text', 'character varying', 'json', 'jsonb', 'bytea', 'ARRAY')
+"""
 Content = dict[str, list[Any]]  # kind → rows
 
 
@@ -97,6 +105,40 @@ class Onlooker:
                     content[kind].sort(key=json.dumps)
         self._look_for_files(view)
         return view
+
+    def ledgers(self, workspace_folder: str) -> list[dict[str, Any]]:
+        """What is told, beside the archive, of people who were erased. One that cannot be read tells nothing."""
+        found = []
+        for path in (self.archive / "erasures" / workspace_folder).glob("*.json"):
+            with suppress(ValueError):
+                found.append(json.loads(path.read_bytes()))
+        return found
+
+    def mentions(self, workspace: str, folder: str, text: str) -> list[str]:
+        """Where a text stands: columns of the workspace's rows, files of its bundles and attachments."""
+        found = []
+        for table, column in self._rows(TEXTS, []):
+            query = f'SELECT count(*) FROM "{table}" WHERE workspace_id = %s AND "{column}"::text LIKE ANY(%s)'
+            patterns = [f"%{text}%", f"%{text.encode().hex()}%"]
+            if self._rows(query, [workspace, patterns]) != [(0,)]:
+                found.append(f"{table}.{column}")
+        for path in [*self.files_of(folder), *(self.archive / "erasures" / folder).glob("*")]:
+            data = path.read_bytes()
+            if path.name.endswith(".zst"):
+                data = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).read()
+            if text.encode() in data:
+                found.append(str(path))
+        return found
+
+    def unfinished(self, workspace: str) -> int:
+        """Erasures that were confirmed and are not done."""
+        query = "SELECT count(*) FROM threads_erasure WHERE workspace_id = %s AND state IN ('running', 'blocked')"
+        return int(self._rows(query, [workspace])[0][0])
+
+    def certified(self, workspace: str) -> int:
+        """Erasures that are done and signed."""
+        query = "SELECT count(*) FROM threads_erasure WHERE workspace_id = %s AND state = 'done' AND signature <> ''"
+        return int(self._rows(query, [workspace])[0][0])
 
     def files_of(self, workspace_folder: str) -> Iterator[Path]:
         """Every file of the workspace's bundles, and what writers left behind."""

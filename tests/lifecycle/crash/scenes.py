@@ -10,8 +10,10 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from chat_sessions.models import ChatSession
 from tests.conftest import Tenant, make_tenant
 from tests.lifecycle.conftest import old_thread, policy
+from threadhub import audit
 from threads.actions import feedback
 from threads.actions.messages import Draft, append
 from threads.attachments import Upload
@@ -22,12 +24,19 @@ from threads.models import Run, RunEvent, Thread
 @dataclass
 class Scene:
     """`goal`: each thread's state at the end; None: gone, with a tombstone. A thread's words may be in the tables or in
-    a bundle meanwhile, always in exactly one of them."""
+    a bundle meanwhile, always in exactly one of them. `finish`: what is run after the break, with the exit codes that
+    are well; the command itself where nothing is said. `erased`: what names a person who is erased: from the first loss
+    on a durable ledger knows of it, and at the end it stands nowhere."""
 
     workspace: str
     folder: str  # of its bundles
     argv: list[str]
     goal: dict[str, str | None] = field(default_factory=dict)
+    finish: list[tuple[list[str], tuple[int, ...]]] = field(default_factory=list)
+    erased: str = ""
+
+    def __post_init__(self) -> None:
+        self.finish = self.finish or [(self.argv, (0,))]
 
 
 def archive_scene() -> Scene:
@@ -64,12 +73,41 @@ def purge_scene() -> Scene:
     return _scene(tenant, argv, goal)
 
 
-SCENES: dict[str, Callable[[], Scene]] = {"archive": archive_scene, "restore": restore_scene, "purge": purge_scene}
+def erase_scene() -> Scene:
+    """A person with a live thread and an archived one, both with files, with a chat session, a title and what the trail
+    says; somebody else's thread in the same bundle, and a live one, stay."""
+    tenant = make_tenant(f"crash {uuid.uuid4().hex}")
+    person = f"person {uuid.uuid4().hex}"
+    live, bundled = (full_thread(tenant, days, external_ref=person, title=person) for days in (100, 99))
+    staying, neighbour = old_thread(tenant, 20), old_thread(tenant, 20)
+    _bundle([bundled, neighbour])
+    now = timezone.now()
+    ChatSession.objects.create(
+        workspace=tenant.workspace, agent=tenant.agent, external_ref=person, name=person, metadata={"who": person},
+        refresh_digest=uuid.uuid4().bytes * 2, expires_at=now, idle_expires_at=now,
+    )  # fmt: skip
+    audit.record(actor=tenant.actor, action="test.note", ids=[], details={"who": person})
+    argv = [
+        "erase_person", "--workspace", tenant.workspace.wire_id, "--external-ref", person, "--yes", "--json",
+    ]  # fmt: skip
+    goal = {_id(live): None, _id(bundled): None, _id(staying): "active", _id(neighbour): "archived"}
+    scene = _scene(tenant, argv, goal)
+    # What was confirmed is resumed; what was not is erased now. Of whom nothing is left the command finds nobody.
+    scene.finish, scene.erased = [(["erase_person", "--resume", "--yes"], (0,)), (argv, (0, 1))], person
+    return scene
 
 
-def full_thread(tenant: Tenant, days: float) -> Thread:
+SCENES: dict[str, Callable[[], Scene]] = {
+    "archive": archive_scene,
+    "restore": restore_scene,
+    "purge": purge_scene,
+    "erase": erase_scene,
+}
+
+
+def full_thread(tenant: Tenant, days: float, **fields: Any) -> Thread:
     """With a file, a run with events, and feedback."""
-    thread = old_thread(tenant, days, messages=2)
+    thread = old_thread(tenant, days, messages=2, **fields)
     upload = Upload("a.txt", "text/plain", b"file of " + str(thread.pk).encode())
     append(actor=tenant.actor, thread=thread, drafts=[Draft(role="user", content="see", uploads=[upload])])
     (said,) = append(

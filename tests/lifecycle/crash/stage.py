@@ -32,7 +32,7 @@ def main() -> None:
 
     django.setup()
     run_checks()  # each command does: what that imports is imported here, once
-    for name in ("archive_threads", "restore_threads", "retention_apply", "collect_orphan_bundles"):
+    for name in ("archive_threads", "restore_threads", "retention_apply", "collect_orphan_bundles", "erase_person"):
         load_command_class(get_commands()[name], name)
     for line in sys.stdin:
         request = json.loads(line)

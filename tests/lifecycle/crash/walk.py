@@ -199,19 +199,41 @@ def _walk_kind(made: Stage, report: Report, call: str, fault: str, broken: str, 
 
 def _judge(made: Stage, scene: Scene, before: View, report: Report, where: str, *, power: bool, broken: str) -> None:
     """Look at what is there, cut the power, look again, finish the work, look at the end."""
-    faults = differences(before, made.onlooker.look(scene.workspace), scene)
+    faults = _seen(made, before, scene)
     if power and not faults:
         undone = disk.cut_power(made.directories["archive"], strace.calls(made.log))
-        faults = [
-            f"{fault} (after a power cut that took {len(undone)})"
-            for fault in differences(before, made.onlooker.look(scene.workspace), scene)
-        ]
+        faults = [f"{fault} (after a power cut that took {len(undone)})" for fault in _seen(made, before, scene)]
     if not faults:
-        status = made.play(scene.argv, broken=broken)
-        faults = [] if status == 0 else [f"the next run ends with {status}: {made.output.read_text()[-300:]}"]
+        for argv, well in scene.finish:
+            status = made.play(argv, broken=broken)
+            if status not in well:
+                faults.append(f"the next run ends with {status}: {made.output.read_text()[-300:]}")
         faults += differences(before, made.onlooker.look(scene.workspace), scene, done=True)
         faults += _left_over(made, scene)
+        faults += _not_erased(made, scene)
     report.findings += [f"{where}: {fault}" for fault in faults]
+
+
+def _seen(made: Stage, before: View, scene: Scene) -> list[str]:
+    """What is wrong at this instant."""
+    now = made.onlooker.look(scene.workspace)
+    gone = [thread for thread, goal in scene.goal.items() if goal is None and thread not in now.states]
+    found = differences(before, now, scene)
+    if scene.erased and gone and not any(ledger["digests"] for ledger in made.onlooker.ledgers(scene.folder)):
+        found.append(f"{gone[0]} is erased, and no ledger knows of it")
+    return found
+
+
+def _not_erased(made: Stage, scene: Scene) -> list[str]:
+    """What is wrong with an erasure that is through."""
+    if not scene.erased:
+        return []
+    found = [
+        f"the person stands in {place}" for place in made.onlooker.mentions(scene.workspace, scene.folder, scene.erased)
+    ]
+    if made.onlooker.unfinished(scene.workspace) or not made.onlooker.certified(scene.workspace):
+        found.append("the erasure has no certificate")
+    return found
 
 
 def differences(before: View, now: View, scene: Scene, *, done: bool = False) -> list[str]:
