@@ -18,6 +18,7 @@ django.setup(set_prefix=False)
 from threadhub.audit import watching  # noqa: E402  has models, which want the apps to be there
 from threadhub.handler import Handler  # noqa: E402
 from threadhub.limits import streams  # noqa: E402
+from threadhub.workspaces import known_keys  # noqa: E402
 
 handler = Handler()
 
@@ -34,6 +35,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
     watching.watch(every_seconds=FLUSH_SECONDS)
     streams.keep()
+    known_keys.listen()
     while (await receive())["type"] == "lifespan.startup":
         await send({"type": "lifespan.startup.complete"})
     await send({"type": "lifespan.shutdown.complete"})

@@ -120,7 +120,13 @@ def revoke(*, key: ApiKey, now: datetime, by: audit.Who) -> None:
 
 
 def authenticate(*, secret: str, now: datetime) -> Actor:
-    """The actor behind an API key. Raises InvalidKey; what is mistyped or cut is refused without a look-up."""
+    """The actor behind an API key. Raises InvalidKey."""
+    return actor_of(find(secret=secret, now=now))
+
+
+def find(*, secret: str, now: datetime) -> ApiKey:
+    """The key of a secret that works now; its use is noted. Raises InvalidKey; what is mistyped or cut is refused
+    without a look-up."""
     if not secrets.looks_whole(PREFIX, secret):
         raise InvalidKey
     digest = secrets.digest(secret)
@@ -128,7 +134,7 @@ def authenticate(*, secret: str, now: datetime) -> Actor:
     if key is None or not works(key, now) or not _is_current(key, digest, now) or not key.user.is_active:
         raise InvalidKey
     _note_use(key, now)
-    return _actor(key)
+    return key
 
 
 def works(key: ApiKey, now: datetime) -> bool:
@@ -150,7 +156,8 @@ def _is_current(key: ApiKey, digest: bytes, now: datetime) -> bool:
     return key.previous_until is not None and key.previous_until > now
 
 
-def _actor(key: ApiKey) -> Actor:
+def actor_of(key: ApiKey) -> Actor:
+    """Who acts with a key that works."""
     permissions = permissions_of(kind=key.kind, scopes=key.scopes, bound=key.agent_id is not None)
     role = None
     if key.kind != ApiKey.Kind.WORKSPACE:

@@ -8,18 +8,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
-from procrastinate.contrib.django.utils import connector_params
 
 from chat_sessions import endings, expiry
-from threadhub import embedded
+from threadhub.embedded import direct
 from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread
 from threads.lifecycle import reading
@@ -174,7 +171,7 @@ class Hub:
 
     async def _wake_feeds(self) -> None:
         """Wake a run's feed at each notification, and all feeds after a reconnect: some may have been missed."""
-        parameters = await in_thread(_connection_parameters)()
+        parameters = await in_thread(direct.parameters)()
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
             for channel in CHANNELS:
                 await connection.execute(f"LISTEN {channel}")
@@ -223,14 +220,6 @@ _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
 def _hub() -> Hub:
     return _hubs.setdefault(asyncio.get_running_loop(), Hub())
-
-
-def _connection_parameters() -> dict[str, Any]:
-    embedded.ensure_running_for(settings.DATABASES["default"])
-    parameters = connector_params()
-    for name in ("pool", "server_side_binding", "isolation_level", "assume_role", "prepare_threshold"):
-        parameters.pop(name, None)
-    return parameters
 
 
 def _events_after(run_id: UUID, workspace_id: UUID, seq: int) -> list[StoredEvent]:
