@@ -13,6 +13,7 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.threads.conftest import answer, ask, conversation
 from threadhub.agents.models import DoubleTexting
+from threadhub.audit.models import AuditEvent
 from threadhub.lib.asynchronous import in_thread
 from threadhub.lib.errors import DomainError
 from threads import access
@@ -254,6 +255,27 @@ def test_interrupting_cancels_what_is_under_way_and_answers_the_newest(tenant: T
     statuses = [Run.objects.get(pk=run.pk).status for run in runs]
     assert statuses == ["cancelled", "cancelled", "succeeded"]
     assert [content for _, _, content in conversation(thread)] == ["/say one", "/say two", "/say three", "three"]
+    assert interrupted(tenant) == [run.wire_id for run in runs[:2]]
+
+
+def interrupted(tenant: Tenant) -> list[str]:
+    """The runs of which the audit trail says that the tenant's key interrupted them, in the order of time."""
+    events = AuditEvent.objects.filter(action="run.interrupt", actor=tenant.actor.identity)
+    return [id for ids in events.order_by("created_at").values_list("ids", flat=True) for id in ids]
+
+
+def test_what_waits_for_outputs_is_interrupted_by_a_newer_question(tenant: Tenant, thread: Thread) -> None:
+    tools = [{"name": "open_door", "description": "", "parameters": {"type": "object"}}]
+    draft = Draft(role="user", content="/tool open_door {}")
+    waits = start(
+        actor=tenant.actor, thread=thread, drafts=[draft], now=timezone.now(), wish=Wish(client_tools=tools)
+    ).run
+    work_off(thread)
+    assert Run.objects.get(pk=waits.pk).waiting
+    assert interrupted(tenant) == []
+    ask(tenant, thread, "/say never mind")
+    assert not Run.objects.get(pk=waits.pk).waiting
+    assert interrupted(tenant) == [waits.wire_id]
 
 
 def test_interrupting_a_queue_keeps_every_question(tenant: Tenant, thread: Thread) -> None:

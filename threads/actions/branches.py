@@ -26,7 +26,7 @@ def activate(*, actor: Actor, thread: Thread, number: int, now: datetime, interr
     branches.get(thread=locked, number=number)
     if number == locked.branch:
         return locked
-    make_idle(thread=locked, interrupting=interrupting, now=now)
+    make_idle(actor=actor, thread=locked, interrupting=interrupting, now=now)
     locked = access.lock(thread=locked)  # what was said of an interrupted answer has taken a position
     branches.activate(thread=locked, branch=branches.get(thread=locked, number=number), now=now)
     audit.record(actor=actor, action="branch.activate", ids=[locked.wire_id], details={"branch": number})

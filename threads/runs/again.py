@@ -58,7 +58,7 @@ def _ask_again(
     agent = agents.get_to_invoke(actor=actor, agent_id=thread.agent_id)
     locked = access.lock(thread=thread)
     strategy = wish.double_texting or agent.double_texting
-    make_idle(thread=locked, interrupting=strategy == DoubleTexting.INTERRUPT, now=now)
+    make_idle(actor=actor, thread=locked, interrupting=strategy == DoubleTexting.INTERRUPT, now=now)
     locked = access.lock(thread=thread)  # what was said of an interrupted answer has taken a position
     branches.fork(thread=locked, before=_first_of_answer(locked, message), actor=actor, now=now)
     return start(actor=actor, thread=locked, drafts=drafts, now=now, wish=wish)

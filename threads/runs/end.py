@@ -58,11 +58,12 @@ def cancel_if_live(*, actor: Actor, run: Run, now: datetime) -> None:
         cancel(actor=actor, run=run, now=now)
 
 
-def interrupt(*, run: Run, now: datetime) -> None:
-    """Cancel a live run for the sake of a newer question. Called with the thread locked."""
+def interrupt(*, actor: Actor, run: Run, now: datetime) -> None:
+    """Cancel a live run for the sake of what `actor` does instead. Called with the thread locked."""
     locked = Run.objects.select_for_update().get(pk=run.pk)
     if locked.live:
         _end(locked, Run.Status.CANCELLED, now=now)
+        audit.record(actor=actor, action="run.interrupt", ids=[run.wire_id])
 
 
 @transaction.atomic

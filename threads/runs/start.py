@@ -96,9 +96,9 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
         budgets.check(agent=agent, now=now)
     if not drafts and not thread.message_count:
         raise access.NothingAsked
-    waiting.abandon(thread=thread, now=now)
+    _abandon(actor, thread, now)
     waits = not thread.taken_over and _must_wait(
-        thread, wish.double_texting or DoubleTexting(agent.double_texting), now
+        actor, thread, wish.double_texting or DoubleTexting(agent.double_texting), now
     )
     run = Run(
         workspace_id=thread.workspace_id,
@@ -128,19 +128,25 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
     return Started(run, thread, [draft.id for draft in drafts])
 
 
-def make_idle(*, thread: Thread, interrupting: bool, now: datetime) -> None:
+def make_idle(*, actor: Actor, thread: Thread, interrupting: bool, now: datetime) -> None:
     """End what is being answered in a locked thread, so that another branch can become active: no question can wait
     for its turn on a branch that is left, and no run for outputs or approvals. Raises ThreadRunning where it may not be
     interrupted."""
-    waiting.abandon(thread=thread, now=now)
-    _must_wait(thread, DoubleTexting.INTERRUPT if interrupting else DoubleTexting.REJECT, now)
+    _abandon(actor, thread, now)
+    _must_wait(actor, thread, DoubleTexting.INTERRUPT if interrupting else DoubleTexting.REJECT, now)
+
+
+def _abandon(actor: Actor, thread: Thread, now: datetime) -> None:
+    """What runs of a locked thread wait for is waited for no longer, by what `actor` does instead."""
+    for run in waiting.abandon(thread=thread, now=now):
+        audit.record(actor=actor, action="run.interrupt", ids=[run.wire_id])
 
 
 def _may_be_lost(run: Run, now: datetime) -> bool:
     return run.lease_expires_at is not None and run.lease_expires_at < now
 
 
-def _must_wait(thread: Thread, strategy: DoubleTexting, now: datetime) -> bool:
+def _must_wait(actor: Actor, thread: Thread, strategy: DoubleTexting, now: datetime) -> bool:
     """Whether a new run of a locked thread has to wait for others. Raises ThreadRunning where it may not wait."""
     # One query however many wait, and without their input, which may hold files: all others wait for our lock.
     found = Run.objects.of_thread(thread).live().only("thread_id", "lease_expires_at")
@@ -150,5 +156,5 @@ def _must_wait(thread: Thread, strategy: DoubleTexting, now: datetime) -> bool:
     if strategy == DoubleTexting.REJECT:
         raise access.ThreadRunning
     for run in reversed(live):  # oldest first: their questions stay in the order of asking
-        interrupt(run=run, now=now)
+        interrupt(actor=actor, run=run, now=now)
     return False

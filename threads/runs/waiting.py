@@ -49,13 +49,14 @@ def begin(run: Run, awaited: Awaited, *, now: datetime) -> dict[str, Any]:
     return run.required_action
 
 
-def abandon(*, thread: Thread, now: datetime) -> None:
-    """Nothing is waited for any more in a locked thread: what was not decided yet never will be."""
-    waiting = list(Run.objects.of_thread(thread).filter(waiting=True).values_list("pk", flat=True))
-    if not waiting:
-        return
-    Run.objects.of_thread(thread).filter(pk__in=waiting).update(waiting=False)
-    void(workspace_id=thread.workspace_id, run_ids=waiting, now=now)
+def abandon(*, thread: Thread, now: datetime) -> list[Run]:
+    """Nothing is waited for any more in a locked thread: what was not decided yet never will be. Returns who waited."""
+    waited = list(Run.objects.of_thread(thread).filter(waiting=True).only("thread_id"))
+    if waited:
+        ids = [run.pk for run in waited]
+        Run.objects.of_thread(thread).filter(pk__in=ids).update(waiting=False)
+        void(workspace_id=thread.workspace_id, run_ids=ids, now=now)
+    return waited
 
 
 def void(*, workspace_id: UUID, run_ids: Sequence[UUID], now: datetime) -> None:
