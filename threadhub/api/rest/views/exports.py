@@ -17,12 +17,12 @@ from rest_framework.response import Response
 from chat_sessions.models import EXTERNAL_REF_CHARACTERS
 from threadhub import audit
 from threadhub.agents.models import Agent
+from threadhub.api.rest.filters import an_id
 from threadhub.api.rest.inputs.strict import Strict, Text
 from threadhub.api.rest.pagination import KeysetPagination
 from threadhub.api.rest.representations.fields import WireId, moment
 from threadhub.api.rest.views.base import InThread, RestViewSet
 from threadhub.api.views import path_id
-from threadhub.lib import ids
 from threadhub.lib.asynchronous import in_thread
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.models import User
@@ -60,7 +60,7 @@ class FileStream(StreamingHttpResponse):
 
 
 class NewExport(Strict):
-    """Of the workspace, or of what is named."""
+    """Of the workspace, or of what is named, as in a list's filters: what names nothing gives an empty one."""
 
     format = serializers.ChoiceField(choices=container.FORMATS)
     agent_id = Text(required=False)
@@ -70,10 +70,7 @@ class NewExport(Strict):
     def validate(self, fields: dict[str, Any]) -> dict[str, Any]:
         for name, prefix in (("agent_id", Agent.PREFIX), ("user_id", User.PREFIX)):
             if name in fields:
-                try:
-                    fields[name] = ids.decode(prefix, fields[name])
-                except ids.InvalidId as error:
-                    raise serializers.ValidationError({name: f"This is no id of a {prefix}."}) from error
+                fields[name] = an_id(prefix)(fields[name])
         return fields
 
 
