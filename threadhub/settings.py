@@ -28,7 +28,7 @@ SECRET_KEY = production.secret_key(
 )
 # Keys that signed and sealed before this one: what they made is still good.
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Proxies whose X-Forwarded-For is believed, as addresses or networks.
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "threadhub.origin.SetOrigin",
     "threadhub.api.middleware.ApiErrors",
+    "threadhub.api.etags.EntityTags",
     "threadhub.console.middleware.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -203,24 +204,29 @@ CORS_ALLOW_HEADERS = [
     "authorization",
     "content-type",
     "idempotency-key",
+    "if-none-match",
     "last-event-id",
     "x-api-key",
+    "x-bypass-admin",
     "x-end-user",
     "x-impersonate-user",
     "x-impersonate-workspace",
 ]
 CORS_EXPOSE_HEADERS = [
+    "content-disposition",
     "content-location",
+    "etag",
     "idempotent-replayed",
     "link",
     "location",
     "ratelimit",
     "ratelimit-policy",
     "retry-after",
+    "threadhub-warning",
 ]
 CORS_URLS_REGEX = (
-    r"^/(api|threads|agents|access_alerts|audit_events|chat_sessions|search|tools|workspaces|usage|budget"
-    r"|invitations|end_users|holds|retention_policies|retention_settings)(/|$)"
+    r"^/(api|threads|agents|access_alerts|api_keys|approvals|audit_events|chat_sessions|search|tools|workspaces|usage"
+    r"|budget|invitations|end_users|erasures|exports|holds|retention_policies|retention_settings)(/|$)"
 )
 
 # Requests a minute (threadhub/limits); 0: without limit.

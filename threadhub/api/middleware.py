@@ -39,6 +39,7 @@ def _spelled(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBa
         return response
     if response.status_code >= 400 and not response.get("Content-Type", "").startswith(JSON_TYPES):
         kept = {name: response[name] for name in ("Allow", "Retry-After") if name in response}
+        kept["Cache-Control"] = "private, no-cache"
         replaced: HttpResponse = errors.render(request, errors.of_status(response.status_code, headers=kept))
         return replaced
     return response

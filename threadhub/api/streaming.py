@@ -87,7 +87,7 @@ class RunStream(StreamingHttpResponse):
     def __init__(self, run: Run, frames: AsyncIterator[bytes]) -> None:
         super().__init__(frames, content_type=f"{EVENT_STREAM}; charset=utf-8")
         self.run = run
-        self["Cache-Control"] = "no-cache, no-transform"
+        self["Cache-Control"] = "private, no-cache, no-transform"
         self["X-Accel-Buffering"] = "no"  # proxies must not hold events back
 
 

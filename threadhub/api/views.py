@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from threadhub.api import idempotency, throttling
+from threadhub.api import etags, idempotency, throttling
 from threadhub.api.streaming import AfterRun
 from threadhub.audit import watching
 from threadhub.lib import ids
@@ -89,6 +89,9 @@ class ApiViewSet(GenericViewSet[Any]):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-cache")
+        reader = getattr(request, "_user", None)
+        if isinstance(reader, Actor):
+            etags.read_by(response, reader)
         if self.allowance is not None:
             throttling.show(response, self.allowance)
         if self.place is not None and (response.streaming or isinstance(response, AfterRun)):
