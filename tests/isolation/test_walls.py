@@ -3,22 +3,22 @@
 from typing import Any
 
 import pytest
-from django.db import ProgrammingError, connection, transaction
+from django.db import ProgrammingError, connection, models, transaction
 from django.test import override_settings
+from django.utils import timezone
 
 from tests.conftest import Api, Tenant
 from threadhub.api.rest.views.threads import Threads
 from threadhub.isolation import scope, walls
 from threadhub.isolation.scope import Door
 from threads.actions import threads as actions
+from threads.actions.messages import Draft, append
 from threads.models import Message, Thread
 from threads.querysets.threads import ThreadQuerySet
 
 
 @pytest.fixture
 def two_threads(tenant: Tenant, other_tenant: Tenant) -> tuple[Thread, Thread]:
-    from django.utils import timezone
-
     made = [
         actions.create(actor=each.actor, agent_id=each.agent.pk, title=each.workspace.name, now=timezone.now())
         for each in (tenant, other_tenant)
@@ -131,26 +131,32 @@ def test_a_request_leaves_nothing_open_for_the_next(two_threads: tuple[Thread, T
         assert scope.current() == scope.NOWHERE
 
 
-ROWS = """
-WITH thread AS (
-    INSERT INTO threads_thread
-           (id, workspace_id, agent_id, title, metadata, state, origin, message_count, last_position)
-    SELECT gen_random_uuid(), %(workspace)s, %(agent)s, 'number ' || n, jsonb_build_object('a', n), 'active', 'direct',
-           1, 1
-      FROM generate_series(1, 3000) AS n
-    RETURNING id, workspace_id, title
-)
-INSERT INTO threads_message (id, workspace_id, thread_id, position, role, kind, content, extra, partial)
-SELECT gen_random_uuid(), workspace_id, id, 1, 'user', 'text', title, '{}', false FROM thread
-"""
+def copied(model: type[models.Model], source: str, **values: str) -> str:
+    """SQL that copies a table's only row for each row of `source`, with other values in some columns."""
+    columns = [field.column for field in model._meta.concrete_fields if not field.generated]
+    assert values.keys() <= set(columns)
+    taken = ", ".join(values.get(column, f"row.{column}") for column in columns)
+    table = model._meta.db_table
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {taken} FROM {table} AS row, {source}"
+
+
+def many_threads(tenant: Tenant) -> None:
+    """3,000 threads with a message each, titled and saying "number n"."""
+    thread = actions.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
+    append(actor=tenant.actor, thread=thread, drafts=[Draft(role="user", content="the first")])
+    title = {"id": "gen_random_uuid()", "title": "'number ' || n", "metadata": "jsonb_build_object('a', n)"}
+    said = {"id": "gen_random_uuid()", "thread_id": "thread.id", "content": "thread.title"}
+    with connection.cursor() as cursor:
+        cursor.execute(copied(Thread, "generate_series(1, 3000) AS n", **title))
+        cursor.execute(copied(Message, "threads_thread AS thread WHERE thread.title IS NOT NULL", **said))
 
 
 def test_what_is_searched_for_is_found_by_its_index_behind_the_wall(tenant: Tenant) -> None:
     """PostgreSQL uses an index behind a wall only for functions that are marked as telling nothing of hidden rows."""
     workspace = tenant.workspace.pk
+    many_threads(tenant)
     with connection.cursor() as cursor:
         assert walls.unmarked(cursor) == []
-        cursor.execute(ROWS, {"agent": tenant.agent.pk, "workspace": workspace})
         cursor.execute("ANALYZE threads_thread, threads_message")
         cursor.execute("SET LOCAL enable_seqscan = off")
         for index in ("thread_metadata", "thread_title", "message_text"):

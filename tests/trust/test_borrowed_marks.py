@@ -52,6 +52,32 @@ def test_a_cursor_of_another_workspace_is_as_good_as_nonsense(world: World) -> N
     assert tried >= 8
 
 
+MEMBERS = ("another member", "another member's key")
+
+
+@pytest.mark.parametrize("who", MEMBERS)
+def test_a_cursor_of_somebody_who_sees_more_shows_no_more(world: World, who: str) -> None:
+    """Inside one workspace: the owner's place in a list, given to a member."""
+    owner, member = Api(world.victim.tenant.key), world.callers[who].api
+    tried = 0
+    for operation in operations():
+        if operation.method != "GET" or "cursor" not in operation.query:
+            continue
+        path = address(operation, world.victim.named)
+        first = owner.get(path, {"take": "1"})
+        link = first.json().get("next") if first.status_code == 200 else None
+        if link is None:
+            continue
+        cursor = link.partition("cursor=")[2].partition("&")[0].replace("%3A", ":")
+        own = member.get(path, {"take": "100"})
+        borrowed_page = member.get(path, {"take": "100", "cursor": cursor})
+        assert borrowed_page.status_code == own.status_code, operation
+        sent = set(ANY_ID.findall(f"{path} {cursor}".encode()))
+        assert set(_ids(borrowed_page)) - sent <= set(_ids(own)), operation
+        tried += own.status_code == 200
+    assert tried >= 2
+
+
 @pytest.mark.parametrize("who", STRANGERS)
 def test_a_used_idempotency_key_never_gives_its_users_answer(world: World, who: str) -> None:
     victim, stranger = Api(world.victim.tenant.key), world.callers[who].api

@@ -1,8 +1,10 @@
 """How long each credential is good, and that its end counts with the very next request, in every process."""
 
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +14,7 @@ from django.utils import timezone
 from chat_sessions import sessions, tokens
 from chat_sessions.models import ChatSession
 from tests.conftest import Api, Tenant, access_token, make_user
-from tests.hub import Hub
+from tests.hub import ROOT, START_SECONDS, STOP_SECONDS, Hub, clean_environment, free_port
 from threadhub import audit
 from threadhub.workspaces import keys, sign_in
 from threadhub.workspaces.models import Membership, User
@@ -135,20 +137,60 @@ def test_an_ended_session_ends_its_token_at_once(tenant: Tenant) -> None:
     assert ChatSession.objects.get(pk=made.session.pk).end_reason == ChatSession.EndReason.ENDED
 
 
+@pytest.fixture
+def second_process(hub: Hub) -> Iterator[str]:
+    """The address of another web process of the same hub, on a port of its own: who answers is no matter of luck."""
+    port = free_port()
+    command = [sys.executable, "-m", "threadhub.launch.web", "--port", str(port)]
+    environment = {**clean_environment(), "THREADHUB_DATA_DIR": str(hub.data_dir)}
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, env=environment)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        assert within(START_SECONDS, lambda: process.poll() is not None or answers(url)), "it did not start"
+        assert process.poll() is None, "it ended"
+        yield url
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS)
+
+
+def within(seconds: float, true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=30, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 @pytest.mark.xdist_group("hub")
-def test_what_is_revoked_in_one_process_is_refused_in_every_other(hub: Hub) -> None:
-    """Every request comes on a connection of its own, so that each web process is met."""
+def test_what_is_revoked_in_one_process_is_refused_in_every_other(hub: Hub, second_process: str) -> None:
+    """With the very next request, be it of a key, of a visitor or of somebody signed in."""
     made = hub.post("/api_keys", json={"name": "short-lived", "scopes": ["read"]})
     assert made.status_code == 201, made.text
-    secret, key = made.json()["secret"], made.json()["id"]
     session = hub.post("/chat_sessions", json={"agent_id": hub.agent_id, "external_ref": "leaver"}).json()
     visitor = f"/chat_sessions/{session['id']}"
-    assert met(hub, secret, "/threads") == met(hub, session["chat_token"], visitor) == {200}
-    assert hub.delete(f"/api_keys/{key}").status_code == 204
+    body = {"username": hub.username, "password": hub.password, "authType": "oauth"}
+    signed_in = hub.post("/api/signin", token="", json=body).json()["payload"]["token"]
+    credentials = {made.json()["secret"]: "/threads", session["chat_token"]: visitor, signed_in: "/threads"}
+
+    def there() -> list[int]:
+        return [
+            httpx.get(
+                f"{second_process}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
+            ).status_code
+            for token, path in credentials.items()
+        ]
+
+    assert there() == [200, 200, 200]
+    assert hub.delete(f"/api_keys/{made.json()['id']}").status_code == 204
     assert hub.delete(visitor).status_code == 204
-    assert met(hub, secret, "/threads") == met(hub, session["chat_token"], visitor) == {401}
-
-
-def met(hub: Hub, token: str, path: str) -> set[Any]:
-    headers = {"authorization": f"Bearer {token}", "connection": "close"}
-    return {httpx.get(f"{hub.url}{path}", headers=headers, timeout=30, trust_env=False).status_code for _ in range(20)}
+    assert hub.post("/api/logout", token=signed_in).status_code == 200
+    assert there() == [401, 401, 401]
