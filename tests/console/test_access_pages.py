@@ -1,6 +1,7 @@
 """Keys, members and users in the console."""
 
 import re
+from typing import Any
 
 from django.contrib.sessions.models import Session
 from django.test import Client
@@ -13,17 +14,12 @@ from threadhub.workspaces.models import ApiKey, Membership, User
 from threadhub.workspaces.permissions import Permission
 
 KEYS = "/admin/workspaces/apikey/"
+FORM = {"name": "web server", "username": "owner of acme", "scopes": ["read", "invoke"]}
 
 
 def make_key(client: Client, tenant: Tenant, **changes: object) -> str:
     """Make a key through the form; returns where the browser is sent."""
-    data = {
-        "workspace": str(tenant.workspace.pk),
-        "name": "web server",
-        "username": tenant.owner.username,
-        "scopes": ["read", "invoke"],
-        **changes,
-    }
+    data = {**FORM, "workspace": str(tenant.workspace.pk), "username": tenant.owner.username, **changes}
     answer = client.post(f"{KEYS}add/", data)
     assert answer.status_code == 302, re.findall(r'class="errorlist[^>]*>(.*?)</ul>', answer.content.decode(), re.S)
     return str(answer["Location"])
@@ -97,6 +93,24 @@ def test_a_key_is_bound_and_given_a_new_secret(console: Client, tenant: Tenant) 
     html = console.get(f"{KEYS}{key.wire_id}/change/").content.decode()
     assert tenant.agent.wire_id in html
     assert new not in html
+
+
+def test_a_key_is_given_a_limit_of_its_own(console: Client, tenant: Tenant, settings: Any) -> None:
+    settings.RATE_LIMIT_KEY = 100
+    make_key(console, tenant, rate_limit="30")
+    key = ApiKey.objects.get(name="web server")
+    page = f"{KEYS}{key.wire_id}/"
+    assert key.rate_limit == 30
+    assert "Requests a minute" in console.get(f"{page}change/").content.decode()
+    for wanted, kept in (("7", 7), ("101", 7), ("0", 7), ("x", 7), ("", None)):
+        console.post(f"{page}do/limit/", {"rate_limit": wanted})
+        key.refresh_from_db()
+        assert key.rate_limit == kept, wanted
+    refused = console.post(
+        f"{KEYS}add/", {**FORM, "workspace": str(tenant.workspace.pk), "rate_limit": "101"}, follow=True
+    )
+    assert "100 requests a minute at most" in refused.content.decode()
+    assert ApiKey.objects.filter(name="web server").count() == 1
 
 
 def test_an_owner_invites_whose_account_they_do_not_know(olivia: User, tenant: Tenant, mallory: User) -> None:

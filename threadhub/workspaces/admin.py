@@ -14,7 +14,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from threadhub.agents import leaving
 from threadhub.agents.models import Agent
@@ -216,6 +220,22 @@ class InvitationAdmin(ShownOnce, ConsoleAdmin):
         return display.moment(invitation.expires_at)
 
 
+def limit_field() -> forms.IntegerField:
+    """A key's own requests a minute. That it is not above RATE_LIMIT_KEY, the domain says."""
+    return forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=2**31 - 1,
+        label="Requests a minute",
+        help_text="Empty: as the installation has it.",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+
+
+class LimitForm(forms.Form):
+    rate_limit = limit_field()
+
+
 class KeyForm(ByUsername):
     """A workspace's key, or one that is bound to an agent, or to a person of the product."""
 
@@ -233,6 +253,7 @@ class KeyForm(ByUsername):
         help_text="The only person it acts for: your own reference of them, or a user’s id.",
         widget=UnfoldAdminTextInputWidget,
     )
+    rate_limit = limit_field()
     scopes = forms.MultipleChoiceField(
         choices=[(scope.value, scope.value) for scope in Scope],
         initial=[Scope.READ.value, Scope.WRITE.value, Scope.INVOKE.value],
@@ -287,6 +308,10 @@ class KeyStateFilter(OptionFilter):
         return queryset.none()
 
 
+def _may_be_changed(key: Any) -> bool:
+    return key.kind != ApiKey.Kind.PERSONAL and keys.works(key, timezone.now())
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(ShownOnce, ConsoleAdmin):
     """Made here are workspace keys only: a personal key acts as its user, so only they can make one."""
@@ -302,14 +327,17 @@ class ApiKeyAdmin(ShownOnce, ConsoleAdmin):
     search_help_text = "Name, username or id"
     fields = (
         ("name", "begins"), ("workspace", "holder"), ("kind", "state_label"), "scopes_list", "bound_to",
-        ("made", "expires"), ("used", "usage_count"), ("shown_id", "before"),
+        ("made", "expires"), ("used", "usage_count"), ("limit", "before"), "shown_id",
     )  # fmt: skip
     add_fieldsets = (
-        (None, {"fields": ("workspace", "name", "username", "scopes", "agent", "end_user", "expires_at")}),
+        (
+            None,
+            {"fields": ("workspace", "name", "username", "scopes", "agent", "end_user", "expires_at", "rate_limit")},
+        ),
     )
     readonly_fields = (
         "name", "begins", "workspace", "holder", "kind", "state_label", "scopes_list", "bound_to", "made", "expires",
-        "used", "usage_count", "shown_id", "before",
+        "used", "usage_count", "shown_id", "before", "limit",
     )  # fmt: skip
     shown_id = staticmethod(shown_id)
     made = staticmethod(created)
@@ -334,7 +362,23 @@ class ApiKeyAdmin(ShownOnce, ConsoleAdmin):
             consequence="The secret of now works for one more hour; an older one stops at once.",
             done=lambda key: f"The key “{key.name}” has a new secret.",
             do=lambda actor, thing, now: managed_keys.rotate(actor=actor, key=thing, overlap=OVERLAP, now=now)[1],
-            applies=lambda key: key.kind != ApiKey.Kind.PERSONAL and keys.works(key, timezone.now()),
+            applies=_may_be_changed,
+        ),
+        Deed(
+            name="limit",
+            title="Limit",
+            icon="speed",
+            permission=Permission.KEY_WRITE,
+            question=lambda key: f"How many requests a minute may “{key.name}” ({key.prefix}…) make?",
+            consequence="It counts from the next request on.",
+            done=lambda key: f"The limit of “{key.name}” is changed.",
+            do=lambda actor, thing, now, rate_limit: managed_keys.change(
+                actor=actor, key=thing, now=now, rate_limit=rate_limit
+            ),
+            applies=_may_be_changed,
+            danger=False,
+            form=LimitForm,
+            instead="Leave it",
         ),
     )
     page_title = "Your new secret"
@@ -355,10 +399,15 @@ class ApiKeyAdmin(ShownOnce, ConsoleAdmin):
             expires_at=obj.expires_at,
             agent_id=form.cleaned_data["agent"],
             end_user=form.cleaned_data["end_user"] or None,
+            rate_limit=form.cleaned_data["rate_limit"],
             now=timezone.now(),
         )
         obj.pk = key.pk
         once.put(request, key.wire_id, secret)
+
+    @column("Requests a minute")
+    def limit(self, key: ApiKey) -> str:
+        return "As the installation has it" if key.rate_limit is None else f"{key.rate_limit:,}"
 
     @column("Begins")
     def begins(self, key: ApiKey) -> str:
