@@ -26,6 +26,7 @@ ENDS: dict[str, str] = {
 
 @admin.register(ChatSession)
 class ChatSessionAdmin(ConsoleAdmin):
+    noun = "chat_session"
     reading = Permission.CHAT_SESSION_READ
     list_display = ("shown_id", "agent", "reference", "visitor", "state_label", "opened", "expires", "workspace")
     list_filter = (AgentFilter, WorkspaceFilter, CreatedFilter, ExternalRefFilter)
@@ -61,6 +62,19 @@ class ChatSessionAdmin(ConsoleAdmin):
             applies=lambda session: session.ended_at is None,
         ),
     )
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """What the page says of its visitor is theirs: opening it leaves an event."""
+        session = self.thing(request, object_id) if object_id is not None else None
+        if session is not None and request.method in ("GET", "HEAD"):
+            self.record(request, "read", session)
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     def ordered_by_time(self, request: HttpRequest) -> bool:
         return bool(request.GET.get("workspace"))

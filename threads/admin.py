@@ -30,7 +30,7 @@ from threadhub.console.filters import (
 from threadhub.console.retention import thread_deeds, words
 from threadhub.console.retention.held import Covered, HeldFilter
 from threadhub.workspaces.permissions import Permission
-from threads import access
+from threads import access, reading
 from threads.access import BranchNotFound
 from threads.actions import approvals
 from threads.lifecycle.bundles.verify import Damaged
@@ -381,6 +381,26 @@ class ToolApprovalAdmin(ConsoleAdmin):
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         pk: UUID | None = decoded(Thread.PREFIX, term)
         return queryset.filter(thread_id=pk) if pk else queryset.filter(tool_name=term)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Arguments of calls are words of the conversation: whoever looks through the list reads in these threads."""
+        answer = super().changelist_view(request, extra_context)
+        listed = getattr(answer, "context_data", None) or {}
+        if "cl" in listed:
+            reading.note_by_staff(user_id=request.user.pk, threads=[each.thread for each in listed["cl"].result_list])
+        return answer
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        approval = self.thing(request, object_id) if object_id is not None else None
+        if approval is not None and request.method in ("GET", "HEAD"):
+            reading.note_by_staff(user_id=request.user.pk, threads=[approval.thread])
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     @column("Status")
     def status_label(self, approval: ToolApproval) -> str:

@@ -30,6 +30,16 @@ def note_found(*, actor: Actor, thread_ids: Iterable[UUID]) -> None:
         _record(actor, [pk for pk, user_id in found.values_list("pk", "user_id") if user_id != _self(actor)])
 
 
+def note_by_staff(*, user_id: UUID | None, threads: Iterable[Thread]) -> None:
+    """A member of staff is shown parts of these threads in the console, be they of several workspaces."""
+    by_workspace: dict[UUID, list[UUID]] = {}
+    for thread in threads:
+        if thread.user_id != user_id:
+            by_workspace.setdefault(thread.workspace_id, []).append(thread.pk)
+    for workspace_id, found in by_workspace.items():
+        _record(audit.By(f"user:{user_id}", workspace_id), sorted(set(found)))
+
+
 def _is_staff(actor: Actor) -> bool:
     return actor.kind == "user" or actor.personal_key
 
@@ -38,7 +48,7 @@ def _self(actor: Actor) -> UUID | None:
     return actor.own_user_id or actor.user_id
 
 
-def _record(actor: Actor, thread_ids: list[UUID]) -> None:
+def _record(actor: audit.Who, thread_ids: list[UUID]) -> None:
     if thread_ids:
         named = [ids.encode(Thread.PREFIX, pk) for pk in thread_ids]
         audit.record_once(actor=actor, action="thread.read", ids=named, within=ONCE_IN)

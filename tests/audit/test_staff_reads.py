@@ -3,13 +3,21 @@
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from tests.api.rest.conftest import open_session
 from tests.conftest import Api, Tenant, access_token, make_user
+from tests.trust import samples
+from tests.trust.matrix import fill
+from tests.trust.operations import operations
+from tests.trust.world import World, build
+from threadhub.api import streaming
 from threadhub.audit.models import AuditEvent
+from threadhub.lib import json
 from threadhub.workspaces import keys
 from threadhub.workspaces.models import ApiKey, User
 from threadhub.workspaces.permissions import Role
+from threads.models import Message, Run, RunEvent, Summary, Thread, ToolApproval
 
 
 @pytest.fixture
@@ -99,3 +107,51 @@ def test_a_list_without_messages_is_no_read(thread: str, admin: User) -> None:
     assert client.get("/threads?include_messages=false").json()["count"] == 1
     assert client.get("/api/ai/threads").status_code == 200
     assert reads() == []
+
+
+SAID = "what-was-said-qzx7"
+QUERIES = {"search_list": {"q": SAID}}
+
+
+@pytest.fixture
+def world(db: None, monkeypatch: pytest.MonkeyPatch) -> World:
+    """One of everything; SAID stands in the words of a conversation, and nowhere else."""
+    monkeypatch.setattr(streaming, "close_old_connections", lambda: None)  # the test's own connection is not closed
+    made = build()
+    thread = Thread.objects.get(chat_session=made.victim.session, title=None)
+    words = {"words": SAID}
+    Message.objects.filter(thread=thread).update(content=SAID, extra=words)
+    RunEvent.objects.filter(run__thread=thread).update(data=words)
+    ToolApproval.objects.filter(thread=thread).update(arguments=json.dumps(words).decode())
+    for run in Run.objects.filter(thread=thread):
+        run.required_action["tool_calls"][0]["arguments"] = words
+        run.save()
+    Summary.objects.create(
+        workspace=made.victim.tenant.workspace, thread=thread, from_position=1, to_position=2, text=SAID
+    )
+    return made
+
+
+def body_of(answer: Any) -> bytes:
+    return b"".join(answer.streaming_content) if answer.streaming else answer.content
+
+
+def test_whatever_shows_an_admin_what_was_said_leaves_an_event(world: World) -> None:
+    """Each reading route of the served OpenAPI: a new one is here by itself."""
+    victim = world.victim
+    admin = make_user("ada", victim.tenant.workspace, Role.ADMIN)
+    api, shown, silent = Api(access_token(admin)), set(), []
+    for operation in operations():
+        if operation.method == "GET":
+            named = {name: victim.named[noun] for name, noun in samples.in_path(operation).items()}
+            with transaction.atomic():
+                answer = api.get(fill(operation.path, named), QUERIES.get(operation.name, {}))
+                tells = getattr(answer, "is_async", False) or SAID.encode() in body_of(answer)
+                about = [each for _, ids in reads() for each in ids]
+                transaction.set_rollback(True)
+            if tells:
+                shown.add(operation.path)
+                if victim.named["thread"] not in about:
+                    silent.append(str(operation))
+    assert silent == []
+    assert len(shown) > 10

@@ -18,7 +18,8 @@ from threads.actions import messages, threads
 from threads.actions.messages import Draft
 from threads.attachments import Upload
 from threads.lifecycle import holds, policies, reports, system_policies
-from threads.models import Bundle, RetentionJob, Run, Summary, Thread, Tombstone
+from threads.models import Bundle, RetentionJob, Run, Summary, Thread, Tombstone, ToolApproval
+from threads.runs import waiting
 from threads.runs.start import start
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 20
@@ -62,25 +63,30 @@ class Everything:
     thread: Thread
     run: Run
     session: ChatSession
+    approval: ToolApproval
     retention: dict[str, str]  # noun: id, of what threads/lifecycle has
 
-    def pages(self) -> dict[str, str]:
-        """name: address, of every list, detail, form, history and question."""
-        agent, tool = self.tenant.agent, self.tenant.agent.tools.get()
+    def things(self) -> dict[str, Any]:
+        """noun: the id of one of them."""
         key = ApiKey.objects.get(workspace=self.tenant.workspace)
         member = Membership.objects.get(workspace=self.tenant.workspace, user=self.tenant.owner)
-        things: dict[str, Any] = {
+        return {
             "threads/thread": self.thread.wire_id,
             "threads/run": self.run.wire_id,
+            "threads/toolapproval": self.approval.wire_id,
             "chat_sessions/chatsession": self.session.wire_id,
-            "agents/agent": agent.wire_id,
-            "agents/tool": tool.wire_id,
+            "agents/agent": self.tenant.agent.wire_id,
+            "agents/tool": self.tenant.agent.tools.get().wire_id,
             "workspaces/workspace": self.tenant.workspace.wire_id,
             "workspaces/membership": member.pk,
             "workspaces/apikey": key.wire_id,
             "workspaces/user": self.tenant.owner.wire_id,
             **self.retention,
         }
+
+    def pages(self) -> dict[str, str]:
+        """name: address, of every list, detail, form, history and question."""
+        things = self.things()
         pages = {"overview": "/admin/"}
         for noun, wire_id in things.items():
             pages[f"{noun} list"] = f"/admin/{noun}/"
@@ -95,7 +101,7 @@ class Everything:
             "threads/thread": "delete", "threads/run": "cancel", "chat_sessions/chatsession": "end",
             "agents/tool": "remove", "workspaces/membership": "remove", "workspaces/apikey": "revoke",
             "threads/retentionpolicy": "remove", "threads/systempolicy": "remove", "threads/hold": "release",
-            "threads/bundle": "restore", "threads/retentionjob": "stop",
+            "threads/bundle": "restore", "threads/retentionjob": "stop", "threads/toolapproval": "approve",
         }  # fmt: skip
         for noun, deed in deeds.items():
             pages[f"{noun} {deed}"] = f"/admin/{noun}/{things[noun]}/do/{deed}/"
@@ -139,7 +145,12 @@ def furnish(tenant: Tenant, text: str) -> Everything:
     Run.objects.filter(pk=run.pk).update(enabled_tools=[text], started_at=now, **changes)
     Summary.objects.create(workspace=tenant.workspace, thread=thread, from_position=1, to_position=2, text=text)
     run.refresh_from_db()
-    return Everything(tenant, thread, run, session, furnish_retention(tenant, text))
+    approval = ToolApproval.objects.create(
+        workspace=tenant.workspace, thread=thread, run=run, tool=tenant.agent.tools.get(), tool_name=text[:64],
+        tool_digest=b"", tool_call_id=text, arguments=waiting.canonical({text: text}), arguments_digest=b"",
+        expires_at=now + timedelta(days=1), reason=text, decided_by=text[:64],
+    )  # fmt: skip
+    return Everything(tenant, thread, run, session, approval, furnish_retention(tenant, text))
 
 
 def furnish_retention(tenant: Tenant, text: str) -> dict[str, str]:

@@ -17,7 +17,8 @@ from threads.runs.tools import ToolCall
 
 
 def wanted(everything: Everything, text: str) -> ToolApproval:
-    """An approval that the run of `everything` waits for."""
+    """An approval that the run of `everything` waits for, and the only one there is."""
+    ToolApproval.objects.all().delete()
     tool = everything.tenant.agent.tools.get()
     awaited = waiting.Awaited([], [(ToolCall("call_1", tool.name, {"zone": text}), tool)])
     run = everything.run
@@ -58,8 +59,8 @@ def test_staff_decide_after_a_question(olivia: User, everything: Everything, dee
 def test_a_member_and_staff_of_another_workspace_decide_nothing(
     tenant: Tenant, other_tenant: Tenant, everything: Everything
 ) -> None:
-    approval = wanted(everything, "UTC")
     furnish(other_tenant, "foreign")
+    approval = wanted(everything, "UTC")
     member = make_user("mia", tenant.workspace, Role.MEMBER)
     stranger = make_user("sven", other_tenant.workspace, Role.ADMIN)
     for user in (member, stranger):

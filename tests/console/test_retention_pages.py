@@ -136,7 +136,7 @@ class TestPolicies:
         assert (found.enabled, found.days) == (False, 1)
         console.post(f"{page}do/remove/")
         assert not SystemPolicy.objects.exists()
-        assert AuditEvent.objects.filter(action__startswith="system_policy.").count() == 4
+        assert AuditEvent.objects.filter(action__startswith="system_policy.").count() == 5
 
     def test_the_list_costs_the_same_for_one_and_for_many(self, console: Client, tenant: Tenant) -> None:
         """Session, user, policies with names and zones, workspaces for the filter."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -44,12 +45,20 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
             _record(user, "user.sign_out")
         return answer
 
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        user = request.user
+        with transaction.atomic():
+            answer: HttpResponseBase = super().password_change(request, extra_context)
+            if request.method == "POST" and answer.status_code == 302 and isinstance(user, User):
+                _record(user, "user.update", {"fields": ["password"]})
+        return answer
+
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Unfold's search over the names of models. Each list has its own search box instead."""
         raise Http404
 
 
 @by_door(Door.SIGN_IN)
-def _record(user: User, action: str) -> None:
+def _record(user: User, action: str, details: dict[str, Any] | None = None) -> None:
     """Of a member of staff in no workspace: the console shows all of theirs."""
-    audit.record(actor=audit.By(f"user:{user.pk}"), action=action, ids=[user.wire_id])
+    audit.record(actor=audit.By(f"user:{user.pk}"), action=action, ids=[user.wire_id], details=details)

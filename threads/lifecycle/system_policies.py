@@ -42,16 +42,16 @@ def change(*, actor: Who, policy: SystemPolicy, now: datetime, **terms: Any) -> 
 
 
 @transaction.atomic
-def preview(*, policy: SystemPolicy) -> list[Plan]:
+def preview(*, actor: Who, policy: SystemPolicy) -> list[Plan]:
     """What a sweep of each workspace would do now if the policy acted at once; plans of workspaces where it would do
     anything. Looking at it is what allows to enable the policy."""
     now = candidates.database_now()
     found = [made for made in _plans(policy, now) if made.by_policy[policy.id]]
+    due = sum(made.by_policy[policy.id] for made in found)
     SystemPolicy.objects.filter(pk=policy.pk).update(
-        previewed_at=now,
-        previewed_terms=policies.terms_hash(policy),
-        previewed_count=sum(made.by_policy[policy.id] for made in found),
+        previewed_at=now, previewed_terms=policies.terms_hash(policy), previewed_count=due
     )
+    audit.record(actor=actor, action="system_policy.preview", ids=[policy.wire_id], details={"due": due})
     return found
 
 

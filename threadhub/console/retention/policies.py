@@ -277,7 +277,7 @@ class SystemPolicyAdmin(PolicyPages):
         return queryset.none()
 
     def plans_of(self, request: HttpRequest, policy: Any) -> list[Any]:
-        return system_policies.preview(policy=policy)
+        return system_policies.preview(actor=self.acting(request, policy), policy=policy)
 
     def save_model(self, request: HttpRequest, obj: SystemPolicy, form: Any, change: bool) -> None:
         actor, now = self.acting(request, obj), timezone.now()

@@ -13,6 +13,7 @@ from threadhub.api.rest.representations.approvals import ApprovalRepresentation
 from threadhub.api.rest.views.base import RestViewSet
 from threadhub.api.views import path_id
 from threadhub.workspaces.permissions import Permission
+from threads import reading
 from threads.actions import approvals
 from threads.models import ToolApproval
 
@@ -28,11 +29,15 @@ class Approvals(RestViewSet):
     @extend_schema(responses={200: ApprovalRepresentation(many=True)})
     def list(self, request: Request) -> Response:
         """Of all threads that one may see."""
-        return self.page(self.get_queryset(), ApprovalRepresentation)
+        rows = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        reading.note_found(actor=self.actor, thread_ids=[row.thread_id for row in rows])
+        return self.get_paginated_response(ApprovalRepresentation(rows, many=True).data)
 
     @extend_schema(responses={200: ApprovalRepresentation})
     def retrieve(self, request: Request, approval_id: str) -> Response:
-        return Response(ApprovalRepresentation(self._find()).data)
+        approval = self._find()
+        reading.note_found(actor=self.actor, thread_ids=[approval.thread_id])
+        return Response(ApprovalRepresentation(approval).data)
 
     @extend_schema(request=NothingSent, responses={200: ApprovalRepresentation})
     def approve(self, request: Request, approval_id: str) -> Response:
