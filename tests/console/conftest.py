@@ -111,7 +111,7 @@ class Everything:
             f"/admin/threads/retentionsettings/{self.tenant.workspace.wire_id}/apply/"
         )
         pages["threads/thread purge"] = f"/admin/threads/thread/{self.thread.wire_id}/do/purge/"
-        pages["agents/agent version"] = f"/admin/agents/agent/{agent.wire_id}/history/1/"
+        pages["agents/agent version"] = f"/admin/agents/agent/{self.tenant.agent.wire_id}/history/1/"
         pages["jobs"] = "/admin/procrastinate/procrastinatejob/"
         return pages
 

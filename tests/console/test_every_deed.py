@@ -232,6 +232,7 @@ class Deeds:
             "agents/agent withdraw_public_key": lambda: self.withdrawn("withdraw_public_key"),
             "agents/agent new_identity_secret": lambda: self.do("agents/agent", "new_identity_secret"),
             "agents/agent withdraw_identity_secret": lambda: self.withdrawn("withdraw_identity_secret"),
+            "agents_agent_version": lambda: self.console.post(self.page("agents/agent", "history/1/")),
             "agents/tool add": lambda: self.add("agents/tool", **tool),
             "agents/tool change": lambda: self.save("agents/tool", description="New words.", approval="never"),
             "chat_sessions/chatsession end": lambda: self.do("chat_sessions/chatsession", "end"),
@@ -352,7 +353,7 @@ def test_every_page_that_shows_what_was_said_leaves_an_event(console: Client, te
         "audit/auditevent": AuditEvent.objects.first().wire_id,  # type: ignore[union-attr]
         "procrastinate/procrastinatejob": 1,
     }  # fmt: skip
-    extra = {"file_id": Attachment.objects.get(thread=made.thread).wire_id, "content_type_id": 1}
+    extra = {"number": 1, "file_id": Attachment.objects.get(thread=made.thread).wire_id, "content_type_id": 1}
     console.get("/admin/")
     shown, silent = set(), []
     for pattern, name in addresses():

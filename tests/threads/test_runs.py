@@ -356,7 +356,7 @@ def test_deleting_the_thread_ends_its_stream(tenant: Tenant, thread: Thread) -> 
         async for event in follow(run_id=run.pk, workspace_id=run.workspace_id):
             types.append(event.type)
             if types.count("text_delta") == 2 and types[-1] == "text_delta":
-                await in_thread(threads.delete)(actor=actor, thread=thread)
+                await in_thread(threads.delete)(actor=actor, thread=thread, now=timezone.now())
         await asyncio.wait_for(working, 10)
         return types
 

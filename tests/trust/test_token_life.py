@@ -172,7 +172,7 @@ def answers(url: str) -> bool:
 
 @pytest.mark.xdist_group("hub")
 def test_what_is_revoked_in_one_process_is_refused_in_every_other(hub: Hub, second_process: str) -> None:
-    """With the very next request, be it of a key, of a visitor or of somebody signed in."""
+    """Within a second, be it a key, a visitor or somebody signed in."""
     made = hub.post("/api_keys", json={"name": "short-lived", "scopes": ["read"]})
     assert made.status_code == 201, made.text
     session = hub.post("/chat_sessions", json={"agent_id": hub.agent_id, "external_ref": "leaver"}).json()
@@ -193,4 +193,4 @@ def test_what_is_revoked_in_one_process_is_refused_in_every_other(hub: Hub, seco
     assert hub.delete(f"/api_keys/{made.json()['id']}").status_code == 204
     assert hub.delete(visitor).status_code == 204
     assert hub.post("/api/logout", token=signed_in).status_code == 200
-    assert there() == [401, 401, 401]
+    assert within(1, lambda: there() == [401, 401, 401])
