@@ -27,6 +27,7 @@ from threadhub.agents.models import Agent, Tool
 from threadhub.agents.origins import MAX_LENGTH, MAX_ORIGINS, validate
 from threadhub.console import display, once, rights
 from threadhub.console.agent_history import HistoryPages
+from threadhub.console.agent_trial import TrialPages
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter
@@ -209,7 +210,7 @@ DEEDS = (
 
 
 @admin.register(Agent)
-class AgentAdmin(HistoryPages):
+class AgentAdmin(HistoryPages, TrialPages):
     reading = Permission.AGENT_READ
     writing = Permission.AGENT_WRITE
     may_be_added = True

@@ -14,6 +14,7 @@ class DailyUsage(models.Model):
         ANSWER = "answer"
         SUMMARY = "summary"
         TITLE = "title"
+        TRIAL = "trial"
 
     AMOUNTS: ClassVar[tuple[str, ...]] = (
         "input_tokens", "output_tokens", "cached_tokens", "cost", "unpriced", "estimated"
@@ -26,7 +27,7 @@ class DailyUsage(models.Model):
     provider = models.CharField(max_length=16)
     model = models.CharField(max_length=200, blank=True)
     purpose = models.CharField(max_length=16, choices=Purpose.choices)
-    count = models.BigIntegerField(default=0)  # runs, summaries or titles
+    count = models.BigIntegerField(default=0)  # runs, summaries, titles or trials
     input_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
     cached_tokens = models.BigIntegerField(default=0)  # a part of the input
