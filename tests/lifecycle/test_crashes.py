@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.crash.walk import Stage, stage, walk
+from tests.lifecycle.crash.scenes import SCENES
+from tests.lifecycle.crash.strace import Point
+from tests.lifecycle.crash.walk import Stage, differences, stage, walk
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("crashes")]
 
@@ -27,6 +29,39 @@ def test_nothing_is_lost_or_there_twice_when_it_is_broken(made: Stage, command: 
     assert report.findings == []
     assert report.total >= 6
     assert report.points["kill"] >= 3
+
+
+@pytest.mark.parametrize("command", ["archive", "restore", "purge", "erase"])
+def test_sigterm_ends_it_after_the_batch_and_the_next_run_finishes(made: Stage, command: str) -> None:
+    report = walk(made, command, faults=["term"], step=SLICE)
+    assert report.findings == []
+    assert report.points["term"] >= 2
+    assert report.ended[0] >= 1, report.ended  # it was in the middle of its work, and ended by itself
+
+
+@pytest.mark.parametrize(
+    ("point", "says"),
+    [
+        (Point("rename", 2, "EROFS"), "Read-only file system"),
+        (Point("rename", 1, "EXDEV"), "Invalid cross-device link"),
+        (Point("write", 2, "ENOSPC"), "No space left on device"),
+        (Point("fsync", 2, "EDQUOT"), "Disk quota exceeded"),
+        (Point("fsync", 3, "EIO"), "Input/output error"),
+    ],
+    ids=str,
+)
+def test_a_disk_that_refuses_is_a_sentence_and_nothing_is_done(made: Stage, point: Point, says: str) -> None:
+    scene = SCENES["archive"]()
+    before = made.onlooker.look(scene.workspace)
+    assert made.play(scene.argv, point=point) == 1
+    said = made.output.read_text()
+    assert "The archive cannot be used:" in said
+    assert says in said
+    assert "Traceback" not in said
+    assert made.onlooker.look(scene.workspace) == before
+    assert [path for path in made.onlooker.files_of(scene.folder) if path.name.startswith(".partial-")] == []
+    assert made.play(scene.argv) == 0
+    assert differences(before, made.onlooker.look(scene.workspace), scene, done=True) == []
 
 
 @pytest.mark.parametrize(

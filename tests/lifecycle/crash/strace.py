@@ -21,7 +21,7 @@ TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 @dataclass(frozen=True, slots=True)
 class Point:
     """The `number`th call of one kind, and what befalls it: `kill`, an error such as `EIO`, or `cut`: the process is
-    stopped, and its connection to the database cut, before it hears what became of what it sent."""
+    stopped, and its connection to the database cut, before it hears what became of what it sent; `term`: SIGTERM."""
 
     call: str
     number: int
@@ -29,7 +29,7 @@ class Point:
 
     @property
     def injection(self) -> str:
-        signals = {"kill": "signal=SIGKILL", "cut": "signal=SIGSTOP"}
+        signals = {"kill": "signal=SIGKILL", "cut": "signal=SIGSTOP", "term": "signal=SIGTERM"}
         fault = signals.get(self.fault, f"error={self.fault}")
         return f"{self.call}:{fault}:when={self.number}"
 
@@ -51,7 +51,20 @@ class Call:
 def attach(pid: int, log: Path, point: Point | None) -> subprocess.Popen[bytes]:
     """strace on a process that waits for it."""
     traced = ",".join(f"?{name}" for name in (*CALLS, "openat"))
-    command = ["strace", "-f", "-q", "-y", "-s", "256", "-e", f"trace={traced}", "-e", "signal=SIGSTOP", "-o", str(log)]
+    command = [
+        "strace",
+        "-f",
+        "-q",
+        "-y",
+        "-s",
+        "256",
+        "-e",
+        f"trace={traced}",
+        "-e",
+        "signal=SIGSTOP,SIGTERM",
+        "-o",
+        str(log),
+    ]
     if point is not None:
         command += ["-e", f"inject={point.injection}"]
     return subprocess.Popen([*command, "-p", str(pid)], stderr=subprocess.DEVNULL)
@@ -77,11 +90,13 @@ def calls(log: Path) -> Iterator[Call]:
 
 
 STOPPED = "stopped by SIGSTOP"
+ASKED_TO_END = "--- SIGTERM"
 
 
 def befell(log: Path) -> bool:
     """Whether the process came to its point at all."""
-    return STOPPED in log.read_text(errors="replace") or any(call.injected for call in calls(log))
+    text = log.read_text(errors="replace")
+    return STOPPED in text or ASKED_TO_END in text or any(call.injected for call in calls(log))
 
 
 def counted(log: Path) -> Counter[str]:

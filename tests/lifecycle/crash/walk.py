@@ -29,8 +29,8 @@ from threads import stray_files
 
 ROOT = Path(__file__).resolve().parents[3]
 APPLICATION = "threadhub-crash-walk"
-FAULTS = ("kill", "cut", "EIO", "ENOSPC")
-SEND_FAULTS = ("kill", "cut")  # an error of a send alone no kernel gives: the connection is gone, both ways
+FAULTS = ("kill", "cut", "term", "EIO", "ENOSPC")
+SEND_FAULTS = ("kill", "cut", "term")  # an error of a send alone no kernel gives: the connection is gone, both ways
 END_SECONDS = 60
 HANGS = 71  # as an exit status: it did not end
 TWO_DAYS = 2 * 86_400
@@ -44,6 +44,7 @@ class Report:
     command: str
     points: Counter[str] = field(default_factory=Counter)  # by fault
     calls: Counter[str] = field(default_factory=Counter)  # by call
+    ended: Counter[int] = field(default_factory=Counter)  # by exit status, at the points
     findings: list[str] = field(default_factory=list)
 
     @property
@@ -190,7 +191,8 @@ def _walk_kind(made: Stage, report: Report, call: str, fault: str, broken: str, 
             return  # it ended by itself
         report.points[fault] += 1
         report.calls[call] += 1
-        if fault != "kill" and status not in OWN_CODES:
+        report.ended[status] += 1
+        if fault != "kill" and status not in OWN_CODES and not (fault == "term" and status == -signal.SIGTERM):
             said = made.output.read_text(errors="replace").strip().splitlines()[-1:]
             report.findings.append(f"{point}: it ends with {status} and {said}")
         _judge(made, scene, before, report, str(point), power=fault == "kill", broken=broken)

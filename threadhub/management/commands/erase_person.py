@@ -1,6 +1,7 @@
 """`manage.py erase_person`: everything of one person, for ever, with a certificate."""
 
 import sys
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from chat_sessions.models import ChatSession
 from threadhub.management.lifecycle import FAILED, NOT_VERIFIED, Ended, LifecycleCommand, an_id
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import User, Workspace
-from threads.lifecycle import candidates
+from threads.lifecycle import candidates, sweeper
 from threads.lifecycle.erasure import erasures, proof, replay
 from threads.lifecycle.erasure.people import Kind
 from threads.models import Erasure
@@ -21,9 +22,11 @@ SUBJECTS: tuple[Kind, ...] = ("user", "end_user", "external_ref", "session")
 class Command(LifecycleCommand):
     help = (
         "Erase a person: list what there is with --dry-run, then again with the --code of exactly that list."
-        " --resume goes on with what crashed or was blocked; --replay erases again what a restored backup brought back."
+        " --resume goes on with what crashed, was blocked or was ended by SIGTERM; --replay erases again what a"
+        " restored backup brought back."
     )
     asks = "Erase this person for ever?"
+    stop: Event
 
     def add_own(self, parser: CommandParser) -> None:
         parser.add_argument("--workspace", type=an_id(Workspace.PREFIX), metavar="ID", help="The person's workspace.")
@@ -40,10 +43,13 @@ class Command(LifecycleCommand):
         parser.add_argument("--code", metavar="CODE", help="The code of the list that --dry-run showed.")
 
     def run(self, *, as_json: bool, workspace: UUID | None, resume: bool, replay: bool, **options: Any) -> None:
+        self.stop = Event()
         if resume:
-            self._resume(workspace, as_json, options["dry_run"])
+            with sweeper.stopping_on_signals(self.stop):
+                self._resume(workspace, as_json, options["dry_run"])
         elif replay:
-            self._replay(workspace, as_json, options["dry_run"])
+            with sweeper.stopping_on_signals(self.stop):
+                self._replay(workspace, as_json, options["dry_run"])
         elif options["certificate"] is not None:
             self._show(Erasure.objects.filter(pk=options["certificate"]).first(), as_json)
         else:
@@ -62,9 +68,13 @@ class Command(LifecycleCommand):
             return
         typed = options["code"] or (code if options["yes"] else self._ask())
         now = candidates.database_now()
-        planned = erasures.plan(actor=actor, kind=kind, value=value, now=now)
-        erasures.confirm(actor=actor, erasure=planned, code=typed, now=now)
-        self._show(erasures.proceed(workspace_id=workspace, erasure_id=planned.pk), as_json)
+        with sweeper.stopping_on_signals(self.stop):
+            planned = erasures.plan(actor=actor, kind=kind, value=value, now=now)
+            erasures.confirm(actor=actor, erasure=planned, code=typed, now=now)
+            self._proceed(workspace, planned.pk, as_json)
+
+    def _proceed(self, workspace_id: UUID, erasure_id: UUID, as_json: bool) -> None:
+        self._show(erasures.proceed(workspace_id=workspace_id, erasure_id=erasure_id, stop=self.stop), as_json)
 
     def _subject(self, **options: Any) -> tuple[Kind, Any]:
         named = [kind for kind in SUBJECTS if options[kind] is not None]
@@ -85,7 +95,7 @@ class Command(LifecycleCommand):
             if dry_run:
                 self._show(Erasure.objects.get(pk=erasure_id), as_json)
             else:
-                self._show(erasures.proceed(workspace_id=workspace_id, erasure_id=erasure_id), as_json)
+                self._proceed(workspace_id, erasure_id, as_json)
 
     def _replay(self, workspace: UUID | None, as_json: bool, dry_run: bool) -> None:
         for selection in self.selections(workspace=workspace):
@@ -94,8 +104,8 @@ class Command(LifecycleCommand):
                 for entry, _ in replay.find(workspace_id=workspace_id):
                     self.tell({"erased_at": entry.at.isoformat(), "threads": len(entry.threads)}, as_json=as_json)
                 continue
-            for erasure in replay.run_all(workspace_id=workspace_id, now=candidates.database_now()):
-                self._show(erasure, as_json)
+            for erasure in replay.begin(workspace_id=workspace_id, now=candidates.database_now()):
+                self._proceed(workspace_id, erasure.pk, as_json)
 
     def _show(self, erasure: Erasure | None, as_json: bool) -> None:
         if erasure is None:

@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 from django.db import models
 
+from threadhub.lib.errors import Failed
 from threads.models import Attachment, Branch, Feedback, Message, Run, Summary, Thread, ToolApproval
 from threads.path import Path, PathField
 
@@ -53,8 +54,10 @@ RANGE = re.compile(r"\[(\d+),(\d*)\]", re.ASCII)
 PATH = re.compile(r"\{(\[\d+,\d*\](,\[\d+,\d*\])*)?\}", re.ASCII)
 
 
-class BadRecord(ValueError):
+class BadRecord(Failed, ValueError):
     """A line that is no record of this format."""
+
+    code = "bundle_damaged"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import base64
 import hmac
 from collections import Counter
 from datetime import datetime
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -144,9 +145,10 @@ def confirm(*, actor: Actor, erasure: Erasure, code: str, now: datetime) -> Eras
     return locked
 
 
-def proceed(*, workspace_id: UUID, erasure_id: UUID) -> Erasure:
-    """Go on with a confirmed erasure until it is done. Raises BlockedByHold where a hold came meanwhile, NotThrough,
-    Damaged. May be called again at any time, and by several at once: they wait for each other, step by step."""
+def proceed(*, workspace_id: UUID, erasure_id: UUID, stop: Event | None = None) -> Erasure:
+    """Go on with a confirmed erasure until it is done, or `stop` is set: then after the batch in hand, unfinished.
+    Raises BlockedByHold where a hold came meanwhile, NotThrough, Damaged. May be called again at any time, and by
+    several at once: they wait for each other, step by step."""
     erasure = Erasure.objects.get(pk=erasure_id, workspace_id=workspace_id)
     if erasure.person is None or erasure.confirmed_at is None:
         return erasure
@@ -156,8 +158,11 @@ def proceed(*, workspace_id: UUID, erasure_id: UUID) -> Erasure:
     )
     ledger.write(erasure)
     for _ in range(PASSES):
-        while _next_threads(erasure, person):
+        while not (stop and stop.is_set()) and _next_threads(erasure, person):
             pass
+        if stop and stop.is_set():
+            erasure.refresh_from_db()
+            return erasure
         _shared(erasure, person)
         _traces(erasure, person)
         if inventory.take(workspace_id=workspace_id, person=person).empty:
