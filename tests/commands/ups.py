@@ -14,7 +14,7 @@ from typing import Any
 from tests import processes
 from tests.hub import ROOT, clean_environment, free_port, read_line
 
-SECONDS = 60
+SECONDS = 120
 
 
 @dataclass

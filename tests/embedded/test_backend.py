@@ -12,11 +12,15 @@ from tests.embedded import people
 
 PREAMBLE = """
 import os, signal, sys
+from contextvars import ContextVar
 from pathlib import Path
 import django
 from django.conf import settings
 from threadhub import embedded
+from threadhub.isolation import scope
 
+# Nobody has made the roles of row-level security here: all of it, other threads too, is the owner.
+scope._current = ContextVar("threadhub_scope", default=scope.Scope(owner=True))
 data_dir = Path(sys.argv[1])
 POOL = {"pool": {"min_size": 1, "max_size": 4, "timeout": 10}}
 settings.configure(

@@ -153,9 +153,9 @@ def test_bad_schemas_may_not_be_saved_nor_used(schema: Any) -> None:
 
 
 def seconds(schema: dict[str, Any], given: dict[str, Any]) -> tuple[float, list[Fault]]:
-    started = time.monotonic()
+    started = time.thread_time()  # of this thread alone: what else the machine does is nothing to it
     faults = check(schema, given)
-    return time.monotonic() - started, faults
+    return time.thread_time() - started, faults
 
 
 @pytest.mark.parametrize(
