@@ -153,6 +153,20 @@ def test_an_end_kept_elsewhere_shows_what_a_superuser_made_whole_again(
     assert "truncated" in said
 
 
+def test_ends_can_be_kept_beside_a_chain_that_does_not_hold(
+    chain: list[AuditEvent], tenant: Tenant, tamper: Tamper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its faults are told apart, so that what is kept can be read again."""
+    tamper("UPDATE audit_auditevent SET actor = 'user:x' WHERE id = %s", chain[4].pk)
+    kept = tmp_path / "heads.jsonl"
+    code, heads = verified("--head")
+    kept.write_text(heads)
+    assert code == 4
+    assert "altered" in capsys.readouterr().err
+    assert tenant.workspace.wire_id not in heads
+    assert verified("--against", str(kept))[0] == 4
+
+
 def test_a_chain_written_anew_up_to_the_noted_end_is_seen(chain: list[AuditEvent], tenant: Tenant) -> None:
     noted = Head(chain[5].seq or 0, bytes(32))
     assert faults(tenant.workspace.pk, noted) == [("behind_head", chain[5].seq)]

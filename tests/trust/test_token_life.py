@@ -143,15 +143,15 @@ def second_process(hub: Hub) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "threadhub.launch.web", "--port", str(port)]
     environment = {**clean_environment(), "THREADHUB_DATA_DIR": str(hub.data_dir)}
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, env=environment)
     url = f"http://127.0.0.1:{port}"
-    try:
-        assert within(START_SECONDS, lambda: process.poll() is not None or answers(url)), "it did not start"
-        assert process.poll() is None, "it ended"
-        yield url
-    finally:
-        process.terminate()
-        process.wait(STOP_SECONDS)
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, env=environment) as process:
+        try:
+            assert within(START_SECONDS, lambda: process.poll() is not None or answers(url)), "it did not start"
+            assert process.poll() is None, "it ended"
+            yield url
+        finally:
+            process.terminate()
+            process.wait(STOP_SECONDS)
 
 
 def within(seconds: float, true: Callable[[], bool]) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
 
 from threadhub.audit import verifying
 from threadhub.audit.recording import INSTALLATION
@@ -79,19 +79,20 @@ class Command(HubCommand):
                 )
             )
         else:
-            self._tell(read, faults, total)
+            # What --head writes is kept, and read again by --against: of a chain that does not hold it has no line.
+            self._tell(self.stderr if head else self.stdout, read, faults, total)
         return bool(total)
 
-    def _tell(self, read: Verified, faults: list[Fault], total: int) -> None:
+    def _tell(self, out: OutputWrapper, read: Verified, faults: list[Fault], total: int) -> None:
         masked = f", {read.masked} of them with masked values" if read.masked else ""
-        self.stdout.write(f"{_name(read.workspace_id)}: {read.events} events{masked}, {total or 'no'} faults")
+        out.write(f"{_name(read.workspace_id)}: {read.events} events{masked}, {total or 'no'} faults")
         if read.late:
             late = f"{read.late} events had waited for more than a minute to be linked: is a worker running?"
-            self.stdout.write(self.style.WARNING(f"  {'late':<11} {late}"))
+            out.write(self.style.WARNING(f"  {'late':<11} {late}"))
         for fault in faults:
-            self.stdout.write(self.style.ERROR(f"  {fault.kind:<11} {fault.sentence}"))
+            out.write(self.style.ERROR(f"  {fault.kind:<11} {fault.sentence}"))
         if total > len(faults):
-            self.stdout.write(f"  and {total - len(faults)} more")
+            out.write(f"  and {total - len(faults)} more")
 
 
 def _name(workspace_id: UUID) -> str:
