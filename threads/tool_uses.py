@@ -11,15 +11,15 @@ from django.db import connection
 
 from threads.models import Message, Thread, ToolUse
 
-# What a thread's messages say, all at once: after they came from a bundle, an import or another thread. Reads the
-# thread's messages by the index on (thread, position).
+# What threads' messages say, all at once: after they came from a bundle, an import or another thread. Reads the
+# threads' messages by the index on (thread, position).
 FROM_MESSAGES = """
 INSERT INTO threads_tooluse (workspace_id, name, thread_id)
 SELECT DISTINCT message.workspace_id, call ->> 'name', message.thread_id
   FROM threads_message AS message,
        jsonb_array_elements(CASE jsonb_typeof(message.tool_calls) WHEN 'array' THEN message.tool_calls ELSE '[]' END)
        AS call
- WHERE message.thread_id = %(thread)s AND message.workspace_id = %(workspace)s AND call ->> 'name' IS NOT NULL
+ WHERE message.thread_id = ANY(%(threads)s) AND message.workspace_id = %(workspace)s AND call ->> 'name' IS NOT NULL
     ON CONFLICT DO NOTHING
 """
 
@@ -31,10 +31,10 @@ def note(*, thread: Thread, calls: Sequence[dict[str, Any]]) -> None:
     ToolUse.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def note_all(*, thread_id: UUID, workspace_id: UUID) -> None:
-    """Whatever a thread's messages called."""
+def note_all(*, thread_ids: Sequence[UUID], workspace_id: UUID) -> None:
+    """Whatever the messages of these threads called."""
     with connection.cursor() as cursor:
-        cursor.execute(FROM_MESSAGES, {"thread": thread_id, "workspace": workspace_id})
+        cursor.execute(FROM_MESSAGES, {"threads": list(thread_ids), "workspace": workspace_id})
 
 
 def forget(*, thread: Thread, message: Message) -> None:

@@ -15,7 +15,7 @@ from tests.lifecycle.conftest import old_thread, policy, sweep
 from threads.actions import feedback
 from threads.actions.messages import Draft, append
 from threads.attachments import Upload
-from threads.lifecycle import acts, candidates, reading, restore
+from threads.lifecycle import acts, candidates, reading, restore, staging
 from threads.lifecycle.bundles import audit_trail, orphans, records, writer
 from threads.lifecycle.bundles.verify import Damaged
 from threads.models import (
@@ -315,7 +315,7 @@ class TestRestore:
         kept = next(iter(reading.ArchivedMessages.of(archived)))
         kept.save(force_insert=True)
         Message.objects.update(content="forged")
-        with pytest.raises(restore.RestoreConflict, match=str(kept.pk)):
+        with pytest.raises(staging.RestoreConflict, match=str(kept.pk)):
             restore.restore(actor=tenant.actor, thread=archived, now=NOW())
         assert Message.objects.count() == 1
         Message.objects.update(content=kept.content)

@@ -237,7 +237,7 @@ class TestHostileFiles:
 
     def refused(self, tenant: Tenant, data: bytes) -> None:
         before = sorted(str(path) for path in Path(default_storage.path("")).rglob("*") if path.is_file())
-        with pytest.raises((ImportRefused, imports.restore.RestoreConflict)):
+        with pytest.raises((ImportRefused, imports.staging.RestoreConflict)):
             bring_in(tenant, data)
         assert (Thread.objects.count(), Message.objects.count(), Attachment.objects.count()) == (0, 0, 0)
         assert sorted(str(path) for path in Path(default_storage.path("")).rglob("*") if path.is_file()) == before

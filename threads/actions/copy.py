@@ -60,7 +60,7 @@ def copy(
     if positions:
         sql.take_positions(thread_id=made.id, workspace_id=made.workspace_id, count=len(positions))
         _copy_summaries(source, path, made, positions)
-        tool_uses.note_all(thread_id=made.id, workspace_id=made.workspace_id)
+        tool_uses.note_all(thread_ids=[made.id], workspace_id=made.workspace_id)
     details = {"position": position, "messages": len(positions)}
     audit.record(actor=actor, action="thread.copy", ids=[made.wire_id, source.wire_id], details=details)
     made.refresh_from_db()

@@ -14,7 +14,7 @@ from threadhub.lib import ids
 from threadhub.lib.errors import DomainError
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import Workspace
-from threads.lifecycle import candidates, holds, purge, reports, resolver, rules, sweeper, trash
+from threads.lifecycle import candidates, holds, purge, reports, resolver, rules, staging, sweeper, trash
 from threads.lifecycle import restore as restoring
 from threads.lifecycle.apply import bundles_of
 from threads.lifecycle.bundles import archive as bundling
@@ -115,26 +115,44 @@ def purge_trash(*, selection: Selection, now: datetime, bounds: Bounds, dry_run:
 def restore(
     *, selection: Selection, now: datetime, bounds: Bounds, trashed: bool, dry_run: bool, progress: Progress
 ) -> Done:
-    """Restore archived or trashed threads, each by itself: what fails stays as it is and is told."""
+    """Restore archived or trashed threads: what fails stays as it is and is told."""
     done = Done(selection.workspace_id, dry_run=dry_run)
     actor = actors.system(selection.workspace_id)
 
-    def work(batch: list[Candidate], left: int | None) -> int:
+    def one_by_one(threads: Sequence[Candidate]) -> list[Candidate]:
         restored = []
-        for each in batch if left is None else batch[:left]:
+        for each in threads:
             try:
                 with transaction.atomic():
                     if trashed:
                         trash.take_out(actor=actor, thread_id=each.facts.id, now=now, grace=restoring.GRACE)
                     else:
-                        thread = Thread.objects.get(pk=each.facts.id, workspace_id=selection.workspace_id)
-                        restoring.restore(actor=actor, thread=thread, now=now)
+                        together([each])
             except DomainError as error:
                 done.skipped[error.code] += 1
                 done.faults.append(f"{ids.encode(Thread.PREFIX, each.facts.id)}: {error.message}")
             else:
                 restored.append(each)
-        return _count(restored, done)
+        return restored
+
+    def together(threads: Sequence[Candidate]) -> list[Candidate]:
+        thread_ids = [each.facts.id for each in threads]
+        restoring.restore_all(actor=actor, workspace_id=selection.workspace_id, thread_ids=thread_ids, now=now)
+        return list(threads)
+
+    def work(batch: list[Candidate], left: int | None) -> int:
+        chosen = batch if left is None else batch[:left]
+        if trashed:
+            return _count(one_by_one(chosen), done)
+        staging.prepare()
+        count = 0
+        for group in bundles_of(chosen):
+            try:
+                restored = together(group)
+            except DomainError:  # of one of them, perhaps
+                restored = one_by_one(group)
+            count += _count(restored, done)
+        return count
 
     states = ["trashed"] if trashed else ["archived"]
     query = candidates.in_states(selection=selection, states=states, now=now)

@@ -58,8 +58,8 @@ def restored_in_two_steps() -> None:
 
     insert = restore.insert
 
-    def insert_and_commit(reader: Any) -> int:
-        count = insert(reader)
+    def insert_and_commit(readers: Any) -> int:
+        count = insert(readers)
         with connection.cursor() as cursor:
             cursor.execute("COMMIT")
             cursor.execute("BEGIN")

@@ -20,7 +20,7 @@ from django.db import connection, models
 
 from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
-from threads.lifecycle.bundles import manifest, records, vault, verify
+from threads.lifecycle.bundles import live, manifest, records, vault, verify
 from threads.lifecycle.bundles.manifest import Range
 from threads.lifecycle.bundles.writer import BundleWriter, Line, Written
 from threads.models import Bundle, BundledThread, Run, Thread
@@ -45,8 +45,10 @@ def archive(*, workspace_id: UUID, thread_ids: Sequence[UUID], now: datetime) ->
     rows = Thread.objects.filter(workspace_id=workspace_id, pk__in=list(thread_ids), state=Thread.State.ACTIVE)
     found = sorted(rows.values_list("created_at", "pk"))
     _compact_runs(workspace_id, thread_ids)
-    sources = [Source(pk, created_at, live_lines(workspace_id, pk)) for created_at, pk in found]
+    lines = live.Lines(workspace_id, [pk for _, pk in found])
+    sources = [Source(pk, created_at, lines.of(number)) for number, (created_at, pk) in enumerate(found, start=1)]
     bundle, written = store(workspace_id=workspace_id, sources=sources, now=now)
+    lines.end()
     _delete(workspace_id, [pk for _, pk in found], bundle)
     stubs = Thread.objects.filter(workspace_id=workspace_id, pk__in=[pk for _, pk in found])
     stubs.update(state=Thread.State.ARCHIVED, archived_at=now, bundle_id=bundle.id, updated_at=now)
@@ -121,7 +123,8 @@ def enter(bundle: Bundle, written: Sequence[Written]) -> None:
 
 
 def live_lines(workspace_id: UUID, thread_id: UUID) -> Iterator[Line]:
-    """A thread's record, then all that belongs to it, out of the tables; a few thousand rows in memory at a time."""
+    """A thread's record, then all that belongs to it, out of the tables; a few thousand rows in memory at a time. The
+    plain way, for one thread; `live` does the same for many."""
     where = "workspace_id = %s AND id = %s"
     yield from _lines("thread", Thread, where, [workspace_id, thread_id], "id")
     for kind, model, order in records.PARTS:

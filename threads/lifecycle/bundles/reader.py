@@ -22,6 +22,7 @@ class ThreadReader:
     def __init__(self, entry: BundledThread, path: str) -> None:
         self.entry = entry
         self.path = path
+        self.decompressor = zstandard.ZstdDecompressor()
 
     @classmethod
     def of(cls, thread: Thread) -> "ThreadReader":
@@ -69,15 +70,21 @@ class ThreadReader:
 
     def checked_lines(self) -> Iterator[bytes]:
         """Every line; raises Damaged at the end where they are not those that were written."""
+        return (line for line, _ in self.checked())
+
+    def checked(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """Every line, without its end, and its record; raises Damaged at the end where they are not those that were
+        written."""
         whole = hashlib.sha256()
         counts: dict[str, int] = {}
         for frame in self.entry.frames:
             text = self._text(frame)
             whole.update(text)
             for line in text.split(b"\n")[:-1]:
-                kind = records.parse(line)["type"]
+                record = records.parse(line)
+                kind = record["type"]
                 counts[kind] = counts.get(kind, 0) + 1
-                yield line
+                yield line, record
         if whole.hexdigest() != self.entry.sha256 or counts != self.entry.counts:
             raise Damaged(self.path, "a thread in it is not what was written")
 
@@ -102,7 +109,7 @@ class ThreadReader:
     def _text(self, frame: list[Any]) -> bytes:
         try:
             packed = self._packed(frame)
-            return zstandard.ZstdDecompressor().decompress(packed, max_output_size=FRAME_LIMIT)
+            return self.decompressor.decompress(packed, max_output_size=FRAME_LIMIT)
         except (OSError, vault.UnsafePath, zstandard.ZstdError) as error:
             raise Damaged(self.path, str(error) or type(error).__name__) from error
 

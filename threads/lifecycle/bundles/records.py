@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from decimal import Decimal
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -52,6 +53,11 @@ OF_ITS_LIFE = (
 
 RANGE = re.compile(r"\[(\d+),(\d*)\]", re.ASCII)
 PATH = re.compile(r"\{(\[\d+,\d*\](,\[\d+,\d*\])*)?\}", re.ASCII)
+# Digits of an integer that may be beyond 64 bits, which orjson reads as a float; or of a longer fraction, at worst.
+LONG = re.compile(r"[0-9]{19}", re.ASCII)
+LONG_BYTES = re.compile(rb"[0-9]{19}")
+# A time as `timestamp` writes it.
+MOMENT = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
 
 class BadRecord(Failed, ValueError):
@@ -62,12 +68,19 @@ class BadRecord(Failed, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its name, how its value is written and read."""
+    """A column: its name, how its value is written and read.
+
+    For reading many rows the database writes what it can: `select` is the column in SQL, `finish` what is left to do.
+    For writing many, `send` is the value of a record as COPY takes it; the database reads the rest as it stands.
+    """
 
     name: str
     attribute: str
     write: Callable[[Any], Any] | None
     read: Callable[[Any], Any]
+    select: str
+    finish: Callable[[Any], Any] | None = None
+    send: Callable[[Any], Any] | None = None
 
 
 @cache
@@ -82,6 +95,11 @@ def line(kind: str, row: Sequence[Any], layout: Sequence[Column]) -> bytes:
     record: dict[str, Any] = {"type": kind}
     for column, value in zip(layout, row, strict=True):
         record[column.name] = value if value is None or column.write is None else column.write(value)
+    return encode(record)
+
+
+def encode(record: dict[str, Any]) -> bytes:
+    """A record as a line."""
     try:
         return orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # an integer beyond 64 bits
@@ -91,7 +109,7 @@ def line(kind: str, row: Sequence[Any], layout: Sequence[Column]) -> bytes:
 def parse(text: bytes) -> dict[str, Any]:
     """A line's record. Raises BadRecord."""
     try:
-        record = json.loads(text)
+        record = json.loads(text) if LONG_BYTES.search(text) else _loads(text)
     except ValueError as error:
         raise BadRecord("a line is not JSON") from error
     if not isinstance(record, dict) or record.get("type") not in RANK:
@@ -126,24 +144,23 @@ def timestamp(moment: datetime) -> str:
 
 
 def _column(field: Any) -> Column:
-    write: Callable[[Any], Any] | None = None
-    read: Callable[[Any], Any] = _same
+    name, attribute = field.column, field.attname
+    column = partial(Column, name, attribute)
+    quoted = f'part."{name}"'
     target = field.target_field if isinstance(field, models.ForeignKey) else field
     if isinstance(target, models.UUIDField):
-        write, read = str, UUID
-    elif isinstance(target, models.DateTimeField):
-        write, read = timestamp, datetime.fromisoformat
-    elif isinstance(target, models.BinaryField):
-        write, read = _hex, bytes.fromhex
-    elif isinstance(target, models.JSONField):
-        write = _json
-    elif isinstance(target, PathField):
-        write, read = _path, _read_path
-    elif isinstance(target, models.DecimalField):
-        from decimal import Decimal
-
-        write, read = str, Decimal
-    return Column(field.column, field.attname, write, read)
+        return column(str, UUID, f"{quoted}::text")
+    if isinstance(target, models.DateTimeField):
+        return column(timestamp, datetime.fromisoformat, MOMENT.format(quoted))
+    if isinstance(target, models.BinaryField):
+        return column(_hex, bytes.fromhex, f"encode({quoted}, 'hex')", send=_hex_sent)
+    if isinstance(target, models.JSONField):
+        return column(_json, _same, f"{quoted}::text", _json_fast, _json_sent)
+    if isinstance(target, PathField):
+        return column(_path, _read_path, quoted, _path, _path_sent)
+    if isinstance(target, models.DecimalField):
+        return column(str, Decimal, quoted, str)
+    return column(None, _same, quoted)
 
 
 def _same(value: Any) -> Any:
@@ -167,3 +184,35 @@ def _hex(value: Any) -> str:
 
 def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value  # Django's connections give JSON as text
+
+
+def _json_fast(text: str) -> Any:
+    """The same as `_json`."""
+    if text == "{}":
+        return {}
+    return json.loads(text) if LONG.search(text) else _loads(text)
+
+
+def _loads(text: str | bytes) -> Any:
+    """What json.loads gives of a text without long numbers, sooner."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # deeper than it goes, or what JSON proper does not have
+        return json.loads(text)
+
+
+def _json_sent(value: Any) -> str:
+    if value == {}:
+        return "{}"
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # an integer beyond 64 bits
+        return json.dumps(value, ensure_ascii=False)
+
+
+def _path_sent(text: str) -> str:
+    return str(_read_path(text))
+
+
+def _hex_sent(text: str) -> str:
+    return f"\\x{text}"

@@ -12,8 +12,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from threads.lifecycle.bundles import archive, records, vault
+from threads.lifecycle.bundles import archive, vault
 from threads.lifecycle.bundles.reader import ThreadReader
+from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.bundles.writer import Line
 from threads.models import Bundle, BundledThread, Thread
 
@@ -46,6 +47,19 @@ def _locked(workspace_id: UUID, going: QuerySet[BundledThread]) -> list[Bundle]:
     return [bundle for bundle in locked.values() if going.filter(bundle_id=bundle.pk).exists()]
 
 
+def locked_readers(*, workspace_id: UUID, threads: Sequence[Thread]) -> list[ThreadReader]:
+    """Readers of archived threads whose bundles nobody rewrites until the transaction ends. The threads' rows are
+    locked, the bundles' come after them. Raises Damaged where the catalogue does not know a thread."""
+    going = BundledThread.objects.filter(workspace_id=workspace_id, thread_id__in=[thread.pk for thread in threads])
+    paths = {bundle.pk: bundle.path for bundle in _locked(workspace_id, going)}
+    entries = {entry.thread_id: entry for entry in going}
+    for thread in threads:
+        if thread.pk not in entries or entries[thread.pk].bundle_id not in paths:
+            raise Damaged(str(thread.bundle_id), f"the catalogue has no {thread.wire_id}")
+    found = sorted(entries.values(), key=lambda entry: (entry.bundle_id, entry.frames[0][0]))
+    return [ThreadReader(entry, paths[entry.bundle_id]) for entry in found]
+
+
 def retire_if_empty(*, workspace_id: UUID, bundle_id: UUID, now: datetime) -> None:
     """A bundle of which every thread was restored: nothing refers to it, its file is collected when it is a day old."""
     if not BundledThread.objects.filter(workspace_id=workspace_id, bundle_id=bundle_id).exists():
@@ -70,8 +84,7 @@ def _moved(bundle: Bundle, staying: Sequence[BundledThread], now: datetime) -> B
 
 
 def _lines(reader: ThreadReader) -> Iterator[Line]:
-    for text in reader.checked_lines():
-        record = records.parse(text)
+    for text, record in reader.checked():
         kind = record["type"]
         position = record["position"] if kind == "message" else 0
         yield Line(kind, position, text + b"\n", record["file"] if kind == "attachment" else "")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 from uuid import UUID
 
+import orjson
 import zstandard
 
 from threadhub.lib.errors import Failed
@@ -132,9 +133,16 @@ def _threads(path: str, source: _Counted, entries: list[dict[str, Any]], checked
 def _kind(line: bytes) -> str:
     """The type of a line. It is among the last of the sorted keys, so the line is parsed."""
     try:
-        kind = json.loads(line)["type"]
+        kind = _record(line)["type"]
     except (ValueError, KeyError, TypeError) as error:
         raise records.BadRecord("a line is no record") from error
     if kind not in records.RANK:
         raise records.BadRecord(f"a line is of the unknown type {kind!r}")
     return str(kind)
+
+
+def _record(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:  # deeper than it goes
+        return json.loads(line)

@@ -7,7 +7,7 @@ A thread begins a frame; `zstd -dc` reads the frames of a file as one text.
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from uuid import UUID
 
 import zstandard
@@ -28,8 +28,7 @@ class Written:
     files: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line with what the index of frames and the counts need of it."""
 
     kind: str
@@ -43,6 +42,7 @@ class BundleWriter:
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
+        self.compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True, write_checksum=True)
         self.offset = 0
         self.file_hash = hashlib.sha256()
         self.content_hash = hashlib.sha256()
@@ -53,7 +53,6 @@ class BundleWriter:
         whole = hashlib.sha256()
         written = Written(thread_id, "", 0)
         for frame in _frames(lines):
-            compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True, write_checksum=True)
             text = b"".join(line.text for line in frame)
             for line in frame:
                 written.counts[line.kind] = written.counts.get(line.kind, 0) + 1
@@ -62,7 +61,7 @@ class BundleWriter:
             whole.update(text)
             self.content_hash.update(text)
             written.size += len(text)
-            packed = compressor.compress(text)
+            packed = self.compressor.compress(text)
             written.frames.append([self.offset, len(packed), frame[0].kind, frame[0].position])
             self._write(packed)
         written.sha256 = whole.hexdigest()

@@ -39,9 +39,7 @@ def clean(*, workspace_id: UUID, thread_id: UUID, person: Person, now: datetime)
 
 
 def _lift(thread: Thread, now: datetime) -> None:
-    reader = ThreadReader.of_locked(thread)
-    reader.check()
-    restore.insert(reader)
+    restore.insert([ThreadReader.of_locked(thread)])
     rewrite.drop(workspace_id=thread.workspace_id, thread_ids=[thread.pk], now=now)
 
 

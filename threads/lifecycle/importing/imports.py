@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from types import SimpleNamespace
 from typing import IO, Any
 from uuid import UUID, uuid5
 
@@ -31,7 +30,7 @@ from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import User
 from threadhub.workspaces.permissions import Permission
 from threads import tool_uses
-from threads.lifecycle import restore
+from threads.lifecycle import restore, staging
 from threads.lifecycle.bundles import records
 from threads.lifecycle.erasure import ledger
 from threads.lifecycle.importing import foreign
@@ -45,7 +44,6 @@ MAX_JSON = 512 * 2**20
 NAMED_AT_ONCE = 500
 OWN_IDS = {"run_id", "message_id", "thread_id", "continues", "continued_by", "answer_id"}  # of rows of the same file
 CONVERSATIONS = "conversations.json"
-MODELS = {kind: model for kind, model, _ in records.PARTS}
 
 
 @dataclass(slots=True)
@@ -182,19 +180,16 @@ def _thread(
             pass
         return
     _settle(thread, target, now)
-    place: Any = SimpleNamespace(
-        entry=SimpleNamespace(thread_id=thread.pk, workspace_id=target.workspace_id), path="the import"
-    )
     for kind, group in groupby(found, key=lambda record: record["type"]):
         if kind == "thread":
             raise ImportRefused("A thread of the export has two records.")
         rows = (_row(record, target, thread, done, source) for record in group)
         try:
-            count = restore.stage(kind, MODELS[kind], rows, place)
+            count = staging.stage(kind, rows, thread.pk, target.workspace_id)
         except records.BadRecord as error:
             raise ImportRefused(f"A record cannot be read: {error}.") from error
         done.messages += count if kind == "message" else 0
-    tool_uses.note_all(thread_id=thread.pk, workspace_id=thread.workspace_id)
+    tool_uses.note_all(thread_ids=[thread.pk], workspace_id=thread.workspace_id)
     done.threads.append(thread.pk)
 
 

@@ -1,0 +1,276 @@
+"""What archiving, restoring and purging cost: `python -m tests.bench.lifecycle [--quick]`. Prints Markdown and JSON.
+
+Starts a hub of its own (`manage.py up`) in a temporary directory, fills its database, and runs the product's own
+commands as an administrator would, each in a process of its own: `archive_threads` and `restore_threads` for many
+threads and for one huge one, then `purge_trash` while readers fetch threads over HTTP.
+
+Rates count the whole command, its start included. CPU is that of the command's process and of PostgreSQL (all of the
+server: its own upkeep and the hub's questions too). Memory is the largest resident set of the command's process.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+
+from tests.hub import ROOT, Hub, clean_environment, running
+from threadhub import embedded
+from threadhub.lib import ids
+
+TICKS = os.sysconf("SC_CLK_TCK")
+VOCABULARY, TEXTS = 5_000, 20_000
+READERS, PAUSE = 4, 0.02  # seconds between two requests of one reader
+IDLE_SECONDS = 20.0
+THREADS = """
+INSERT INTO threads_thread
+       (id, workspace_id, agent_id, title, metadata, state, origin, message_count, last_position, created_at,
+        updated_at, last_activity_at, trashed_at, purge_after)
+SELECT gen_random_uuid(), %(workspace)s, %(agent)s, 'number ' || n, jsonb_build_object('k', n %% 5000),
+       %(state)s::text, 'direct', %(each)s, %(each)s, made, made, made,
+       CASE WHEN %(state)s::text = 'trashed' THEN made END,
+       CASE WHEN %(state)s::text = 'trashed' THEN made + interval '1 day' END
+  FROM (SELECT n, now() - interval '200 days' + n * interval '1 second' AS made
+          FROM generate_series(1, %(threads)s) AS n) AS numbered
+"""
+# Every second message is an answer with its usage; every tenth belongs to a run, every tenth has keys of its own.
+MESSAGES = """
+INSERT INTO threads_message (id, workspace_id, thread_id, position, role, kind, content, extra, run_id, usage, partial,
+       created_at, updated_at)
+SELECT gen_random_uuid(), thread.workspace_id, thread.id, n,
+       CASE WHEN n %% 2 = 0 THEN 'assistant' ELSE 'user' END, 'text', text.content,
+       CASE WHEN n %% 10 = 1 THEN '{"client": {"page": 3, "beta": true}}'::jsonb ELSE '{}' END,
+       CASE WHEN n %% 10 = 0 THEN gen_random_uuid() END,
+       CASE WHEN n %% 2 = 0 THEN jsonb_build_object('input_tokens', n, 'output_tokens', 80, 'cached_tokens', 0,
+                                                   'cost', '0.00012', 'estimated', false) END,
+       false, thread.created_at + n * interval '1 millisecond', thread.created_at
+  FROM (SELECT thread.id, thread.workspace_id, thread.created_at, n, floor(random() * %(texts)s)::int AS pick
+          FROM threads_thread AS thread, generate_series(1, %(each)s) AS n
+         WHERE thread.agent_id = %(agent)s) AS thread
+  JOIN bench_text AS text ON text.number = pick
+"""
+RUNS = """
+INSERT INTO threads_run (id, workspace_id, thread_id, agent_id, number, status, answer_id, options, ignored_tools,
+       refused_tools, replay, waiting, attempt, provider, model, error_code, error_message, finish_reason, unpriced,
+       estimated, last_seq, finished_at)
+SELECT run_id, workspace_id, thread_id, %(agent)s, position, 'succeeded', id, '{}', '[]', '[]',
+       '[[1, "message_start", {}], [2, "message_stored", {"role": "assistant"}]]', false, 1, 'echo', 'echo', '', '',
+       'stop', 0, 0, 2, created_at
+  FROM threads_message
+ WHERE run_id IS NOT NULL AND thread_id IN (SELECT id FROM threads_thread WHERE agent_id = %(agent)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one command: seconds of the clock and of processors, bytes of memory."""
+
+    seconds: float
+    cpu: float
+    postgres_cpu: float
+    memory: int
+
+    def row(self, name: str, count: int, noun: str) -> str:
+        return (
+            f"| {name} | {count / self.seconds:,.0f} {noun}/s | {self.cpu / count * 1e6:.1f} |"
+            f" {self.postgres_cpu / count * 1e6:.1f} | {self.memory / 1e6:.0f} MB |"
+        )
+
+    def as_json(self, count: int) -> dict[str, float]:
+        return {
+            "count": count,
+            "seconds": round(self.seconds, 2),
+            "per_second": round(count / self.seconds),
+            "cpu_us": round(self.cpu / count * 1e6, 1),
+            "postgres_cpu_us": round(self.postgres_cpu / count * 1e6, 1),
+            "memory_mb": round(self.memory / 1e6),
+        }
+
+
+def connect(hub: Hub) -> Any:
+    where = embedded.connection_settings(hub.data_dir)
+    admin = psycopg.connect(host=where["HOST"], dbname=where["NAME"], user=where["USER"], autocommit=True)
+    admin.execute("SELECT set_config('threadhub.door', 'migration', false)")  # the owner sees all rows
+    return admin
+
+
+def fill_texts(admin: Any) -> None:
+    """Texts of words of very different frequency: half a hundred to a thousand characters."""
+    dice = random.Random(5)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["".join(dice.choices(letters, k=dice.randint(2, 11))) for _ in range(VOCABULARY)]
+    weights = [1 / rank for rank in range(1, VOCABULARY + 1)]
+    admin.execute("CREATE UNLOGGED TABLE bench_text (number int PRIMARY KEY, content text NOT NULL)")
+    with admin.cursor() as cursor, cursor.copy("COPY bench_text FROM STDIN") as copy:
+        for number in range(TEXTS):
+            copy.write_row((number, " ".join(dice.choices(words, weights, k=dice.randint(8, 150)))))
+    admin.execute("ANALYZE bench_text")
+
+
+def fill(hub: Hub, admin: Any, *, threads: int, each: int, state: str = "active") -> str:
+    """An agent with so many threads of so many messages; its wire id."""
+    agent: str = hub.post("/agents", json={"name": f"bench {threads} {each} {state}"}).raise_for_status().json()["id"]
+    values = {
+        "workspace": uuid(hub.workspace_id), "agent": uuid(agent), "threads": threads, "each": each, "state": state,
+        "texts": TEXTS,
+    }  # fmt: skip
+    with admin.transaction():
+        admin.execute("SET LOCAL session_replication_role = replica")  # keys hold by making: not looked up row by row
+        for statement in (THREADS, MESSAGES, RUNS):
+            admin.execute(statement, values)
+    admin.execute("VACUUM (ANALYZE) threads_thread, threads_message, threads_run")
+    admin.execute("CHECKPOINT")
+    return agent
+
+
+def uuid(wire_id: str) -> UUID:
+    return ids.decode(wire_id.rpartition("_")[0], wire_id)
+
+
+def postgres_cpu(hub: Hub) -> float:
+    """Seconds of CPU that the server has taken, with all of its processes, ended ones too."""
+    (pid_file,) = hub.data_dir.rglob("postmaster.pid")
+    postmaster = int(pid_file.read_text().split()[0])
+    total = 0
+    for entry in Path("/proc").iterdir():
+        try:
+            stat = (entry / "stat").read_text().rpartition(") ")[2].split() if entry.name.isdigit() else []
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if stat and int(entry.name) == postmaster:
+            total += sum(int(ticks) for ticks in stat[11:15])
+        elif stat and int(stat[1]) == postmaster:
+            total += int(stat[11]) + int(stat[12])
+    return total / TICKS
+
+
+def command(hub: Hub, *words: str) -> Cost:
+    """Run a command of the product to its end. Raises CalledProcessError."""
+    argv = [sys.executable, "manage.py", *words, "--yes", "--json", "--data-dir", str(hub.data_dir)]
+    before, began = postgres_cpu(hub), time.perf_counter()
+    process = subprocess.Popen(argv, cwd=ROOT, env=clean_environment(), stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    took = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, argv)
+    return Cost(took, used.ru_utime + used.ru_stime, postgres_cpu(hub) - before, used.ru_maxrss * 1024)
+
+
+class Readers:
+    """Clients that fetch threads of fifty messages, one after the other, in threads of this process."""
+
+    def __init__(self, hub: Hub, agent: str) -> None:
+        with httpx.Client(
+            base_url=hub.url, trust_env=False, headers={"authorization": f"Bearer {hub.api_key}"}
+        ) as client:
+            listed = client.get("/threads", params={"agent_id": agent, "take": 50}).raise_for_status().json()["data"]
+        self.hub, self.threads = hub, [thread["id"] for thread in listed]
+
+    def during(self, until: threading.Event) -> list[float]:
+        """Seconds of each request until the event."""
+        took: list[float] = []
+        readers = [threading.Thread(target=self._read, args=(until, took, number)) for number in range(READERS)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        return took
+
+    def _read(self, until: threading.Event, took: list[float], number: int) -> None:
+        headers = {"authorization": f"Bearer {self.hub.api_key}"}
+        dice = random.Random(number)
+        with httpx.Client(base_url=self.hub.url, trust_env=False, headers=headers, timeout=60) as client:
+            while not until.is_set():
+                began = time.perf_counter()
+                client.get(f"/threads/{dice.choice(self.threads)}").raise_for_status()
+                took.append(time.perf_counter() - began)
+                until.wait(PAUSE)
+
+
+def p95(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=20)[-1]
+
+
+def purge(hub: Hub, readers: Readers, agent: str, idle_seconds: float) -> tuple[Cost, list[float], list[float]]:
+    """Purge an agent's trash while readers read; what it cost, and their times before and meanwhile."""
+    idle_over, over = threading.Event(), threading.Event()
+    readers.during(_after(1.0, threading.Event()))  # warms up
+    idle = readers.during(_after(idle_seconds, idle_over))
+    costs: list[Cost] = []
+
+    def work() -> None:
+        try:
+            costs.append(command(hub, "purge_trash", "--agent", agent))
+        finally:
+            over.set()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    meanwhile = readers.during(over)
+    worker.join()
+    return costs[0], idle, meanwhile
+
+
+def _after(seconds: float, event: threading.Event) -> threading.Event:
+    threading.Timer(seconds, event.set).start()
+    return event
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a twentieth of everything")
+    parser.add_argument("--only", choices=["many", "one", "purge"], help="one part of it")
+    wanted = parser.parse_args()
+    small = 20 if wanted.quick else 1
+    figures: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load": os.getloadavg()}
+    print(f"{platform.machine()}, {os.cpu_count()} processors, load {figures['load'][0]:.1f} at the start")
+    print("| what | rate | CPU of the command, µs each | of PostgreSQL | memory |\n| --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory(prefix="threadhub-bench-") as directory, running(
+        Path(directory) / "data", logs=Path(directory)
+    ) as hub, connect(hub) as admin:  # fmt: skip
+        fill_texts(admin)
+        for name, threads, each in (("many", 20_000 // small, 50), ("one", 1, 1_000_000 // small)):
+            if wanted.only not in (None, name):
+                continue
+            agent = fill(hub, admin, threads=threads, each=each)
+            for verb in ("archive", "restore"):
+                cost = command(hub, f"{verb}_threads", "--agent", agent)
+                figures[f"{verb}_{name}"] = cost.as_json(threads * each)
+                title = f"{verb}, {threads:,} threads of {each:,} messages"
+                print(cost.row(title, threads * each, "messages"), flush=True)
+                admin.execute("CHECKPOINT")
+        if wanted.only in (None, "purge"):
+            readers = Readers(hub, fill(hub, admin, threads=2_000, each=50))
+            doomed = fill(hub, admin, threads=100_000 // small, each=10, state="trashed")
+            cost, idle, meanwhile = purge(hub, readers, doomed, IDLE_SECONDS / small**0.5)
+            figures["purge"] = cost.as_json(100_000 // small)
+            print(cost.row(f"purge, {100_000 // small:,} threads of 10 messages", 100_000 // small, "threads"))
+            before, during = p95(idle) * 1e3, p95(meanwhile) * 1e3
+            figures["readers"] = {
+                "idle_p95_ms": round(before, 1), "purge_p95_ms": round(during, 1), "ratio": round(during / before, 2),
+                "idle_p50_ms": round(statistics.median(idle) * 1e3, 1),
+                "purge_p50_ms": round(statistics.median(meanwhile) * 1e3, 1), "requests": len(meanwhile),
+            }  # fmt: skip
+            print(
+                f"\nReaders' p95: {before:.1f} ms idle, {during:.1f} ms during the purge, {during / before:.2f} times"
+            )
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
