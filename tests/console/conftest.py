@@ -18,7 +18,7 @@ from threads.actions import messages, threads
 from threads.actions.messages import Draft
 from threads.attachments import Upload
 from threads.lifecycle import holds, policies, reports, system_policies
-from threads.models import Bundle, RetentionJob, Run, Summary, Thread, Tombstone, ToolApproval
+from threads.models import Bundle, Erasure, Export, RetentionJob, Run, Summary, Thread, Tombstone, ToolApproval
 from threads.runs import waiting
 from threads.runs.start import start
 
@@ -180,6 +180,15 @@ def furnish_retention(tenant: Tenant, text: str) -> dict[str, str]:
         thread_id=ids.new(), workspace=workspace, reason="client", purged_by=text[:64], agent_id=tenant.agent.pk,
         state="active", message_count=1, attachment_count=0, evidence="0" * 64,
     )  # fmt: skip
+    erasure = Erasure.objects.create(
+        workspace=workspace, subject="user", state="done", plan={"counts": {text: 1}}, progress={text: 1},
+        requested_by=text[:64], confirmed_by=text[:64], confirmed_at=now, finished_at=now, signature="0" * 64,
+        certificate={"account": text, "verified": {"mentioned_by_others": {text: 1}}},
+    )  # fmt: skip
+    export = Export.objects.create(
+        workspace=workspace, format="html", state="failed", error_code=text[:64], requested_by=text[:64],
+        expires_at=now + timedelta(days=1),
+    )  # fmt: skip
     return {
         "threads/retentionpolicy": policies.create(actor=actor, now=now, **terms).wire_id,
         "threads/systempolicy": system_policies.create(actor=actor, now=now, **terms).wire_id,
@@ -189,6 +198,8 @@ def furnish_retention(tenant: Tenant, text: str) -> dict[str, str]:
         "threads/retentionjob": job.wire_id,
         "threads/tombstone": stone.wire_id,
         "threads/retentionsettings": workspace.wire_id,
+        "threads/erasure": erasure.wire_id,
+        "threads/export": export.wire_id,
     }
 
 

@@ -8,6 +8,8 @@ from django.http import HttpRequest
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 # The pages of threads/lifecycle register themselves.
+import threadhub.console.retention.erasures
+import threadhub.console.retention.exports
 import threadhub.console.retention.holds
 import threadhub.console.retention.jobs
 import threadhub.console.retention.policies

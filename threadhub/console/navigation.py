@@ -31,6 +31,8 @@ MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Sweeps", "threads.Sweep", "cleaning_services"),
         ("Asked for", "threads.RetentionJob", "pending_actions"),
         ("Tombstones", "threads.Tombstone", "receipt_long"),
+        ("Erasures", "threads.Erasure", "person_remove"),
+        ("Exports", "threads.Export", "download"),
     ),
     "Access": (
         ("Workspaces", "workspaces.Workspace", "domain"),

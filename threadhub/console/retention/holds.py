@@ -70,7 +70,7 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if not self.errors:
-            self.target_id, self.external_ref = _target(data["scope"], data["target"])
+            self.target_id, self.external_ref = target_of(data["scope"], data["target"])
             try:
                 holds.check_target(
                     workspace_id=data["workspace"].pk,
@@ -214,7 +214,7 @@ class HoldAdmin(ConsoleAdmin):
         return f"{hold.release_reason or '–'}{who}"
 
 
-def _target(scope: str, text: str) -> tuple[UUID | None, str | None]:
+def target_of(scope: str, text: str) -> tuple[UUID | None, str | None]:
     """What was typed, as the domain's `target_id` and `external_ref`."""
     if scope == "external_ref":
         return None, text or None

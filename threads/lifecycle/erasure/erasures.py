@@ -27,7 +27,7 @@ from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.memberships import LastOwner
 from threadhub.workspaces.models import Membership
 from threadhub.workspaces.permissions import Permission, Role
-from threads import sql
+from threads import sql, tasks
 from threads.lifecycle import candidates, holds, purge
 from threads.lifecycle.erasure import inventory, ledger, people, proof, shared, traces
 from threads.lifecycle.erasure.inventory import Inventory
@@ -143,6 +143,16 @@ def confirm(*, actor: Actor, erasure: Erasure, code: str, now: datetime) -> Eras
     locked.save(update_fields=["state", "confirmed_by", "confirmed_at"])
     audit.record(actor=actor, action="erasure.confirm", ids=[locked.wire_id], details=found.counts)
     return locked
+
+
+@transaction.atomic
+def begin(*, actor: Actor, erasure: Erasure, code: str, now: datetime) -> Erasure:
+    """Confirm, and have the worker do it. Raises what `confirm` raises."""
+    confirmed = confirm(actor=actor, erasure=erasure, code=code, now=now)
+    tasks.erase.configure(lock=f"threads.erase:{confirmed.pk}").defer(
+        erasure_id=str(confirmed.pk), workspace_id=str(confirmed.workspace_id)
+    )
+    return confirmed
 
 
 def proceed(*, workspace_id: UUID, erasure_id: UUID, stop: Event | None = None) -> Erasure:

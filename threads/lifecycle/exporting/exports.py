@@ -15,6 +15,7 @@ from threadhub import audit
 from threadhub.lib.errors import Conflict, DomainError, Invalid, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
+from threads import tasks
 from threads.lifecycle import candidates
 from threads.lifecycle.erasure import people
 from threads.lifecycle.exporting import container
@@ -55,7 +56,8 @@ def get(*, actor: Actor, export_id: UUID, now: datetime) -> Export:
 @transaction.atomic
 def ask(*, actor: Actor, format: str, now: datetime, **selection: Any) -> Export:
     """Ask for an export: of the workspace, of one agent, of a user or of a reference, all that is named at once.
-    What it holds is decided now. Raises Invalid for a format that there is not, PermissionMissing."""
+    What it holds is decided now; the worker makes it. Raises Invalid for a format that there is not,
+    PermissionMissing."""
     actor.require(Permission.EXPORT_WRITE)
     if format not in container.FORMATS:
         raise Invalid.at("body", "format", msg="There is no such format.")
@@ -69,6 +71,7 @@ def ask(*, actor: Actor, format: str, now: datetime, **selection: Any) -> Export
         created_at=now,
     )
     audit.record(actor=actor, action="export.make", ids=[export.wire_id], details={"threads": len(threads)})
+    tasks.make_export.defer(export_id=str(export.pk), workspace_id=str(export.workspace_id))
     return export
 
 

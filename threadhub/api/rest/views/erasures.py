@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -21,7 +20,6 @@ from threadhub.workspaces.models import User
 from threadhub.workspaces.permissions import Permission
 from threads.lifecycle.erasure import erasures, people
 from threads.models import Erasure
-from threads.tasks import erase
 
 PREFIXES = {"user": User.PREFIX, "session": ChatSession.PREFIX}
 
@@ -103,10 +101,7 @@ class Erasures(RestViewSet):
     def confirm(self, request: Request, erasure_id: str) -> Response:
         """Refused where anything of the person changed since the list was made."""
         code = Confirmation.parse(request)["code"]
-        with transaction.atomic():
-            erasure = erasures.confirm(actor=self.actor, erasure=self._find(erasure_id), code=code, now=self.now)
-            lock = f"threads.erase:{erasure.pk}"
-            erase.configure(lock=lock).defer(erasure_id=str(erasure.pk), workspace_id=str(erasure.workspace_id))
+        erasure = erasures.begin(actor=self.actor, erasure=self._find(erasure_id), code=code, now=self.now)
         return Response(ErasureRepresentation(erasure).data, status=202)
 
     def _find(self, erasure_id: str) -> Erasure:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from typing import IO, Any
 
 from django.core.files.storage import default_storage
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -29,7 +28,6 @@ from threadhub.workspaces.models import User
 from threadhub.workspaces.permissions import Permission
 from threads.lifecycle.exporting import container, exports
 from threads.models import Export
-from threads.tasks import make_export
 
 PART_BYTES = 2**18
 TYPES = {
@@ -113,9 +111,7 @@ class Exports(RestViewSet):
 
     @extend_schema(request=NewExport, responses={202: ExportRepresentation})
     def create(self, request: Request) -> Response:
-        with transaction.atomic():
-            export = exports.ask(actor=self.actor, now=self.now, **NewExport.parse(request))
-            make_export.defer(export_id=str(export.pk), workspace_id=str(export.workspace_id))
+        export = exports.ask(actor=self.actor, now=self.now, **NewExport.parse(request))
         headers = {"Location": f"/exports/{export.wire_id}"}
         return Response(ExportRepresentation(export).data, status=202, headers=headers)
 
