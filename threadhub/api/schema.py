@@ -22,7 +22,13 @@ class ApiSchema(AutoSchema):
             ):
                 schema["properties"][name].setdefault("minItems", 1)
         if direction == "request":
-            return {**schema, "additionalProperties": False} if getattr(serializer, "strict", False) else schema
+            return self._strict(serializer, schema) if getattr(serializer, "strict", False) else schema
         optional = {name for name, field in serializer.fields.items() if field._kwargs.get("required") is False}
         required = [name for name in schema.pop("required", []) if name not in optional]
         return {**schema, "required": required} if required else schema
+
+    def _strict(self, serializer: Any, schema: dict[str, Any]) -> dict[str, Any]:
+        """What a body of ours refuses, beyond what its fields say."""
+        if serializer.whole:
+            schema["required"] = sorted(name for name, field in serializer.fields.items() if field.required)
+        return {**schema, "additionalProperties": False, **serializer.rules}

@@ -15,7 +15,7 @@ from threadhub import audit
 from threadhub.lib.errors import Conflict
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
-from threads import sql
+from threads import access, sql
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run, RunEvent, Thread
 from threads.runs import events, queue, spending, waiting
@@ -36,10 +36,15 @@ class RunEnded(Conflict):
 @transaction.atomic
 def cancel(*, actor: Actor, run: Run, now: datetime) -> Run:
     """End a live run; what was answered so far stays, marked as partial. One that waits for others waits no longer, and
-    its approvals are void. Raises RunEnded, PermissionMissing."""
+    its approvals are void. Raises RunEnded, also for one that is in an archive, ThreadNotFound, PermissionMissing."""
     actor.require(Permission.AGENT_INVOKE)
-    thread = Thread.objects.select_for_update().get(pk=run.thread_id)  # lock order everywhere: thread, then run
-    locked = Run.objects.select_for_update().get(pk=run.pk)
+    # Lock order everywhere: thread, then run.
+    thread = Thread.objects.select_for_update().filter(pk=run.thread_id).first()
+    if thread is None:
+        raise access.ThreadNotFound
+    locked = Run.objects.select_for_update().filter(pk=run.pk).first()
+    if locked is None:
+        raise RunEnded
     if locked.waiting:
         waiting.abandon(thread=thread, now=now)
         locked.status, locked.waiting = Run.Status.CANCELLED, False
@@ -54,7 +59,7 @@ def cancel(*, actor: Actor, run: Run, now: datetime) -> Run:
 
 def cancel_if_live(*, actor: Actor, run: Run, now: datetime) -> None:
     """Cancel a run that may have ended, or gone with its thread, meanwhile. Raises PermissionMissing."""
-    with suppress(RunEnded, Thread.DoesNotExist, Run.DoesNotExist):
+    with suppress(RunEnded, access.ThreadNotFound):
         cancel(actor=actor, run=run, now=now)
 
 

@@ -179,6 +179,8 @@ class TestRuns:
         assert (partial["content"], partial["id"]) == (told.text, told.message_id)
         problem(api.post(f"{path}/cancel"), 409, "run_ended")
         assert "Unknown field" in fault(api.post(f"{path}/cancel", {"why": "x"}), "body", "why")
+        assert api.post(f"/threads/{thread['id']}/archive").status_code == 200
+        problem(api.post(f"{path}/cancel"), 409, "run_ended")
 
 
 @pytest.mark.django_db

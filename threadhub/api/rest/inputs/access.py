@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from threadhub.api.rest.inputs.strict import Strict, Text, Whole
+from threadhub.api.rest.inputs.strict import Strict, Text, Truth, Whole
 from threadhub.workspaces import keys
 from threadhub.workspaces.models import Workspace
 from threadhub.workspaces.models.end_user import REFERENCE_CHARACTERS
@@ -23,7 +23,7 @@ class WorkspaceChange(Strict):
         choices=Workspace.ExternalRefPolicy.values,
         help_text="What happens to an external_ref that looks like personal data.",
     )
-    transcript_reason = serializers.BooleanField(help_text="Staff say why before the console shows them a transcript.")
+    transcript_reason = Truth(help_text="Staff say why before the console shows them a transcript.")
 
 
 class RoleField(serializers.ChoiceField):
@@ -37,6 +37,7 @@ class RoleField(serializers.ChoiceField):
 
 
 class MemberChange(Strict):
+    whole = True
     role = RoleField()
 
 

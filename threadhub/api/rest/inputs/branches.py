@@ -32,6 +32,12 @@ class ThreadCopy(NewThread):
     """Up to `position` of the active branch, or up to `message_id` of the branch that has it; else all of the active
     one. `title` and `metadata` are the old thread's where they are not sent."""
 
+    rules = {
+        "not": {
+            "required": ["position", "message_id"],
+            "properties": {"position": {"type": "integer"}, "message_id": {"type": "string"}},
+        }
+    }
     position = Whole(required=False, allow_null=True, min_value=1)
     message_id = Text(required=False, allow_null=True)
 

@@ -65,6 +65,7 @@ class ChatSessionRefresh(Strict):
 class ChatSessionRevocation(Strict):
     """At least one of them; all that are named must fit."""
 
+    rules = {"minProperties": 1}
     agent_id = Text(required=False)
     external_ref = Text(required=False, max_length=EXTERNAL_REF_CHARACTERS)
     user_id = Text(required=False)

@@ -22,6 +22,8 @@ class Strict(serializers.Serializer[Any]):
     """Refuses names it does not know, naming the nearest that it does."""
 
     strict: ClassVar[bool] = True  # OpenAPI says so too
+    whole: ClassVar[bool] = False  # a PATCH, too, must have what is required
+    rules: ClassVar[dict[str, Any]] = {}  # between fields, as JSON Schema says them
 
     @classmethod
     def parse(cls, request: Request, **options: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,8 +18,13 @@ from threads.actions import feedback
 from threads.models import Feedback, Message, Thread
 
 
+@extend_schema_field({"type": "integer", "enum": Feedback.Rating.values})
+class Rating(Whole):
+    """One of its two values."""
+
+
 class FeedbackGiven(Strict):
-    rating = Whole(help_text="1 for a good answer, -1 for a bad one.")
+    rating = Rating(help_text="1 for a good answer, -1 for a bad one.")
     tags = serializers.ListField(child=Text(max_length=50), required=False, max_length=10)
     text = Text(required=False, allow_blank=True, max_length=5_000)
 

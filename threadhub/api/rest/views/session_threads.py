@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from threadhub.api.rest.inputs.threads import NothingSent
-from threadhub.api.rest.pagination import address, read_order, read_skip, read_take
+from threadhub.api.rest.pagination import MAX_SKIP, address, read_order, read_skip, read_take
 from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import DONE, Done, ThreadWithMessages
 from threadhub.api.rest.views.base import InThread
@@ -16,8 +16,8 @@ from threads import access, reading
 from threads.actions import threads
 
 PARAMETERS = [
-    OpenApiParameter("skip", int, default=0),
-    OpenApiParameter("take", int, default=100, description="At most 100."),
+    OpenApiParameter("skip", {"type": "integer", "minimum": 0, "maximum": MAX_SKIP}, default=0),
+    OpenApiParameter("take", {"type": "integer", "minimum": 0}, default=100, description="At most 100."),
     OpenApiParameter("order", str, enum=["asc", "desc"], default="desc", description="By creation."),
 ]
 
