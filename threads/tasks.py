@@ -63,6 +63,15 @@ async def compact_run_events(timestamp: int) -> None:
 
 
 @app.periodic(cron="*/5 * * * *")
+@app.task(name="threads.count_activity", queue="upkeep", queueing_lock="threads.count_activity")
+async def count_activity(timestamp: int) -> None:
+    """Count what the day brought, for the console's front page."""
+    from threads.activity import count_recent
+
+    await in_thread(count_recent)(now=timezone.now())
+
+
+@app.periodic(cron="*/5 * * * *")
 @app.task(name="threads.remove_temporary", queue="upkeep", queueing_lock="threads.remove_temporary")
 async def remove_temporary(timestamp: int) -> None:
     """Remove the threads behind askings without a thread, once they are answered."""

@@ -1,7 +1,7 @@
 """The figures of the console's front page: few, each bounded, so that it opens as fast over a million threads."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +9,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from threadhub.console import rights
+from threadhub.console import rights, statistics
+from threadhub.console.statistics import Statistics
 from threadhub.workspaces.permissions import Permission
+from threads.activity import first_id_at
 from threads.models import Run, Thread
 
 COUNTED = 10_000  # a figure beyond is shown as "10,000+"
@@ -24,6 +26,7 @@ class Overview:
     failed_runs: str
     newest_threads: list[Thread]
     newest_failures: list[Run]
+    statistics: Statistics
 
 
 def read(request: HttpRequest) -> Overview | None:
@@ -35,24 +38,19 @@ def read(request: HttpRequest) -> Overview | None:
     now = timezone.now()
     threads = _within(Thread.objects.exclude(state=Thread.State.TEMPORARY), allowed)
     runs = _within(Run.objects.all(), allowed)
-    failed = runs.filter(pk__gte=_first_id_at(now - timedelta(days=1)), status=Run.Status.FAILED)
+    failed = runs.filter(pk__gte=first_id_at(now - timedelta(days=1)), status=Run.Status.FAILED)
     return Overview(
-        threads_today=_bounded(threads.filter(pk__gte=_first_id_at(now.replace(hour=0, minute=0, second=0)))),
+        threads_today=_bounded(threads.filter(pk__gte=first_id_at(now.replace(hour=0, minute=0, second=0)))),
         live_runs=_bounded(runs.live()),
         failed_runs=_bounded(failed),
         newest_threads=list(threads.select_related("agent", "workspace").order_by("-pk")[:LISTED]),
         newest_failures=list(failed.select_related("agent", "thread").order_by("-pk")[:LISTED]),
+        statistics=statistics.read(workspaces=allowed, now=now, with_queue=allowed is None),
     )
 
 
 def _within(queryset: Any, workspaces: list[UUID] | None) -> Any:
     return queryset if workspaces is None else queryset.filter(workspace_id__in=workspaces)
-
-
-def _first_id_at(moment: datetime) -> UUID:
-    """The least UUIDv7 of a moment: a range of ids is a range of times, on the primary key."""
-    milliseconds = int(moment.timestamp() * 1000)
-    return UUID(int=milliseconds << 80)
 
 
 def _bounded(queryset: "QuerySet[Any]") -> str:

@@ -14,6 +14,7 @@ from threads.lifecycle.models import (
 from threads.models.attachment import Attachment
 from threads.models.branch import Branch
 from threads.models.canned_answer import CannedAnswer
+from threads.models.daily_activity import DailyActivity
 from threads.models.feedback import Feedback
 from threads.models.message import Message
 from threads.models.note import Note
@@ -30,6 +31,7 @@ __all__ = [
     "Bundle",
     "BundledThread",
     "CannedAnswer",
+    "DailyActivity",
     "Erasure",
     "Export",
     "Feedback",

@@ -1,0 +1,227 @@
+"""The charts of the front page, from what is counted by day: as fast over twenty million messages as over none."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Count, Q, Sum
+from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob, ProcrastinateWorker
+
+from threadhub.agents.models import DailyUsage
+from threadhub.console import display
+from threadhub.console.charts import Chart, chart, days_until
+from threadhub.console.retention import words
+from threadhub.console.retention.figures import Bar, bars
+from threads import activity
+from threads.models import Bundle, DailyActivity, Thread
+
+DAYS = 30
+COUNTED = 10_000  # a figure beyond is shown as "10,000+"
+ALIVE = timedelta(seconds=60)  # a worker without a heartbeat for so long is gone
+
+ANSWER_TIMES = """
+SELECT day, bucket, sum(number::bigint)::bigint
+  FROM threads_dailyactivity, jsonb_each_text(times) AS each(bucket, number)
+ WHERE day >= %(first)s AND (%(everywhere)s OR workspace_id = ANY(%(workspaces)s))
+ GROUP BY day, bucket
+"""
+FAULTS = """
+SELECT fault, sum(number::bigint)::bigint
+  FROM threads_dailyactivity, jsonb_each_text(faults) AS each(fault, number)
+ WHERE day >= %(first)s AND (%(everywhere)s OR workspace_id = ANY(%(workspaces)s))
+ GROUP BY fault
+"""
+
+
+OF_A_STATE = """
+SELECT count(*) FROM (
+    SELECT 1 FROM threads_thread
+     WHERE state = '%s' AND (%%(everywhere)s OR workspace_id = ANY(%%(workspaces)s)) LIMIT %%(most)s
+) AS counted
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How the worker's queue is, over all workspaces."""
+
+    waiting: str
+    oldest: datetime | None  # since when the oldest one that is due waits
+    failed: str
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    first_day: date
+    last_day: date
+    charts: list[Chart]
+    faults: list[Bar]  # of the last seven days, by provider and code
+    states: list[Bar]
+    bundles: str
+    queue: Queue | None
+
+
+def read(*, workspaces: list[UUID] | None, now: datetime, with_queue: bool) -> Statistics:
+    """Of these workspaces; None: of all."""
+    days = days_until(now.astimezone(UTC).date(), DAYS)
+    sums = _sums(workspaces, days[0])
+    times = _times(workspaces, days[0])
+    return Statistics(
+        first_day=days[0],
+        last_day=days[-1],
+        charts=[
+            _counted("Threads begun", "threads", "thread", days, sums),
+            _counted("Messages", "messages", "message", days, sums),
+            _answers(days, sums),
+            _answer_times(days, times),
+            _counted("Agents that answered", "agents", "agent", days, sums, whole=False),
+            _cost(workspaces, days),
+        ],
+        faults=bars(_faults(workspaces, days[-7])),
+        states=_states(workspaces),
+        bundles=_bundles(workspaces),
+        queue=_queue(now) if with_queue else None,
+    )
+
+
+def _of(queryset: Any, workspaces: list[UUID] | None) -> Any:
+    return queryset if workspaces is None else queryset.filter(workspace_id__in=workspaces)
+
+
+def _sums(workspaces: list[UUID] | None, first: date) -> dict[date, dict[str, int]]:
+    rows = _of(DailyActivity.objects.filter(day__gte=first), workspaces).order_by().values("day")
+    sums = rows.annotate(
+        agents=Count("agent", distinct=True, filter=Q(answers__gt=0)),  # before `answers` means the sum
+        **{name: Sum(name) for name in ("threads", "messages", "answers", "failures")},
+    )
+    return {row.pop("day"): row for row in sums}
+
+
+def _rows(sql: str, workspaces: list[UUID] | None, first: date) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"first": first, "everywhere": workspaces is None, "workspaces": workspaces or []})
+        return list(cursor.fetchall())
+
+
+def _times(workspaces: list[UUID] | None, first: date) -> dict[date, dict[str, int]]:
+    found: defaultdict[date, dict[str, int]] = defaultdict(dict)
+    for day, bucket, number in _rows(ANSWER_TIMES, workspaces, first):
+        found[day][bucket] = number
+    return found
+
+
+def _faults(workspaces: list[UUID] | None, first: date) -> dict[str, int]:
+    return {fault.strip("/").replace("/", ": "): number for fault, number in _rows(FAULTS, workspaces, first)}
+
+
+def _counted(
+    title: str, name: str, noun: str, days: list[date], sums: dict[date, dict[str, int]], *, whole: bool = True
+) -> Chart:
+    values = {day: float(row[name]) for day, row in sums.items()}
+    total = sum(values.values()) if whole else max(values.values(), default=0)
+    return chart(
+        title=title,
+        figure=f"{int(total):,}",
+        caption="in 30 days" if whole else "on the best day",
+        days=days,
+        values=values,
+        told=lambda value, _: _number(value, noun),
+    )
+
+
+def _answers(days: list[date], sums: dict[date, dict[str, int]]) -> Chart:
+    failures = {day: float(row["failures"]) for day, row in sums.items()}
+    both = {day: float(row["answers"] + row["failures"]) for day, row in sums.items()}
+    whole, failed = sum(both.values()), sum(failures.values())
+    return chart(
+        title="Answers",
+        figure=f"{int(whole - failed):,}",
+        caption=f"in 30 days, {failed / whole:.1%} more failed" if failed else "in 30 days, none failed",
+        days=days,
+        values=both,
+        parts=failures,
+        told=lambda value, part: f"{_number(value - part, 'answer')}, {int(part):,} failed",
+    )
+
+
+def _answer_times(days: list[date], times: dict[date, dict[str, int]]) -> Chart:
+    half = {day: activity.percentile([each], 0.5) or 0 for day, each in times.items()}
+    most = {day: activity.percentile([each], 0.95) or 0 for day, each in times.items()}
+    p50, p95 = activity.percentile(times.values(), 0.5), activity.percentile(times.values(), 0.95)
+    return chart(
+        title="Answer times",
+        figure=f"{_seconds(p50 or 0)}",
+        caption=f"half of them; 95 % within {_seconds(p95 or 0)}",
+        days=days,
+        values=most,
+        parts=half,
+        told=lambda value, part: f"half within {_seconds(part)}, 95 % within {_seconds(value)}",
+    )
+
+
+def _cost(workspaces: list[UUID] | None, days: list[date]) -> Chart:
+    rows = _of(DailyUsage.objects.filter(day__gte=days[0]), workspaces).order_by().values("day")
+    costs = {row["day"]: row["cost"] or Decimal() for row in rows.annotate(cost=Sum("cost"))}
+    return chart(
+        title="Cost",
+        figure=display.money(sum(costs.values(), Decimal())),
+        caption="in 30 days, of what has a price",
+        days=days,
+        values={day: float(cost) for day, cost in costs.items()},
+        told=lambda value, _: display.money(Decimal(str(value))),
+    )
+
+
+def _states(workspaces: list[UUID] | None) -> list[Bar]:
+    """Threads by state, each counted to COUNTED."""
+    states = (Thread.State.ACTIVE, Thread.State.ARCHIVED, Thread.State.TRASHED)
+    told: dict[str, Any] = {"everywhere": workspaces is None, "workspaces": workspaces or [], "most": COUNTED + 1}
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join([OF_A_STATE] * len(states)) % tuple(states), told)
+        counts = [count for (count,) in cursor.fetchall()]
+    return bars(
+        {
+            f"{state.label}{', or more' if count > COUNTED else ''}": min(count, COUNTED)
+            for state, count in zip(states, counts, strict=True)
+        }
+    )
+
+
+def _bundles(workspaces: list[UUID] | None) -> str:
+    total = _of(Bundle.objects.all(), workspaces).aggregate(total=Sum("size"))["total"]
+    return words.size(total or 0)
+
+
+def _queue(now: datetime) -> Queue:
+    due = ProcrastinateJob.objects.filter(Q(scheduled_at__isnull=True) | Q(scheduled_at__lte=now), status="todo")
+    oldest = due.order_by("id").first()
+    return Queue(
+        waiting=_bounded(due),
+        oldest=_due_since(oldest) if oldest else None,
+        failed=_bounded(ProcrastinateJob.objects.filter(status="failed")),
+        workers=ProcrastinateWorker.objects.filter(last_heartbeat__gte=now - ALIVE).count(),
+    )
+
+
+def _due_since(job: ProcrastinateJob) -> datetime | None:
+    if job.scheduled_at is not None:
+        return job.scheduled_at
+    return ProcrastinateEvent.objects.filter(job_id=job.pk).order_by("id").values_list("at", flat=True).first()
+
+
+def _bounded(queryset: Any) -> str:
+    count = queryset.order_by().values("pk")[: COUNTED + 1].count()
+    return f"{count:,}" if count <= COUNTED else f"{COUNTED:,}+"
+
+
+def _number(value: float, noun: str) -> str:
+    return f"{int(value):,} {noun}{'' if value == 1 else 's'}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2g} s" if value < 10 else f"{value:.0f} s"
