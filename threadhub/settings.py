@@ -122,6 +122,8 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # the pool gives out no conne
 # Connections that the threads of one web process or worker share; 0 (commands, tests) connects when needed.
 # THREADHUB_POOLED is set by asgi.py and by `manage.py work`, not by people.
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=16 if env.bool("THREADHUB_POOLED", default=False) else 0)
+# The statements of hot requests stay prepared on their connections; not behind a PgBouncer older than 1.21.
+DATABASE_PREPARED = env.bool("DATABASE_PREPARED", default=True)
 if DATABASE_POOL_SIZE:
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
         "min_size": 1,

@@ -62,14 +62,15 @@ def visible(*, actor: Actor) -> ThreadQuerySet:
     return Thread.objects.visible_to(actor)
 
 
-def get(*, actor: Actor, thread_id: UUID, agent_id: UUID | None = None, with_messages: bool = False) -> Thread:
-    """One thread, of `agent_id` where the path names an agent. Raises ThreadNotFound for absent and foreign alike."""
+def get(*, actor: Actor, thread_id: UUID, agent_id: UUID | None = None, with_agent: bool = True) -> Thread:
+    """One thread, of `agent_id` where the path names an agent. Raises ThreadNotFound for absent and foreign alike.
+    `with_agent`: whether its agent is read beside it."""
     threads = visible(actor=actor).filter(pk=thread_id)
-    if with_messages:
-        threads = threads.with_messages()
     if agent_id is not None:
         threads = threads.with_agent(agent_id)
-    thread = threads.select_related("agent").first()
+    if with_agent:
+        threads = threads.select_related("agent")
+    thread = threads.order_by().first()
     if thread is None:
         raise ThreadNotFound
     return thread

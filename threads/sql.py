@@ -23,13 +23,14 @@ TAKE_POSITIONS = """
 UPDATE threads_thread
    SET last_position = last_position + %(count)s, message_count = message_count + %(count)s,
        last_activity_at = statement_timestamp(), updated_at = statement_timestamp()
- WHERE id = %(thread)s AND workspace_id = %(workspace)s
+ WHERE id = %(thread)s AND workspace_id = %(workspace)s AND state NOT IN ('archived', 'trashed')
 RETURNING last_position, last_activity_at
 """
 
 
 def take_positions(*, thread_id: UUID, workspace_id: UUID, count: int) -> Positions | None:
-    """Reserve the next `count` positions of a thread; None when the thread is gone. Call inside a transaction."""
+    """Reserve the next `count` positions of a thread; None when nothing can be written to it: it is gone, archived or
+    in the trash. Takes the row's lock, so what is true of the thread stays so. Call inside a transaction."""
     with connection.cursor() as cursor:
         cursor.execute(TAKE_POSITIONS, {"thread": thread_id, "workspace": workspace_id, "count": count})
         row = cursor.fetchone()

@@ -10,7 +10,9 @@ from uuid_utils.compat import uuid7
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 LENGTH = 26
+SHIFTS = range(120, -1, -10)  # of two letters each
 
 
 class InvalidId(ValueError):
@@ -25,8 +27,7 @@ def new() -> uuid.UUID:
 def encode(prefix: str, value: uuid.UUID) -> str:
     """`encode("thread", UUID(...))` → `thread_01k…`."""
     number = value.int
-    letters = [ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)]
-    return f"{prefix}_{''.join(letters)}"
+    return f"{prefix}_{''.join([PAIRS[(number >> shift) & 1023] for shift in SHIFTS])}"
 
 
 def decode(prefix: str, text: str) -> uuid.UUID:

@@ -50,7 +50,7 @@ def append(*, actor: Actor, thread: Thread, drafts: Sequence[Draft]) -> list[Mes
     Raises ThreadNotFound, ThreadArchived, PermissionMissing.
     """
     actor.require(Permission.MESSAGE_APPEND)
-    messages = store(thread=access.lock(thread=thread), drafts=drafts)
+    messages = store(thread=thread, drafts=drafts)
     if messages:
         named = [message.wire_id for message in messages[:NAMED_IN_AUDIT]]
         details = {"count": len(messages), "first_position": messages[0].position}
@@ -59,11 +59,13 @@ def append(*, actor: Actor, thread: Thread, drafts: Sequence[Draft]) -> list[Mes
 
 
 def store(*, thread: Thread, drafts: Sequence[Draft]) -> list[Message]:
-    """Write drafts at the thread's next positions. For callers inside a transaction who did the asking for leave."""
+    """Write drafts at the thread's next positions. For callers inside a transaction who did the asking for leave.
+    Raises ThreadNotFound, ThreadArchived."""
     if not drafts:
         return []
     taken = sql.take_positions(thread_id=thread.id, workspace_id=thread.workspace_id, count=len(drafts))
     if taken is None:
+        access.lock(thread=thread)  # says why
         raise access.ThreadNotFound
     first = taken.last - len(drafts) + 1
     messages = [_message(thread, draft, position, taken.at) for position, draft in enumerate(drafts, start=first)]

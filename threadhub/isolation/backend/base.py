@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.db.backends.postgresql import base
+from psycopg import Cursor
 from psycopg.pq import TransactionStatus
 
 from threadhub.isolation import walls
@@ -21,7 +23,24 @@ SET = (
 )
 
 
+PREPARED_AFTER = 2  # times on one connection
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
+    def prepared_cursor(self) -> Any:
+        """A cursor whose statements PostgreSQL plans once for a connection, when they come again: for those that hot
+        requests ask. Django's own cursors put the values into the text, so that each is a new statement.
+
+        Values are bound by the server, so a statement must say their types where PostgreSQL cannot tell.
+        """
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            wanted = current()
+            if getattr(self.connection, STANDING, None) != wanted:
+                self._stand(wanted)
+            self.connection.prepare_threshold = PREPARED_AFTER if settings.DATABASE_PREPARED else None
+            return self._prepare_cursor(Cursor(self.connection))  # type: ignore[attr-defined]  # no stub
+
     def create_cursor(self, name: str | None = None) -> Any:
         wanted = current()
         if getattr(self.connection, STANDING, None) != wanted:

@@ -11,6 +11,7 @@ from threadhub.agents import access as agents
 from threadhub.api.rest.filters import ThreadFilter
 from threadhub.api.rest.inputs.threads import NewThread, ThreadUpsert
 from threadhub.api.rest.pagination import KeysetPagination
+from threadhub.api.rest.representations import from_rows
 from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import ThreadRepresentation, ThreadWithMessages
 from threadhub.api.rest.views.base import InThread
@@ -38,7 +39,7 @@ class AgentThreads(InThread):
 
     @extend_schema(responses={200: ThreadRepresentation(many=True)})
     def list(self, request: Request, agent_id: str) -> Response:
-        return self.page(self.get_queryset(), ThreadRepresentation)
+        return self.get_paginated_response(from_rows.threads(self.filtered_page(self.get_queryset())))
 
     @extend_schema(request=NewThread, responses={200: ThreadRepresentation})
     def create(self, request: Request, agent_id: str) -> Response:
@@ -48,8 +49,8 @@ class AgentThreads(InThread):
 
     @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        thread = self.find_thread(with_messages=True)
-        return Response(ThreadWithMessages(thread, context=versions(thread, thread.branch)).data)
+        thread = self.find_thread(with_agent=False)
+        return Response(from_rows.threads_with_messages([thread], versions(thread, thread.branch))[0])
 
     @extend_schema(request=ThreadUpsert, responses={200: ThreadRepresentation, 201: ThreadRepresentation})
     def upsert(self, request: Request, agent_id: str, external_ref: str) -> Response:
@@ -64,7 +65,7 @@ class AgentThreads(InThread):
 def made(thread: Thread, status: int, base: str = "/threads") -> Response:
     """A thread with the address where it is from now on."""
     headers = {"Location": f"{base}/{thread.wire_id}"}
-    return Response(ThreadRepresentation(thread).data, status=status, headers=headers)
+    return Response(from_rows.threads([thread])[0], status=status, headers=headers)
 
 
 def check_reference(external_ref: str) -> None:

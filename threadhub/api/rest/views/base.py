@@ -44,8 +44,13 @@ class RestViewSet(ApiViewSet):
 
     def page(self, queryset: QuerySet[Any], representation: Any, **context: Any) -> Response:
         """A page of a filtered list."""
-        rows = self.paginate_queryset(self.filter_queryset(queryset))
+        rows = self.filtered_page(queryset)
         return self.get_paginated_response(representation(rows, many=True, context=context).data)
+
+    def filtered_page(self, queryset: QuerySet[Any]) -> list[Any]:
+        """The rows of a page of a filtered list."""
+        rows: Any = self.paginate_queryset(self.filter_queryset(queryset))
+        return list(rows)
 
     def _known_query(self) -> tuple[str, ...]:
         action = self.action or ""
@@ -69,13 +74,13 @@ class InThread(RestViewSet):
         session_id = path_id(ChatSession.PREFIX, text, sessions.ChatSessionNotFound)
         return sessions.enter(actor=self.actor, session_id=session_id, now=self.now)
 
-    def find_thread(self, actor: Actor | None = None, *, with_messages: bool = False) -> Thread:
+    def find_thread(self, actor: Actor | None = None, *, with_agent: bool = True) -> Thread:
         """The thread that the path names. Raises ThreadNotFound, ChatSessionNotFound."""
         actor = actor or self.acting
         thread_id = path_id(Thread.PREFIX, self.kwargs["thread_id"], access.ThreadNotFound)
         agent = self.kwargs.get("agent_id")
         agent_id = path_id(Agent.PREFIX, agent, access.ThreadNotFound) if agent is not None else None
-        thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_messages=with_messages)
+        thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_agent=with_agent)
         if self.request.method in ("GET", "HEAD"):
             reading.note(actor=self.actor, threads=[thread])
         return thread

@@ -1,5 +1,6 @@
 """The threads of a chat session's visitor: `/chat_sessions/{chat_session_id}/threads` and below."""
 
+import builtins
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -8,12 +9,14 @@ from rest_framework.response import Response
 
 from threadhub.api.rest.inputs.threads import NothingSent
 from threadhub.api.rest.pagination import MAX_SKIP, address, read_order, read_skip, read_take
+from threadhub.api.rest.representations import from_rows
 from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import DONE, Done, ThreadWithMessages
 from threadhub.api.rest.views.base import InThread
 from threadhub.workspaces.permissions import Permission
 from threads import access, reading
 from threads.actions import threads
+from threads.models import Thread
 
 PARAMETERS = [
     OpenApiParameter("skip", {"type": "integer", "minimum": 0, "maximum": MAX_SKIP}, default=0),
@@ -38,10 +41,10 @@ class SessionThreads(InThread):
         """A bare array, newest first. Where there are more than `take`, a `Link` header leads on."""
         skip, take = read_skip(request), read_take(request, default=100)
         newest = "" if read_order(request) == "asc" else "-"
-        rows = access.visible(actor=self.acting).with_messages().order_by(f"{newest}created_at", f"{newest}id")
+        rows = access.visible(actor=self.acting).order_by(f"{newest}created_at", f"{newest}id")
         found = list(rows[skip : skip + take + 1]) if take else []
         reading.note(actor=self.actor, threads=found[:take])
-        response = Response(self._with_messages(found[:take], many=True))
+        response = Response(self._with_messages(found[:take]))
         if len(found) > take:
             response["Link"] = f'<{address(request, skip=str(skip + take))}>; rel="next"'
         return response
@@ -51,12 +54,12 @@ class SessionThreads(InThread):
         NothingSent.parse(request)
         thread = threads.create_for_visitor(visitor=self.acting, now=self.now)
         headers = {"Location": f"{self.threads_path}/{thread.wire_id}"}
-        return Response(self._with_messages(thread), headers=headers)
+        return Response(self._with_messages([thread])[0], headers=headers)
 
     @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        thread = self.find_thread(with_messages=True)
-        return Response(self._with_messages(thread, **versions(thread, thread.branch)))
+        thread = self.find_thread(with_agent=False)
+        return Response(self._with_messages([thread], **versions(thread, thread.branch))[0])
 
     @extend_schema(responses={200: Done})
     def destroy(self, request: Request, **path: Any) -> Response:
@@ -64,5 +67,5 @@ class SessionThreads(InThread):
         threads.delete(actor=visitor, thread=self.find_thread(visitor), now=self.now)
         return Response(DONE)
 
-    def _with_messages(self, threads: Any, many: bool = False, **context: Any) -> Any:
-        return ThreadWithMessages(threads, many=many, context={"threads_path": self.threads_path, **context}).data
+    def _with_messages(self, found: builtins.list[Thread], **context: Any) -> builtins.list[dict[str, Any]]:
+        return from_rows.threads_with_messages(found, {"threads_path": self.threads_path, **context})

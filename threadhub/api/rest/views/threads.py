@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from threadhub.api.rest.filters import ThreadFilter, truth
 from threadhub.api.rest.inputs.threads import NothingSent, ThreadChange
 from threadhub.api.rest.pagination import KeysetPagination
+from threadhub.api.rest.representations import from_rows
 from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import (
     DONE,
@@ -66,16 +67,16 @@ class Threads(InThread):
     @extend_schema(responses={200: ListedThread(many=True)}, parameters=[INCLUDE_MESSAGES])
     def list(self, request: Request) -> Response:
         if include_messages(request):
-            rows: Any = self.paginate_queryset(self.filter_queryset(self.get_queryset().with_messages()))
+            rows: Any = self.filtered_page(self.get_queryset())
             reading.note(actor=self.actor, threads=rows)
-            return self.get_paginated_response(ThreadWithMessages(rows, many=True).data)
-        return self.page(self.get_queryset(), ThreadRepresentation)
+            return self.get_paginated_response(from_rows.threads_with_messages(rows, {}))
+        return self.get_paginated_response(from_rows.threads(self.filtered_page(self.get_queryset())))
 
     @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        thread = self.find_thread(with_messages=True)
+        thread = self.find_thread(with_agent=False)
         context = {"threads_path": self.threads_path} | versions(thread, thread.branch)
-        return Response(ThreadWithMessages(thread, context=context).data)
+        return Response(from_rows.threads_with_messages([thread], context)[0])
 
     @extend_schema(request=ThreadChange, responses={200: ThreadRepresentation})
     def partial_update(self, request: Request, **path: Any) -> Response:
