@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from tests.conftest import Tenant
+from threadhub.isolation import scope
 from threads.actions import threads
 from threads.actions.messages import Draft, append
 from threads.lifecycle import apply, candidates, policies
@@ -31,6 +32,28 @@ def archive_directory(settings: Any) -> Iterator[str]:
     }
     yield directory
     shutil.rmtree(directory)
+
+
+COUNTERS = "SELECT workspace_id, subject, state, sum(number)::bigint FROM threads_threadcount GROUP BY 1, 2, 3"
+COUNTED = """
+SELECT workspace_id, coalesce(agent_id, workspace_id), state, count(*) FROM threads_thread
+ WHERE state IN ('active', 'archived') GROUP BY GROUPING SETS ((workspace_id, agent_id, state), (workspace_id, state))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _counters_stay_true(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test here does to threads, their counters (threads/counts.py) say what is there in the end."""
+    database = next((name for name in ("transactional_db", "db") if name in request.fixturenames), None)
+    if database is not None:
+        request.getfixturevalue(database)
+    yield
+    if database is not None:
+        with scope.as_owner(), connection.cursor() as cursor:
+            cursor.execute(COUNTERS)
+            counters = {row for row in cursor.fetchall() if row[3]}
+            cursor.execute(COUNTED)
+            assert counters == set(cursor.fetchall())
 
 
 def old_thread(tenant: Tenant, days: float = 100, messages: int = 3, **fields: Any) -> Thread:

@@ -22,6 +22,7 @@ from threads.models.run import Run
 from threads.models.run_event import RunEvent
 from threads.models.summary import Summary
 from threads.models.thread import Thread
+from threads.models.thread_count import ThreadCount
 from threads.models.tool_approval import ToolApproval
 from threads.models.tool_use import ToolUse
 
@@ -47,6 +48,7 @@ __all__ = [
     "Sweep",
     "SystemPolicy",
     "Thread",
+    "ThreadCount",
     "Tombstone",
     "ToolApproval",
     "ToolUse",

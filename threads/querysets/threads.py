@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from django.db import models
 from threadhub.agents import access as agents
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
+from threads.counts import Counted
 from threads.path import on_path
 
 if TYPE_CHECKING:
@@ -18,6 +20,39 @@ if TYPE_CHECKING:
 
 
 class ThreadQuerySet(models.QuerySet["Thread"]):
+    """`counted` says which counter knows how many these are; every narrowing that says nothing of it drops it."""
+
+    counted: Counted | None = None
+
+    def count(self) -> int:
+        """By counters where they know it."""
+        query, counted = self.query, self._still_counted()
+        if counted is None or self._result_cache is not None:  # type: ignore[attr-defined]  # no stub
+            return super().count()
+        if query.is_sliced or query.combinator or query.distinct or query.is_empty():
+            return super().count()
+        return counted.number()
+
+    def _clone(self) -> ThreadQuerySet:
+        clone: ThreadQuerySet = super()._clone()  # type: ignore[misc]  # no stub
+        clone.counted = self.counted
+        return clone
+
+    def _counted_as(self, counted: Counted | None) -> ThreadQuerySet:
+        """The same, known to a counter as it stands: conditions that come later make it another one."""
+        self.counted = replace(counted, conditions=len(self.query.where.children)) if counted else None
+        return self
+
+    def _still_counted(self) -> Counted | None:
+        counted = self.counted
+        return counted if counted and counted.conditions == len(self.query.where.children) else None
+
+    def _all_of(self, actor: Actor) -> Counted | None:
+        """The counter of what an actor sees who sees all threads, or all of one agent."""
+        if actor.kind == "session" or not (agents.has_every(actor=actor) and actor.may(Permission.THREAD_READ_ALL)):
+            return None
+        return Counted(actor.workspace_id, actor.agent_id)
+
     def visible_to(self, actor: Actor) -> ThreadQuerySet:
         """The threads the actor may see: a visitor's by (agent, external_ref), one's own, or the workspace's; but none
         of an agent that the actor may not have. That last is a subquery evaluated once, not one per row."""
@@ -29,7 +64,7 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         if not agents.has_every(actor=actor):
             threads = threads.exclude(agent__in=agents.closed_to(actor=actor).values("pk"))
         if actor.may(Permission.THREAD_READ_ALL):
-            return threads
+            return threads._counted_as(self._all_of(actor) if not self.query.where else None)
         if actor.may(Permission.THREAD_READ):
             return threads.filter(user=actor.user_id) if actor.user_id else threads.none()
         return threads.none()
@@ -44,7 +79,8 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         return self.prefetch_related(models.Prefetch("messages", queryset=messages))
 
     def with_agent(self, agent_id: UUID) -> ThreadQuerySet:
-        return self.filter(agent_id=agent_id)
+        counted = self._still_counted()
+        return self.filter(agent_id=agent_id)._counted_as(counted.of_agent(agent_id) if counted else None)
 
     def of_user(self, user_id: UUID) -> ThreadQuerySet:
         return self.filter(user_id=user_id)
@@ -54,7 +90,8 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         return self.filter(external_ref=external_ref)
 
     def in_state(self, state: str) -> ThreadQuerySet:
-        return self.filter(state=state)
+        counted = self._still_counted()
+        return self.filter(state=state)._counted_as(counted.in_state(state) if counted else None)
 
     def created_from(self, moment: datetime) -> ThreadQuerySet:
         """Created at `moment` or later."""
