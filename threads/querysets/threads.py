@@ -27,7 +27,7 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
     def count(self) -> int:
         """By counters where they know it."""
         query, counted = self.query, self._still_counted()
-        if counted is None or self._result_cache is not None:  # type: ignore[attr-defined]  # no stub
+        if counted is None or self._result_cache is not None:
             return super().count()
         if query.is_sliced or query.combinator or query.distinct or query.is_empty():
             return super().count()

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from chat_sessions.models import ChatSession
 from threadhub.agents.models import Agent
-from threadhub.api.rest.representations.messages import PERSON, DocumentRepresentation
+from threadhub.api.rest.representations.messages import DocumentRepresentation
 from threadhub.api.rest.representations.threads import ThreadWithMessages
 from threadhub.api.rest.representations.usage import as_shown
 from threadhub.lib import ids
@@ -20,6 +20,7 @@ from threads.lifecycle import reading
 from threads.lifecycle.expiry import Expiry, Outlook
 from threads.message_rows import MessageRow
 from threads.models import Attachment, Message, RetentionPolicy, Run, Thread
+from threads.runs.events import PERSON
 
 Context = dict[str, Any]
 
@@ -100,7 +101,7 @@ def _message(row: MessageRow, files: list[Attachment], context: Context) -> dict
         "partial": row.partial,
         "author": PERSON if row.author else None,
         "run_id": _id(Run.PREFIX, row.run_id),
-        "usage": as_shown(row.usage and json.loads(row.usage), context),
+        "usage": as_shown(json.loads(row.usage) if row.usage else None, context),
         "extra": {} if row.extra == "{}" else json.loads(row.extra),
     }
     versions = context.get("versions")
