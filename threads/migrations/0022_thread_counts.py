@@ -91,7 +91,7 @@ SETTINGS = "ALTER TABLE threads_threadcount SET (fillfactor = 50, autovacuum_vac
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("threads", "0019_staff_desk_keys"),
+        ("threads", "0021_daily_activity_keys"),
         ("workspaces", "0005_staff_desk"),
     ]
 
