@@ -93,6 +93,15 @@ async def sweep(timestamp: int) -> None:
         stop.set()  # a worker that stops waits for the batch in hand, not for the whole sweep
 
 
+@app.periodic(cron="23 * * * *")
+@app.task(name="threads.forecast_retention", queue="upkeep", queueing_lock="threads.forecast_retention")
+async def forecast_retention(timestamp: int) -> None:
+    """Foretell what retention will take, where that was not done within a day."""
+    from threads.lifecycle.forecast import make_due
+
+    await in_thread(make_due)(now=timezone.now())
+
+
 @app.periodic(cron="41 3 * * *")
 @app.task(name="threads.remove_stray_files", queue="upkeep", queueing_lock="threads.remove_stray_files")
 async def remove_stray_files(timestamp: int) -> None:

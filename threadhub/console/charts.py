@@ -30,6 +30,9 @@ class Chart:
     figure: str  # of the whole time, in one word
     caption: str
     columns: list[Column]
+    nothing: str
+    first_day: date
+    last_day: date
 
     @property
     def is_empty(self) -> bool:
@@ -45,6 +48,7 @@ def chart(
     values: Mapping[date, float],
     parts: Mapping[date, float] | None = None,
     told: Callable[[float, float], str],
+    nothing: str = "Nothing in the last 30 days.",
 ) -> Chart:
     """`parts` are inside `values`; `told(value, part)` says one day in words."""
     parts = parts or {}
@@ -60,7 +64,12 @@ def chart(
         )
         for at, day in enumerate(days)
     ]
-    return Chart(title, figure, caption, columns)
+    return Chart(title, figure, caption, columns, nothing, days[0], days[-1])
+
+
+def days_from(first: date, count: int) -> list[date]:
+    """So many days, the first one at the beginning."""
+    return [first + timedelta(days=after) for after in range(count)]
 
 
 def days_until(last: date, count: int) -> list[date]:

@@ -13,11 +13,11 @@ from procrastinate.contrib.django.models import ProcrastinateEvent, Procrastinat
 
 from threadhub.agents.models import DailyUsage
 from threadhub.console import display
-from threadhub.console.charts import Chart, chart, days_until
+from threadhub.console.charts import Chart, chart, days_from, days_until
 from threadhub.console.retention import words
 from threadhub.console.retention.figures import Bar, bars
 from threads import activity
-from threads.models import Bundle, DailyActivity, Thread
+from threads.models import Bundle, DailyActivity, RetentionForecast, Thread
 
 DAYS = 30
 COUNTED = 10_000  # a figure beyond is shown as "10,000+"
@@ -57,11 +57,10 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    first_day: date
-    last_day: date
     charts: list[Chart]
     faults: list[Bar]  # of the last seven days, by provider and code
     states: list[Bar]
+    forecast: Chart
     bundles: str
     queue: Queue | None
 
@@ -72,8 +71,6 @@ def read(*, workspaces: list[UUID] | None, now: datetime, with_queue: bool) -> S
     sums = _sums(workspaces, days[0])
     times = _times(workspaces, days[0])
     return Statistics(
-        first_day=days[0],
-        last_day=days[-1],
         charts=[
             _counted("Threads begun", "threads", "thread", days, sums),
             _counted("Messages", "messages", "message", days, sums),
@@ -84,6 +81,7 @@ def read(*, workspaces: list[UUID] | None, now: datetime, with_queue: bool) -> S
         ],
         faults=bars(_faults(workspaces, days[-7])),
         states=_states(workspaces),
+        forecast=_forecast(workspaces, days_from(days[-1], DAYS)),
         bundles=_bundles(workspaces),
         queue=_queue(now) if with_queue else None,
     )
@@ -174,6 +172,28 @@ def _cost(workspaces: list[UUID] | None, days: list[date]) -> Chart:
         days=days,
         values={day: float(cost) for day, cost in costs.items()},
         told=lambda value, _: display.money(Decimal(str(value))),
+    )
+
+
+def _forecast(workspaces: list[UUID] | None, days: list[date]) -> Chart:
+    """What is past is not foretold any more."""
+    foretold = _of(RetentionForecast.objects.filter(day__gte=days[0]), workspaces).order_by().values("day", "action")
+    values: defaultdict[date, float] = defaultdict(float)
+    purged: defaultdict[date, float] = defaultdict(float)
+    for row in foretold.annotate(number=Sum("threads")):
+        values[row["day"]] += row["number"]
+        if row["action"] == "purge":
+            purged[row["day"]] += row["number"]
+    total, gone = sum(values.values()), sum(purged.values())
+    return chart(
+        title="What retention will take",
+        figure=f"{int(total):,}",
+        caption=f"threads in 30 days, {int(gone):,} of them for ever",
+        days=days,
+        values=values,
+        parts=purged,
+        told=lambda value, part: f"{_number(value, 'thread')}, {int(part):,} of them for ever",
+        nothing="Nothing in the next 30 days, as things stand.",
     )
 
 

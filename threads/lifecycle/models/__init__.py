@@ -1,6 +1,7 @@
 from threads.lifecycle.models.bundle import Bundle, BundledThread
 from threads.lifecycle.models.erasure import Erasure
 from threads.lifecycle.models.export import Export
+from threads.lifecycle.models.forecast import RetentionForecast
 from threads.lifecycle.models.hold import Hold
 from threads.lifecycle.models.job import RetentionJob
 from threads.lifecycle.models.policy import PolicyTerms, RetentionPolicy, SystemPolicy
@@ -15,6 +16,7 @@ __all__ = [
     "Export",
     "Hold",
     "PolicyTerms",
+    "RetentionForecast",
     "RetentionJob",
     "RetentionPolicy",
     "RetentionSettings",
