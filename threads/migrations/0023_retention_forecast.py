@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('threads', '0021_daily_activity_keys'),
+        ('threads', '0022_thread_counts'),
         ('workspaces', '0006_key_changes_are_told'),
     ]
 

@@ -4,6 +4,6 @@ from threadhub.lib.tenancy import WorkspaceKeys
 
 
 class Migration(migrations.Migration):
-    dependencies = [("threads", "0022_retention_forecast")]
+    dependencies = [("threads", "0023_retention_forecast")]
 
     operations = [WorkspaceKeys("threads_retentionforecast")]
