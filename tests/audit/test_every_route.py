@@ -194,6 +194,7 @@ class Asks:
             "DELETE threads/{}": lambda: api.delete(f"/threads/{self.thread()}"),
             "POST agents": lambda: api.post("/agents", {"name": "New", "provider": "echo"}),
             "PATCH agents/{}": lambda: api.patch(f"/agents/{agent}", {"name": "Other"}, content_type=JSON),
+            "POST agents/{}/versions/{}/restore": lambda: api.post(f"/agents/{agent}/versions/1/restore"),
             "POST agents/{}/public_key": lambda: api.post(f"/agents/{agent}/public_key"),
             "DELETE agents/{}/public_key": lambda: api.delete(f"/agents/{agent}/public_key"),
             "POST agents/{}/identity_secret": lambda: api.post(f"/agents/{agent}/identity_secret"),

@@ -27,7 +27,9 @@ from threadhub.workspaces import invitations
 from threadhub.workspaces.models import Membership, User, Workspace
 from threadhub.workspaces.permissions import Role
 from threads.lifecycle import acts, holds, jobs, policies, preferences, system_policies
-from threads.models import Attachment, Bundle, Message, RetentionJob, Run, Summary, ToolApproval
+from threads.lifecycle.erasure import erasures
+from threads.lifecycle.exporting import exports
+from threads.models import Attachment, Bundle, Erasure, Message, RetentionJob, Run, Summary, ToolApproval
 from threads.runs import waiting
 
 Ask = Callable[[], Any]
@@ -167,6 +169,23 @@ class Deeds:
             "threads/hold", workspace=self.workspace, scope="external_ref", target="nobody's", reason="A case."
         )
 
+    def listed(self) -> Any:
+        old_thread(self.tenant, external_ref="somebody")
+        return self.add("threads/erasure", workspace=self.workspace, subject="external_ref", value="somebody")
+
+    def erased(self) -> Any:
+        self.listed()
+        erasure = Erasure.objects.latest("created_at")
+        code = erasures.code_of(erasure.workspace_id, erasure.plan_hash)
+        return self.console.post(f"/admin/threads/erasure/{erasure.wire_id}/do/erase/", {"typed": code})
+
+    def downloaded(self) -> Any:
+        made = exports.ask(actor=self.tenant.actor, format="csv", now=timezone.now(), external_ref="nobody's")
+        exports.make(workspace_id=self.tenant.workspace.pk, export_id=made.pk)
+        answer = self.console.get(f"/admin/threads/export/{made.wire_id}/download/")
+        assert b"".join(answer.streaming_content)  # and the file is closed
+        return answer
+
     def released(self) -> Any:
         hold = holds.place(
             actor=self.tenant.actor, scope="external_ref", external_ref="x", reason="A case.", now=timezone.now()
@@ -228,6 +247,9 @@ class Deeds:
             "auth_user_password_change": self.password,
             "agents/agent add": lambda: self.add("agents/agent", **agent),
             "agents/agent change": lambda: self.save("agents/agent", **form_of(self.tenant.agent, name="Other")),
+            "agents_agent_try": lambda: self.console.post(
+                self.page("agents/agent", "try/"), form_of(self.tenant.agent, said='[["user", "Hello!"]]')
+            ),
             "agents/agent new_public_key": lambda: self.do("agents/agent", "new_public_key"),
             "agents/agent withdraw_public_key": lambda: self.withdrawn("withdraw_public_key"),
             "agents/agent new_identity_secret": lambda: self.do("agents/agent", "new_identity_secret"),
@@ -246,6 +268,13 @@ class Deeds:
             "threads/toolapproval refuse": lambda: self.decided("refuse"),
             "threads/hold add": self.hold,
             "threads/hold release": self.released,
+            "threads/erasure add": lambda: self.listed(),
+            "threads/erasure erase": self.erased,
+            "threads_erasure_certificate": lambda: self.console.get(self.page("threads/erasure", "certificate/")),
+            "threads/export add": lambda: self.add(
+                "threads/export", workspace=self.workspace, scope="workspace", target="", format="csv"
+            ),
+            "threads_export_download": self.downloaded,
             "threads/bundle verify": lambda: self.bundle("verify"),
             "threads/bundle restore": lambda: self.bundle("restore"),
             "threads/retentionjob stop": self.job,
@@ -279,8 +308,12 @@ class Deeds:
 # Pages of their own that only show: those that show what was said are walked below.
 SHOWING = {
     "agents_agent_secret", "workspaces_apikey_secret", "workspaces_invitation_secret", "threads_thread_file",
-    "threads_retentionjob_progress",
+    "threads_retentionjob_progress", "threads_erasure_progress", "threads_export_progress",
 }  # fmt: skip
+
+
+# Of deeds that answer with a page or a file of their own, the ends of the names.
+PAGES = ("_preview", "_certificate", "_download", "_try", "logout")
 
 
 @pytest.fixture
@@ -296,8 +329,9 @@ def test_every_deed_leaves_an_event(deeds_on: Deeds) -> None:
         known = set(AuditEvent.objects.values_list("pk", flat=True))
         answer = do()
         left = AuditEvent.objects.exclude(pk__in=known).filter(face="console").exclude(action="door.open")
-        showed = answer.status_code == 200 and not name.endswith(("_preview", "logout"))  # a form that came back
+        showed = answer.status_code == 200 and not name.endswith(PAGES)  # a form that came back
         if answer.status_code >= 400 or showed or not left.exists():
+            answer.content = b"" if answer.streaming else answer.content
             errors = re.findall(r"errorlist[^>]*>(.*?)</ul>", answer.content.decode(), re.S)
             without[name] = (answer.status_code, errors, list(left.values_list("action", flat=True)))
     assert without == {}
