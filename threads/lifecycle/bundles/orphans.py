@@ -1,10 +1,12 @@
 """Files in the archive that nothing needs: left by a crash, or of bundles whose threads are all gone elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from threads.lifecycle.bundles import vault
+from threadhub.lib import ids
+from threadhub.workspaces.models import Workspace
+from threads.lifecycle.bundles import adoption, vault
 from threads.models import Bundle
 
 OLD = timedelta(days=1)
@@ -33,15 +35,26 @@ def find(*, now: datetime) -> Iterator[Orphan]:
 
 def collect(*, now: datetime, dry_run: bool = False) -> tuple[list[str], list[str]]:
     """Remove the orphans that may go; returns their paths, and those of the younger ones that stay."""
-    removed, kept = [], []
-    for orphan in find(now=now):
-        if not (orphan.dead or orphan.old):
-            kept.append(orphan.path)
-            continue
-        if not dry_run:
+    found = list(find(now=now))
+    going = [orphan for orphan in found if orphan.dead or orphan.old]
+    if not dry_run:
+        if _adopt(going, now):
+            found = list(find(now=now))  # what was written again may have the very name of an orphan
+            going = [orphan for orphan in found if orphan.dead or orphan.old]
+        for orphan in going:
             remove(orphan)
-        removed.append(orphan.path)
-    return removed, kept
+    return [orphan.path for orphan in going], [orphan.path for orphan in found if orphan not in going]
+
+
+def _adopt(going: Sequence[Orphan], now: datetime) -> int:
+    """Nothing goes that an older catalogue still needs (adoption.py). Returns how many threads were found again."""
+    adopted = 0
+    names = {orphan.path.partition("/")[0] for orphan in going if not orphan.path.startswith(vault.PARTIAL)}
+    for name in sorted(names):
+        workspace_id = ids.decode(Workspace.PREFIX, name)
+        if Workspace.objects.filter(pk=workspace_id).exists():
+            adopted += adoption.adopt(workspace_id=workspace_id, now=now)
+    return adopted
 
 
 def remove(orphan: Orphan) -> None:

@@ -12,6 +12,7 @@ from threadhub.lib import keyed
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.end_users import NOBODY
 from threadhub.workspaces.models import ApiKey, EndUser, Membership, User
+from threads.lifecycle.bundles import adoption
 from threads.lifecycle.erasure import erasures, inventory, ledger
 from threads.lifecycle.erasure.ledger import Entry
 from threads.lifecycle.erasure.people import Person, known_as
@@ -40,7 +41,8 @@ def unrecognisable(*, workspace_id: UUID) -> int:
 
 def begin(*, workspace_id: UUID, now: datetime) -> list[Erasure]:
     """Confirm the erasures that have to be done again, as the system; `proceed` does them. Threads on hold block them
-    as they block any."""
+    as they block any. Before that, what an older catalogue lost of others is found again."""
+    adoption.adopt(workspace_id=workspace_id, now=now)
     return [_begin(workspace_id, entry, person, now) for entry, person in find(workspace_id=workspace_id)]
 
 

@@ -21,7 +21,8 @@ from threadhub.isolation.scope import Door
 from threadhub.lib import ids, sealed
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import ApiKey, EndUser, Invitation, Membership, RefreshToken, User, Workspace
-from threads.lifecycle.bundles import archive, vault
+from threads.lifecycle import candidates
+from threads.lifecycle.bundles import adoption, archive, vault
 from threads.lifecycle.erasure.people import Person, digest
 from threads.models import Bundle, Export, Hold, Thread
 
@@ -95,16 +96,22 @@ def files(*, workspace_id: UUID, threads: list[UUID]) -> int:
         removed += _folder(f"{workspace_id}/{thread_id}")
     known = set(Export.objects.filter(workspace_id=workspace_id).values_list("file", flat=True))
     removed += _folder(f"{workspace_id}/exports", but=known)
+    if _stray(workspace_id):
+        adoption.adopt(workspace_id=workspace_id, now=candidates.database_now())
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(archive.CHAIN_LOCK, [str(workspace_id)])
-        wanted = set(
-            Bundle.objects.filter(workspace_id=workspace_id, removed_at__isnull=True).values_list("path", flat=True)
-        )
-        for path, _ in vault.every_path():
-            if path.startswith(ids.encode(Workspace.PREFIX, workspace_id)) and path not in wanted:
-                vault.remove(path)
-                removed += 1
-    return removed
+        stray = _stray(workspace_id)
+        for path in stray:
+            vault.remove(path)
+    return removed + len(stray)
+
+
+def _stray(workspace_id: UUID) -> list[str]:
+    """Bundles of the workspace that nothing needs."""
+    rows = Bundle.objects.filter(workspace_id=workspace_id, removed_at__isnull=True)
+    wanted = set(rows.values_list("path", flat=True))
+    workspace = ids.encode(Workspace.PREFIX, workspace_id)
+    return [path for path, _ in vault.every_path() if path.startswith(workspace) and path not in wanted]
 
 
 def _folder(folder: str, but: set[str] | None = None) -> int:

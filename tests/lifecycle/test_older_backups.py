@@ -1,0 +1,100 @@
+"""A database restored from a backup that is older than an erasure: the person goes again, nobody else loses a word."""
+
+import os
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.utils import timezone
+
+from tests.conftest import Tenant
+from tests.lifecycle.conftest import old_thread
+from tests.lifecycle.test_commands import run
+from threads.lifecycle import reading, restore
+from threads.lifecycle.bundles import adoption, archive, audit_trail
+from threads.lifecycle.erasure import erasures
+from threads.models import Bundle, Erasure, Thread
+
+PERSON = "customer 4711"
+TABLES = ("threads_threadcount", "threads_bundle", "threads_bundledthread", "threads_thread")
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Backup:
+    """The rows of threads and bundles as they are now."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Any]] = {}
+        with connection.cursor() as cursor:
+            for table in TABLES:
+                cursor.execute(f"SELECT to_jsonb(t)::text FROM {table} AS t")
+                self.rows[table] = [row[0] for row in cursor.fetchall()]
+
+    @transaction.atomic
+    def restore(self) -> None:
+        """They are those again, and the tables of erasures and tombstones empty; files stay as they are."""
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            for table in (*reversed(TABLES), "threads_erasure", "threads_tombstone"):
+                cursor.execute(f"DELETE FROM {table}")
+            for table in TABLES:
+                for row in self.rows[table]:
+                    cursor.execute(
+                        f"INSERT INTO {table} SELECT * FROM jsonb_populate_record(NULL::{table}, %s::jsonb)", [row]
+                    )
+
+
+@pytest.fixture
+def restored(tenant: Tenant, archive_directory: str) -> tuple[Thread, Thread, list[str | None]]:
+    """A person's thread and a neighbour's were in one bundle, which the erasure rewrote; the database forgot that."""
+    theirs, neighbour = old_thread(tenant, external_ref=PERSON), old_thread(tenant, 100)
+    words = [message.content for message in neighbour.messages.order_by("position")]
+    with transaction.atomic():
+        ids = [theirs.pk, neighbour.pk]
+        archive.archive(workspace_id=tenant.workspace.pk, thread_ids=ids, now=timezone.now())
+    backup = Backup()
+    actor = erasures.actors.system(tenant.workspace.pk)
+    planned = erasures.plan(actor=actor, kind="external_ref", value=PERSON, now=timezone.now())
+    code = erasures.code_of(tenant.workspace.pk, planned.plan_hash)
+    erasures.confirm(actor=actor, erasure=planned, code=code, now=timezone.now())
+    erasures.proceed(workspace_id=tenant.workspace.pk, erasure_id=planned.pk)
+    backup.restore()
+    assert audit_trail.verify(workspace_id=tenant.workspace.pk).faults
+    return theirs, neighbour, words
+
+
+def said(thread: Thread) -> list[str | None]:
+    return [message.content for message in reading.messages(Thread.objects.get(pk=thread.pk))]
+
+
+def test_a_replay_takes_the_person_and_finds_the_neighbour(tenant: Tenant, restored: Any) -> None:
+    _, neighbour, words = restored
+    call_command("erase_person", "--replay", "--yes", stdout=StringIO(), stderr=StringIO())
+    assert list(Thread.objects.all()) == [neighbour]
+    assert said(neighbour) == words
+    assert Erasure.objects.get().state == "done"
+    assert audit_trail.verify(workspace_id=tenant.workspace.pk).faults == []
+    restore.restore(actor=tenant.actor, thread=Thread.objects.get(), now=timezone.now())
+    assert said(neighbour) == words
+
+
+def test_nothing_is_collected_that_the_older_catalogue_needs(
+    tenant: Tenant, restored: Any, archive_directory: str
+) -> None:
+    _, neighbour, words = restored
+    for path in Path(archive_directory).rglob("*"):
+        os.utime(path, (0, 0))
+    assert run("collect_orphan_bundles", "--yes")[0]["removed"] == []  # the orphan is in use again
+    assert said(neighbour) == words
+    assert Bundle.objects.filter(removed_at__isnull=True).count() == 2  # the lost one still has the person's thread
+
+
+def test_what_is_not_the_very_same_is_not_taken(tenant: Tenant, restored: Any, archive_directory: str) -> None:
+    (path,) = Path(archive_directory).rglob("threads.jsonl.zst")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert adoption.adopt(workspace_id=tenant.workspace.pk, now=timezone.now()) == 0
