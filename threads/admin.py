@@ -1,54 +1,27 @@
-"""Threads and runs in the staff console: read as conversations, changed only by domain actions."""
+"""Runs and approvals in the staff console. Threads have a room of their own, threadhub/console/conversations."""
 
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
-from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.http import content_disposition_header
+from django.http import HttpRequest
 
-from threadhub import audit
-from threadhub.audit import watching
-from threadhub.console import display, rights, thread_search, transcript
+from threadhub.console import display
 from threadhub.console.base import ConsoleAdmin, column, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import (
     AgentFilter,
     CreatedFilter,
-    ExternalRefFilter,
     OptionFilter,
-    UserFilter,
     WorkspaceFilter,
     decoded,
 )
-from threadhub.console.retention import thread_deeds, words
-from threadhub.console.retention.held import Covered, HeldFilter
 from threadhub.workspaces.permissions import Permission
-from threads import access, reading
-from threads.access import BranchNotFound
+from threads import reading
 from threads.actions import approvals
-from threads.lifecycle.bundles.verify import Damaged
-from threads.lifecycle.expiry import Expiry
-from threads.models import Attachment, Run, Thread, ToolApproval
+from threads.models import Run, Thread, ToolApproval
 from threads.runs import end
-
-# A file of a message opens in a page that can do nothing.
-FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-
-
-class StateFilter(OptionFilter):
-    title = "State"
-    names = ("state",)
-
-    def options(self) -> list[tuple[str, str]]:
-        hidden = Thread.State.TEMPORARY
-        return [(value, str(label)) for value, label in Thread.State.choices if value != hidden]
 
 
 class RunStateFilter(OptionFilter):
@@ -63,159 +36,6 @@ class RunStateFilter(OptionFilter):
             return queryset.filter(status__in=Run.LIVE)
         known = value in Run.Status.values
         return queryset.filter(status=value) if known else queryset.none()
-
-
-@admin.register(Thread)
-class ThreadAdmin(ConsoleAdmin):
-    reading = Permission.THREAD_READ_ALL
-    list_display = ("titled", "agent_name", "who", "reference", "state_label", "messages", "active", "workspace")
-    list_filter = (AgentFilter, WorkspaceFilter, StateFilter, HeldFilter, CreatedFilter, UserFilter, ExternalRefFilter)
-    list_select_related = ("agent", "workspace", "user")
-    search_help_text = "Title, reference, words of messages, or an id"
-    deeds = thread_deeds.DEEDS
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        related = ("agent", "workspace", "user", "chat_session")
-        shown = super().get_queryset(request).exclude(state=Thread.State.TEMPORARY).select_related(*related)
-        told: QuerySet[Any] = shown.annotate(held=Covered())
-        return told
-
-    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Of the trash: since when, and until when."""
-        if request.GET.get("state") == Thread.State.TRASHED:
-            return (*self.list_display[:4], "trashed", "purged", "workspace")
-        return self.list_display
-
-    def ordered_by_time(self, request: HttpRequest) -> bool:
-        """Within one workspace by time, on its index; over several by id, on the primary key."""
-        return bool(request.GET.get("workspace") or request.GET.get("agent")) and not request.GET.get("q")
-
-    def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        workspaces = rights.of(request).workspaces(self.reading)
-        return thread_search.find(threads=queryset, workspaces=workspaces, term=term)
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """The thread as a conversation. There is nothing to fill in and nothing to save."""
-        if object_id is None or request.method not in ("GET", "HEAD"):
-            raise PermissionDenied
-        thread = self.thing(request, object_id)
-        if thread is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
-        self.record(request, "read", thread)
-        watching.read(actor=audit.By(f"user:{request.user.pk}", thread.workspace_id))
-        try:
-            turned_to = transcript.branches_of(thread=thread, number=_position(request.GET.get("branch")))
-        except BranchNotFound:
-            raise Http404 from None
-        damage = ""
-        try:
-            shown = transcript.window(
-                thread=thread,
-                branch=turned_to.shown,
-                before=_position(request.GET.get("before")),
-                after=_position(request.GET.get("after")),
-            )
-        except Damaged as error:
-            shown, damage = transcript.Transcript([], None, None, False), error.message
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": display.shortened(thread.title, 120) or "Untitled thread",
-            "thread": thread,
-            "original": thread,
-            "transcript": shown,
-            "branches": turned_to,
-            "damage": damage,
-            **self._outlook(request, thread),
-            "opens_at_end": bool(shown.older) and not request.GET,
-            "metadata": display.pretty(thread.metadata) if thread.metadata else "",
-            "actions_detail": self.deeds_of(request, thread),
-            "history_url": reverse("admin:threads_thread_history", args=(thread.wire_id,)),
-            "is_fullwidth": "1",
-        }
-        return TemplateResponse(request, "console/thread.html", context)
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.file_view)
-        return [path("<str:object_id>/files/<str:file_id>", view, name="threads_thread_file"), *super().get_urls()]
-
-    def file_view(self, request: HttpRequest, object_id: str, file_id: str) -> HttpResponse:
-        """A file of a message: pictures in the page, everything else as a download."""
-        thread = self.thing(request, object_id)
-        pk = decoded(Attachment.PREFIX, file_id)
-        if thread is None or pk is None:
-            raise Http404
-        try:
-            attachment = access.get_attachment(thread=thread, attachment_id=pk)
-        except (access.AttachmentNotFound, Damaged) as error:
-            raise Http404 from error
-        self.record(request, "read", thread, {"file": attachment.wire_id})
-        try:
-            with attachment.file.open("rb") as file:
-                answer = HttpResponse(file.read(), content_type=attachment.content_type)
-        except FileNotFoundError as error:
-            raise Http404 from error
-        shown = attachment.content_type in transcript.PICTURES
-        answer.headers["Content-Disposition"] = content_disposition_header(not shown, attachment.filename) or ""
-        answer.headers["Content-Security-Policy"] = FILE_POLICY
-        return answer
-
-    @column("Title")
-    def titled(self, thread: Thread) -> str:
-        title = display.shortened(thread.title)
-        return title or format_html('<span class="th-muted">{}</span>', "Untitled")
-
-    @column("Agent")
-    def agent_name(self, thread: Thread) -> str:
-        return display.shortened(thread.agent.name, 40)
-
-    @column("User")
-    def who(self, thread: Thread) -> str:
-        if thread.user is not None:
-            return display.shortened(thread.user.get_username(), 40)
-        return format_html('<span class="th-muted">{}</span>', "Visitor")
-
-    @column("External ref")
-    def reference(self, thread: Thread) -> str:
-        return "–" if thread.external_ref is None else display.shortened(thread.external_ref, 40)
-
-    @column("State")
-    def state_label(self, thread: Thread) -> str:
-        state = display.badge(thread.state, thread.get_state_display())
-        held = getattr(thread, "held", False)
-        return format_html("{} {}", state, display.badge("held", "On hold")) if held else state
-
-    @column("Messages")
-    def messages(self, thread: Thread) -> str:
-        return f"{thread.message_count:,}"
-
-    @column("Last activity")
-    def active(self, thread: Thread) -> str:
-        return display.moment(thread.last_activity_at or thread.created_at)
-
-    @column("In the trash since")
-    def trashed(self, thread: Thread) -> str:
-        return display.moment(thread.trashed_at)
-
-    @column("Destroyed after")
-    def purged(self, thread: Thread) -> str:
-        held = getattr(thread, "held", False)
-        return display.badge("held", "On hold") if held else display.moment(thread.purge_after)
-
-    def _outlook(self, request: HttpRequest, thread: Thread) -> dict[str, Any]:
-        """What becomes of the thread, for those who may see policies and holds."""
-        told = {}
-        if rights.of(request).may(Permission.RETENTION_READ, thread.workspace_id):
-            outlook = Expiry(workspace_id=thread.workspace_id, now=timezone.now()).of(thread)
-            told = {"outlook": outlook, "becomes": words.DONE.get(outlook.action or "", "")}
-        may_hold = rights.of(request).may(Permission.HOLD_WRITE, thread.workspace_id)
-        return {**told, "held": thread.held, "may_hold": may_hold}  # type: ignore[attr-defined]
 
 
 @admin.register(Run)
@@ -441,8 +261,3 @@ class ToolApprovalAdmin(ConsoleAdmin):
     @column("By")
     def decider(self, approval: ToolApproval) -> str:
         return approval.decided_by or "–"
-
-
-def _position(text: str | None) -> int | None:
-    """A position from a link; None for anything else."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 9 else None

@@ -18,7 +18,19 @@ from threads.actions import messages, threads
 from threads.actions.messages import Draft
 from threads.attachments import Upload
 from threads.lifecycle import holds, policies, reports, system_policies
-from threads.models import Bundle, Erasure, Export, RetentionJob, Run, Summary, Thread, Tombstone, ToolApproval
+from threads.models import (
+    Bundle,
+    CannedAnswer,
+    Erasure,
+    Export,
+    Note,
+    RetentionJob,
+    Run,
+    Summary,
+    Thread,
+    Tombstone,
+    ToolApproval,
+)  # fmt: skip
 from threads.runs import waiting
 from threads.runs.start import start
 
@@ -73,6 +85,7 @@ class Everything:
         return {
             "threads/thread": self.thread.wire_id,
             "threads/run": self.run.wire_id,
+            "threads/cannedanswer": CannedAnswer.objects.get(workspace=self.tenant.workspace).wire_id,
             "threads/toolapproval": self.approval.wire_id,
             "chat_sessions/chatsession": self.session.wire_id,
             "agents/agent": self.tenant.agent.wire_id,
@@ -94,11 +107,13 @@ class Everything:
             pages[f"{noun} history"] = f"/admin/{noun}/{wire_id}/history/"
         for noun in (
             "agents/agent", "agents/tool", "workspaces/membership", "workspaces/apikey", "threads/retentionpolicy",
+            "threads/cannedanswer",
             "threads/systempolicy", "threads/hold",
         ):  # fmt: skip
             pages[f"{noun} add"] = f"/admin/{noun}/add/"
         deeds = {
             "threads/thread": "delete", "threads/run": "cancel", "chat_sessions/chatsession": "end",
+            "threads/cannedanswer": "remove",
             "agents/tool": "remove", "workspaces/membership": "remove", "workspaces/apikey": "revoke",
             "threads/retentionpolicy": "remove", "threads/systempolicy": "remove", "threads/hold": "release",
             "threads/bundle": "restore", "threads/retentionjob": "stop", "threads/toolapproval": "approve",
@@ -130,7 +145,9 @@ def furnish(tenant: Tenant, text: str) -> Everything:
     thread = threads.create(
         actor=actor, agent_id=tenant.agent.pk, now=now, title=text, external_ref=text, metadata={text: text}
     )
-    Thread.objects.filter(pk=thread.pk).update(chat_session=session)
+    Thread.objects.filter(pk=thread.pk).update(chat_session=session, labels=[text[:40]])
+    Note.objects.create(workspace=tenant.workspace, thread=thread, author=f"user:{tenant.owner.pk}", text=text)
+    CannedAnswer.objects.create(workspace=tenant.workspace, title=text[:80], text=text)
     say(
         thread,
         tenant,

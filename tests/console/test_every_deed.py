@@ -121,6 +121,18 @@ class Deeds:
         approval = wanted(self.everything, "UTC")
         return self.console.post(f"/admin/threads/toolapproval/{approval.wire_id}/do/{deed}/")
 
+    def at_the_desk(self) -> Any:
+        """Each of its deeds; the answer of the first that left nothing."""
+        answer = None
+        for name, data in (
+            ("take_over", {}), ("answer", {"text": "Hello."}), ("assign", {"assignee": ""}), ("label", {"labels": "a"}),
+            ("note", {"text": "n"}), ("hand_back", {}),
+        ):  # fmt: skip
+            known = AuditEvent.objects.count()
+            answer = self.console.post(self.page("threads/thread", f"desk/{name}/"), data)
+            assert AuditEvent.objects.count() > known, name
+        return answer
+
     def cancelled(self) -> Any:
         Run.objects.filter(pk=self.everything.run.pk).update(status="running", finished_at=None)
         return self.do("threads/run", "cancel")
@@ -263,6 +275,12 @@ class Deeds:
             "threads/thread untrash": lambda: self.thread("untrash", trash=7),
             "threads/thread purge": lambda: self.thread("purge", trash=7),
             "threads/thread delete": lambda: self.thread("delete"),
+            "threads_thread_desk": self.at_the_desk,
+            "threads/cannedanswer add": lambda: self.add(
+                "threads/cannedanswer", workspace=self.workspace, title="Greeting", text="Hello!"
+            ),
+            "threads/cannedanswer change": lambda: self.save("threads/cannedanswer", title="Other", text="Hello!"),
+            "threads/cannedanswer remove": lambda: self.do("threads/cannedanswer", "remove"),
             "threads/run cancel": self.cancelled,
             "threads/toolapproval approve": lambda: self.decided("approve"),
             "threads/toolapproval refuse": lambda: self.decided("refuse"),
@@ -308,6 +326,8 @@ class Deeds:
 # Pages of their own that only show: those that show what was said are walked below.
 SHOWING = {
     "agents_agent_secret", "workspaces_apikey_secret", "workspaces_invitation_secret", "threads_thread_file",
+    "threads_thread_window", "threads_thread_live", "threads_thread_find", "threads_thread_step",
+    "threads_thread_reason",  # which is kept with the reading that follows
     "threads_retentionjob_progress", "threads_erasure_progress", "threads_export_progress",
 }  # fmt: skip
 
@@ -402,4 +422,9 @@ def test_every_page_that_shows_what_was_said_leaves_an_event(console: Client, te
                 if not about & {made.thread.wire_id, made.session.wire_id}:
                     silent.append(address)
     assert silent == []
-    assert {"threads_thread_change", "threads_thread_file", "threads_toolapproval_change"} <= shown
+    assert {
+        "threads_thread_change",
+        "threads_thread_file",
+        "threads_toolapproval_change",
+        "threads_thread_window",
+    } <= shown

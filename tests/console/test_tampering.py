@@ -26,6 +26,9 @@ OF_THREADS = [
     "q=a%00b", "q=%22", "q=-", "q=!%26|:*", "q=thread_%00", "q=thread_01", "q=" + "a" * 5000,
     "p=0", "p=-1", "p=o.", "p=n%00", "p=n.00000000000000000000000000000000", "p=o1.5", "p=n0.5",
     "p=9999999999999999999999",
+    "rating=%00", "rating=x", "tool=%00", "tool=%ED%A0%80", "tool=" + "a" * 3000, "handled=%00", "handled=x",
+    "assigned=%00", "assigned=x", "label=%00", "label=%F0%9F%98%80", "label={}", "q=(%22a", "q=%5B%5D*%2B",
+    "q=%C4%B0", "q=" + "(" * 300,
     "o=1", "o=-99", "o=1.-1.x", "all=", "_facets=True", "_to_field=id", "_changelist_filters=%00",
 ]  # fmt: skip
 IDS = [
@@ -36,7 +39,7 @@ NOUNS = [
     "threads/thread", "threads/run", "chat_sessions/chatsession", "agents/agent", "agents/tool", "workspaces/workspace",
     "workspaces/membership", "workspaces/apikey", "workspaces/user", "procrastinate/procrastinatejob",
     "threads/retentionpolicy", "threads/systempolicy", "threads/hold", "threads/bundle", "threads/sweep",
-    "threads/retentionjob", "threads/tombstone",
+    "threads/retentionjob", "threads/tombstone", "threads/cannedanswer",
 ]  # fmt: skip
 
 
@@ -63,7 +66,11 @@ def test_no_other_page_fails(wire_id: str, console: Client, everything: Everythi
     own = everything.thread.wire_id
     for address in (
         f"threads/thread/{wire_id}/", f"threads/thread/{wire_id}/delete/", f"threads/thread/{wire_id}/do/%00/",
-        f"threads/thread/{own}/files/{wire_id}", f"threads/thread/{own}/do/{wire_id}/",
+        f"threads/thread/{wire_id}/window/", f"threads/thread/{wire_id}/live/", f"threads/thread/{wire_id}/find/?q=a",
+        f"threads/thread/{wire_id}/step/older/", f"threads/thread/{own}/step/{wire_id}/",
+        f"threads/thread/{wire_id}/reason/",
+        f"threads/thread/{own}/desk/{wire_id}/", f"threads/thread/{own}/files/{wire_id}",
+        f"threads/thread/{own}/do/{wire_id}/",
         f"workspaces/user/{wire_id}/password/", f"workspaces/apikey/{wire_id}/secret/",
         f"threads/retentionpolicy/{wire_id}/preview/", f"threads/systempolicy/{wire_id}/preview/",
         f"threads/retentionsettings/{wire_id}/apply/", f"threads/retentionsettings/{wire_id}/change/",
@@ -135,3 +142,29 @@ def test_nor_do_the_filters_of_retention(query: str, console: Client, everything
 def test_nor_do_forms_that_are_filled_in_by_their_address(query: str, console: Client, everything: Everything) -> None:
     for noun in ("threads/hold", "threads/retentionpolicy"):
         assert console.get(f"/admin/{noun}/add/?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("rest", ["change/", "window/", "find/", "live/", "step/older/", "step/newer/"])
+def test_no_part_of_a_transcript_fails(rest: str, console: Client, everything: Everything) -> None:
+    address = f"/admin/threads/thread/{everything.thread.wire_id}/{rest}"
+    for query in (
+        "at=0", "at=x", "at=%00", "at=999999999", "before=-1", "after=%D9%A1", "branch=%00", "branch=99", "tail=1",
+        "tail=x",
+        "q=%00", "q=%ED%A0%80", "q=" + "%" * 50, "q=" + "a" * 9000, "q=(((", "_changelist_filters=%00",
+        "_changelist_filters=title__regex%3D(a", "_changelist_filters=q%3D%2500%26p%3Dx",
+        "_changelist_filters=" + "a" * 9000,
+        "_changelist_filters=agent%3Dnotuuid%26rating%3Dbad", "_changelist_filters=created_from%3Dx", "end=%00",
+    ):  # fmt: skip
+        assert console.get(f"{address}?{query}").status_code in (200, 302, 404), query
+
+
+@pytest.mark.parametrize("deed", ["take_over", "answer", "hand_back", "assign", "label", "note", "remove_note"])
+def test_no_deed_at_the_desk_fails(deed: str, console: Client, everything: Everything) -> None:
+    address = f"/admin/threads/thread/{everything.thread.wire_id}/desk/{deed}/"
+    for data in (
+        {}, {"text": "\x00"}, {"labels": "a\x00,b"}, {"labels": "," * 5000}, {"assignee": "notuuid"},
+        {"assignee": "\x00"},
+        {"note": "notuuid"}, {"assignee": ids.encode("user", UUID(int=7 << 120))}, {"text": "x" * 100_000},
+    ):  # fmt: skip
+        assert console.post(address, data).status_code == 302, data
+    assert console.get(address).status_code == 404

@@ -33,8 +33,8 @@ def make(tenant: Tenant, title: str | None, **fields: Any) -> Thread:
 def titles(client: Client, **query: str) -> list[str]:
     """The titles on a page of the list, in order."""
     html = client.get(LIST, query).content.decode()
-    cells = re.findall(r'<th class="field-titled.*?</th>', html, re.S)
-    return [unescape(re.sub(r"<[^>]+>", "", cell).strip()) for cell in cells]
+    cells = re.findall(r'<th class="field-titled.*?(?:<span class="th-(?:excerpt|label)|</th>)', html, re.S)
+    return [unescape(re.sub(r"<[^>]+>|<span.*$", "", cell).strip()) for cell in cells]
 
 
 def page(client: Client, thread: Thread, query: str = "") -> str:

@@ -7,7 +7,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-# The pages of threads/lifecycle register themselves.
+# The pages of threads and of threads/lifecycle register themselves.
+import threadhub.console.conversations.canned_answers
+import threadhub.console.conversations.threads
 import threadhub.console.retention.erasures
 import threadhub.console.retention.exports
 import threadhub.console.retention.holds

@@ -41,8 +41,8 @@ def page(*, queryset: QuerySet[Any], cursor: str | None, size: int, by_time: boo
     has_older = edge is not None if backwards else more
     return Page(
         rows,
-        _cursor("n", rows[0], by_time) if rows and has_newer else None,
-        _cursor("o", rows[-1], by_time) if rows and has_older else None,
+        cursor_at("n", rows[0], by_time=by_time) if rows and has_newer else None,
+        cursor_at("o", rows[-1], by_time=by_time) if rows and has_older else None,
     )
 
 
@@ -54,7 +54,8 @@ def _beyond(fields: tuple[str, ...], edge: tuple[Any, ...], lookup: str) -> Q:
     return Q((f"{fields[0]}__{lookup}e", edge[0])) & same
 
 
-def _cursor(way: str, row: Model, by_time: bool) -> str:
+def cursor_at(way: str, row: Model, *, by_time: bool) -> str:
+    """The cursor of what is older (`o`) or newer (`n`) than a row."""
     key = row.pk.hex if isinstance(row.pk, UUID) else str(row.pk)
     moment = (row.created_at - EPOCH) // timedelta(microseconds=1) if by_time else ""  # type: ignore[attr-defined]
     return f"{way}{moment}.{key}"

@@ -28,6 +28,10 @@ def style(request: HttpRequest) -> str:
     return static("console/console.css")
 
 
+def conversations_style(request: HttpRequest) -> str:
+    return static("console/conversations.css")
+
+
 def script(request: HttpRequest) -> str:
     return static("console/console.js")
 
@@ -43,7 +47,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": INDIGO},
-    "STYLES": [style],
+    "STYLES": [style, conversations_style],
     "SCRIPTS": [script],
     "SIDEBAR": {
         "show_search": False,

@@ -16,6 +16,7 @@ MENU: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Runs", "threads.Run", "bolt"),
         ("Approvals", "threads.ToolApproval", "approval"),
         ("Chat sessions", "chat_sessions.ChatSession", "support_agent"),
+        ("Canned answers", "threads.CannedAnswer", "quickreply"),
     ),
     "Agents": (
         ("Agents", "agents.Agent", "smart_toy"),
@@ -64,7 +65,15 @@ def _item(title: str, model: str, icon: str) -> dict[str, Any]:
     label = model.lower().replace(".", "_")
     allowed: Callable[[HttpRequest], bool] = partial(_may_see, model)
     link = reverse(f"admin:{label}_changelist") + (f"?{chosen}" if chosen else "")
-    return {"title": title, "icon": icon, "link": link, "permission": allowed}
+    item = {"title": title, "icon": icon, "link": link, "permission": allowed}
+    return {**item, "active": partial(_is_here, link)} if model == "threads.Thread" else item
+
+
+def _is_here(link: str, request: HttpRequest) -> bool:
+    """Of the entries that are one list with a filter or without it: which one the page is."""
+    path, _, chosen = link.partition("?")
+    trash = request.GET.get("state") == "trashed"
+    return request.path.startswith(path) and trash == bool(chosen)
 
 
 def _may_see(model: str, request: HttpRequest) -> bool:

@@ -5,6 +5,7 @@ common word costs as much as a rare one.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -26,15 +27,25 @@ class Words(Func):
     output_field = SearchVectorField()
 
 
-def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str) -> QuerySet[Thread]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Those of the threads that a term finds, and of those found by their messages the newest such message."""
+
+    threads: QuerySet[Thread]
+    messages: dict[UUID, UUID] = field(default_factory=dict)
+
+
+def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str) -> Found:
     """Those of `threads` that the term finds. `workspaces`: where the reader may look; None: everywhere."""
     by_id = _by_id(term)
     if by_id is not None:
-        return threads.filter(by_id)
-    found: set[UUID] = set()
-    for look in (_titled, _referenced, _saying):
-        found.update(look(_where(workspaces), term))
-    return threads.filter(pk__in=found)
+        return Found(threads.filter(by_id))
+    where = _where(workspaces)
+    said: dict[UUID, UUID] = {}
+    for thread_id, message_id in _saying(where, term):
+        said.setdefault(thread_id, message_id)
+    found = {*_titled(where, term), *_referenced(where, term), *said}
+    return Found(threads.filter(pk__in=found), said)
 
 
 def _by_id(term: str) -> Q | None:
@@ -70,4 +81,4 @@ def _saying(where: Q, term: str) -> Any:
     query = SearchQuery(term, config="simple", search_type="websearch")
     rows = Message.objects.annotate(words=Words(F("content"))).filter(where, words=query)
     # By key, which is by time: PostgreSQL reads the key from its end for a common word, message_text for a rare one.
-    return rows.order_by("-pk").values_list("thread_id", flat=True)[:CANDIDATES]
+    return rows.order_by("-pk").values_list("thread_id", "pk")[:CANDIDATES]

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.utils.safestring import SafeString
 
 from threadhub.console import display, markup
+from threadhub.workspaces.models import User
 from threads import branches, summaries
 from threads.lifecycle import reading
 from threads.models import Attachment, Branch, Message, Run, Summary, Thread
@@ -20,6 +21,7 @@ SIZE = 50
 RUNS = 200  # runs shown in one window at most
 BRANCHES = 50  # of a thread, to turn to; the newest
 MARKDOWN_IN_ALL = 200_000  # characters of markdown read per page; what comes after is shown as it stands
+LIVE_SHOWN = 50_000  # characters of an answer that is being written: its end
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
@@ -35,7 +37,7 @@ class Call:
 
 @dataclass(slots=True)
 class Bubble:
-    """A message. `side`: `visitor`, `agent`, `system` or `tool`."""
+    """A message. `side`: `visitor`, `agent`, `person` (of the staff), `system` or `tool`."""
 
     message: Message
     side: str
@@ -182,6 +184,7 @@ def _bubbles(thread: Thread, messages: Sequence[Message]) -> list[Bubble]:
     """One bubble per message, but for tool results, which go to their calls where those are in sight."""
     calls: dict[str, Call] = {}
     bubbles: list[Bubble] = []
+    staff = _staff(messages)
     budget = MARKDOWN_IN_ALL
     for message in messages:
         if message.role == Message.Role.TOOL and message.tool_call_id in calls:
@@ -189,6 +192,8 @@ def _bubbles(thread: Thread, messages: Sequence[Message]) -> list[Bubble]:
             continue
         text = message.content or ""
         bubble = _bubble(thread, message, plain=len(text) > budget)
+        if message.by_person:
+            bubble.side, bubble.speaker = "person", staff.get(message.author, "A person")
         budget -= len(text)
         for call in message.tool_calls or []:
             made = Call(str(call.get("name", "")), display.pretty(call.get("arguments")))
@@ -196,6 +201,15 @@ def _bubbles(thread: Thread, messages: Sequence[Message]) -> list[Bubble]:
             bubble.calls.append(made)
         bubbles.append(bubble)
     return bubbles
+
+
+def _staff(messages: Sequence[Message]) -> dict[str, str]:
+    """What the people are called who answered in the agent's place, by what messages call them."""
+    authors = {message.author for message in messages if message.by_person}
+    ids = [author.removeprefix("user:") for author in authors if author.startswith("user:")]
+    if not ids:
+        return {}
+    return {f"user:{user.pk}": user.get_full_name() or user.username for user in User.objects.filter(pk__in=ids)}
 
 
 def _bubble(thread: Thread, message: Message, *, plain: bool) -> Bubble:

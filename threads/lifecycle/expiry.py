@@ -2,6 +2,7 @@
 workspace's policies and holds are read once, and the resolver does the rest."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,18 +16,21 @@ from threads.models import Thread
 
 # Four small lookups by workspace; most workspaces have a handful of rows in all of them together.
 IN_FORCE = """
-SELECT scope, to_jsonb(policy)::text FROM threads_retentionpolicy AS policy
- WHERE workspace_id = %(workspace)s AND (enabled OR (action = 'retain' AND acts_from > %(now)s))
+SELECT workspace_id, scope, to_jsonb(policy)::text FROM threads_retentionpolicy AS policy
+ WHERE workspace_id = ANY (%(workspaces)s) AND (enabled OR (action = 'retain' AND acts_from > %(now)s))
 UNION ALL
-SELECT 'system', to_jsonb(policy)::text FROM threads_systempolicy AS policy
+SELECT NULL, 'system', to_jsonb(policy)::text FROM threads_systempolicy AS policy
  WHERE enabled OR (action = 'retain' AND acts_from > %(now)s)
 UNION ALL
-SELECT 'hold', to_jsonb(hold)::text FROM threads_hold AS hold
- WHERE workspace_id = %(workspace)s AND released_at IS NULL
+SELECT workspace_id, 'hold', to_jsonb(hold)::text FROM threads_hold AS hold
+ WHERE workspace_id = ANY (%(workspaces)s) AND released_at IS NULL
 UNION ALL
-SELECT 'settings', to_jsonb(settings)::text FROM threads_retentionsettings AS settings
- WHERE workspace_id = %(workspace)s
+SELECT workspace_id, 'settings', to_jsonb(settings)::text FROM threads_retentionsettings AS settings
+ WHERE workspace_id = ANY (%(workspaces)s)
 """
+
+
+InForce = list[tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,13 @@ class Outlook:
 class Expiry:
     """The policies and holds of one workspace at one moment: one query."""
 
-    def __init__(self, *, workspace_id: UUID, now: datetime) -> None:
+    def __init__(self, *, workspace_id: UUID, now: datetime, known: InForce | None = None) -> None:
+        """`known`: what was read already, of this workspace and of the system."""
         self.now = now
         self.rules: list[Rule] = []
         self.trash_on = False
         holding: list[tuple[str, UUID | None, str | None]] = []
-        for kind, row in _in_force(workspace_id, now):
+        for kind, row in known if known is not None else _in_force([workspace_id], now)[workspace_id]:
             if kind == "hold":
                 holding.append((row["scope"], _uuid(row["target_id"]), row["external_ref"]))
             elif kind == "settings":
@@ -55,6 +60,12 @@ class Expiry:
             else:
                 self.rules.append(_rule(kind, row))
         self.cover = holds.Cover(holding)
+
+    @classmethod
+    def of_workspaces(cls, workspace_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, "Expiry"]:
+        """Those of several workspaces, by one query."""
+        found = _in_force(list(workspace_ids), now)
+        return {pk: cls(workspace_id=pk, now=now, known=known) for pk, known in found.items()}
 
     def of(self, thread: Thread) -> Outlook:
         """What is to be told of a thread."""
@@ -66,10 +77,12 @@ class Expiry:
         return Outlook(False, decision.at, rule, rule.action if rule else None)
 
 
-def _in_force(workspace_id: UUID, now: datetime) -> list[tuple[str, dict[str, Any]]]:
+def _in_force(workspace_ids: list[UUID], now: datetime) -> dict[UUID, InForce]:
+    """Of each workspace its own and the system's."""
     with connection.cursor() as cursor:
-        cursor.execute(IN_FORCE, {"workspace": workspace_id, "now": now})
-        return [(kind, json.loads(row)) for kind, row in cursor.fetchall()]
+        cursor.execute(IN_FORCE, {"workspaces": workspace_ids, "now": now})
+        rows = [(pk, kind, json.loads(row)) for pk, kind, row in cursor.fetchall()]
+    return {each: [(kind, row) for pk, kind, row in rows if pk in (each, None)] for each in workspace_ids}
 
 
 def _rule(level: str, row: dict[str, Any]) -> Rule:

@@ -118,6 +118,16 @@ class Thread(models.Model):
                 models.F("id").desc(),
                 name="thread_by_external_ref",
             ),
+            # Lists of several workspaces between two days, and of the few threads of one that are out of use.
+            models.Index(models.F("created_at").desc(), models.F("id").desc(), name="thread_newest_of_all"),
+            models.Index(
+                "workspace",
+                "state",
+                models.F("created_at").desc(),
+                models.F("id").desc(),
+                condition=models.Q(state__in=["archived", "trashed"]),
+                name="thread_out_of_use",
+            ),
             models.Index(
                 "workspace",
                 "assignee_id",

@@ -8,6 +8,7 @@ export class Answer {
   id = null;
   runId = null;
   text = "";
+  #author = null;
   #say;
   #deeds;
   #body = element("div", { class: "th-body" });
@@ -41,6 +42,7 @@ export class Answer {
     this.#foot.replaceChildren();
     this.#texts.clear();
     this.#calls.clear();
+    this.#author = null;
     this.text = "";
   }
 
@@ -69,11 +71,18 @@ export class Answer {
 
   #begin(index, block) {
     if (block.type === "tool_use") this.call(block.id, block.name, block.input);
-    else this.#texts.set(index, this.#newText());
+    else this.#texts.set(index, this.#newText(block.author));
   }
 
-  #newText() {
+  /** Nothing was said and nothing done in it. */
+  get empty() {
+    return !this.text && !this.#calls.size;
+  }
+
+  #newText(author = null) {
     this.#body.querySelector(".th-thinking")?.remove();
+    if (author !== this.#author && author === "person") this.#body.append(element("p", { class: "th-author" }, this.#say("person")));
+    this.#author = author;
     const part = element("div", { class: "th-text" });
     this.#body.append(part);
     return new GrowingText(part);
@@ -97,8 +106,8 @@ export class Answer {
   }
 
   /** A whole text at once. */
-  write(text) {
-    const whole = this.#newText();
+  write(text, author = null) {
+    const whole = this.#newText(author);
     whole.append(text);
     whole.draw();
     this.text += text;

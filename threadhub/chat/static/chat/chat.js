@@ -4,6 +4,7 @@ import { Conversations } from "./conversations.js";
 import { element, iconButton } from "./elements.js";
 import { Refused, SessionOver, persistently, refusal } from "./failures.js";
 import { download } from "./files.js";
+import { Handover } from "./handover.js";
 import { Memory } from "./memory.js";
 import { Ratings } from "./ratings.js";
 import { Session } from "./session.js";
@@ -42,10 +43,16 @@ export class Chat {
       earlier: () => this.#earlier(),
     });
     this.composer = new Composer(say, { send: (asked) => this.ask(asked), stop: () => this.#stop() });
+    this.handover = new Handover(this.#session, {
+      person: (is) => this.#withPerson(is),
+      news: (message) => this.#news(message),
+      waiting: () => Boolean(this.#run && !this.#run.answer.text),
+    });
+    this.withPerson = element("p", { class: "th-status", role: "status" });
     this.status = element("div", { class: "th-status", role: "status" });
     const heard = element("div", { class: "th-sr", "aria-live": "polite" });
     this.announcer = new Announcer(heard);
-    root.replaceChildren(this.#head(onClose), this.conversations.node, this.transcript.node, this.status, heard, this.composer.node);
+    root.replaceChildren(this.#head(onClose), this.conversations.node, this.transcript.node, this.withPerson, this.status, heard, this.composer.node);
     this.#memory.onChange((old, now) => this.#otherTab(old, now));
   }
 
@@ -82,6 +89,7 @@ export class Chat {
     this.#leave();
     this.#thread = null;
     this.#memory.update({ thread: undefined });
+    this.handover.watch(null);
     this.transcript.clear();
     this.#notice(null);
     this.composer.enabled = true;
@@ -93,6 +101,7 @@ export class Chat {
     this.#leave();
     this.#thread = id;
     this.#memory.update({ thread: id });
+    this.handover.watch(id);
     await this.#guarded(async () => {
       const [page, runs] = await this.#persistently(() =>
         Promise.all([
@@ -150,7 +159,8 @@ export class Chat {
 
   /** Asks. Sent again, over reloads too, it is still asked once: `pending` has its key. */
   async ask({ text, documents }) {
-    if (this.#run) return;
+    if (this.#run && !this.handover.person) return;
+    if (this.#run) this.#setAside(this.#run);
     const pending = { key: crypto.randomUUID(), thread: this.#thread, text, documents };
     this.#memory.update({ pending: documents.length ? { ...pending, documents: [], files: true } : pending });
     await this.#askPending(pending);
@@ -167,6 +177,25 @@ export class Chat {
     this.transcript.ask({ text: pending.text, files: pending.documents.map(({ filename }) => ({ filename })) });
     const body = { prompt: pending.text, ...(pending.documents.length ? { documents: pending.documents } : {}) };
     await this.#ask(async () => `/threads/${await this.#threadFor(pending)}/invoke`, body, pending.key, this.#thinking());
+  }
+
+  /** A person is told more than one thing at a time: the newest question is the one that waits for them. */
+  #setAside(run) {
+    this.#leave();
+    run.answer.finish();
+    if (run.answer.empty) run.answer.node.remove();
+  }
+
+  #withPerson(is) {
+    this.withPerson.textContent = is ? this.#say("withPerson") : "";
+    this.composer.busy = Boolean(this.#run) && !is;
+  }
+
+  /** Something was said that is not on the screen: by a person, or in another tab. */
+  #news(message) {
+    if (this.#run || message.role !== "assistant" || this.transcript.has(message.id)) return;
+    this.announcer.finish(message.content ?? "");
+    this.show(this.#thread);
   }
 
   async #threadFor(pending) {
@@ -205,6 +234,7 @@ export class Chat {
       this.#memory.update({ pending: undefined });
       [, run.thread, run.id] = /\/threads\/([^/]+)\/runs\/([^/]+)\/events$/.exec(response.headers.get("Content-Location"));
       this.#memory.update({ asked: { thread: run.thread, run: run.id } });
+      this.handover.watch(run.thread);
       if (run.stopping) this.#cancel(run);
       await this.#listen(run, response);
     } catch (error) {
@@ -240,7 +270,7 @@ export class Chat {
 
   #begin(known) {
     this.#run = { control: new AbortController(), stopping: false, ...known };
-    this.composer.busy = true;
+    this.composer.busy = !this.handover.person;
     return this.#run;
   }
 
@@ -278,6 +308,7 @@ export class Chat {
     if (problem) this.#failed(run.answer, { code: problem.code, detail: problem.message }, () => this.#retry());
     else if (end.required_action) this.#wait({ id: run.id, required_action: end.required_action }, run.answer);
     else run.answer.finish({ note, ...(await this.#versionsOf(run)) });
+    if (run.answer.empty && this.handover.person && !problem) run.answer.node.remove(); // a newer question took its place
   }
 
   /** The other versions of an answer that was given again. */

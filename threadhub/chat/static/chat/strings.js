@@ -9,6 +9,8 @@ const ENGLISH = {
   transcript: "Messages",
   you: "You",
   agent: "Assistant",
+  person: "From a person of our team",
+  withPerson: "A person of our team answers here.",
   message: "Message",
   placeholder: "Write a message",
   hint: "Enter sends, Shift and Enter begins a new line.",

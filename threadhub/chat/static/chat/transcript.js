@@ -9,6 +9,7 @@ export class Transcript {
   #deeds;
   #openFile;
   #follows = true;
+  #answers = [];
 
   /** `deeds`: of answers (answer.js). `openFile(file)`; `earlier()` brings what comes before. */
   constructor(say, { deeds, openFile, earlier }) {
@@ -44,9 +45,20 @@ export class Transcript {
   answer() {
     const answer = new Answer(this.#say, this.#deeds);
     this.list.append(answer.node);
+    this.#answers.push(answer);
     this.empty.hidden = true;
     this.toEnd();
     return answer;
+  }
+
+  /** Whether the message of this id ends an answer on the screen. */
+  has(id) {
+    return this.#shown().some((answer) => answer.id === id);
+  }
+
+  #shown() {
+    this.#answers = this.#answers.filter((answer) => answer.node.isConnected);
+    return this.#answers;
   }
 
   /** Takes this answer away, and all that comes after it. */
@@ -82,6 +94,7 @@ export class Transcript {
           answer.runId = message.run_id;
           answer.ending = {};
           nodes.push(answer.node);
+          this.#answers.push(answer);
         }
         this.#tell(answer, message, branch);
       }
@@ -100,7 +113,7 @@ export class Transcript {
       answer.result(message.tool_call_id, content, Boolean(content?.error));
       return;
     }
-    if (message.content) answer.write(message.content);
+    if (message.content) answer.write(message.content, message.author);
     for (const call of message.tool_calls ?? []) answer.call(call.id, call.name, call.arguments);
     answer.id = message.id;
     answer.ending = { note: message.partial ? this.#say("partial") : null, versions: message.branches ?? [], number: branch };

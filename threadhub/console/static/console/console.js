@@ -36,6 +36,7 @@
     if (next) window.scrollBy({ top: next.getBoundingClientRect().top - top });
   }
 
+  document.addEventListener("th:added", (event) => localise(event.detail));
   document.addEventListener("focusin", selectAll);
   document.addEventListener("keydown", step);
   // A long thread opens where it is now; on a phone the facts make room for the conversation.

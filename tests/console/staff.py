@@ -1,0 +1,68 @@
+"""A member of staff at the console, in a real browser: what they do, what they see, and what their browser noticed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.hub import Hub
+
+SECONDS = 60_000  # ms; the machine may be busy
+expect.set_options(timeout=SECONDS)
+
+
+@dataclass
+class Staff:
+    """One tab. `faults`: what a policy stopped, what scripts threw, dialogs; `outside`: requests to other places."""
+
+    page: Page
+    hub: Hub
+    faults: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+
+    @classmethod
+    def sign_in(cls, browser: Browser, hub: Hub, **context: Any) -> Staff:
+        """As the demo administrator, through the form."""
+        made: BrowserContext = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **context})
+        staff = cls(made.new_page(), hub)
+        staff.page.set_default_timeout(SECONDS)
+        staff._listen()
+        staff.page.goto(f"{hub.url}/admin/")
+        staff.page.get_by_label("Username").fill(hub.admin_username)
+        staff.page.get_by_label("Password").fill(hub.admin_password)
+        staff.page.get_by_role("button", name="Log in").click()
+        expect(staff.page.get_by_role("heading", name="Overview")).to_be_visible()
+        return staff
+
+    def _listen(self) -> None:
+        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        self.page.on("console", lambda said: self._heard(said.text))
+        self.page.on("dialog", lambda dialog: (self.faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.page.on("request", lambda request: self._asked(request.url))
+
+    def _heard(self, text: str) -> None:
+        if any(words in text for words in ("Content Security Policy", "Refused to", "violates")):
+            self.faults.append(text)
+
+    def _asked(self, url: str) -> None:
+        own = urlsplit(self.hub.url).netloc
+        if not url.startswith(("data:", "blob:", "about:")) and urlsplit(url).netloc != own:
+            self.outside.append(url)
+
+    def threads(self, query: str = "") -> None:
+        """The list of threads."""
+        self.page.goto(f"{self.hub.url}/admin/threads/thread/{query}")
+
+    def read(self, thread_id: str, query: str = "") -> None:
+        """One thread's page."""
+        self.page.goto(f"{self.hub.url}/admin/threads/thread/{thread_id}/change/{query}")
+        expect(self.page.get_by_role("main", name="Transcript")).to_be_visible()
+
+    def leave(self) -> None:
+        """Nothing was stopped, thrown or asked elsewhere."""
+        self.page.context.close()
+        assert self.faults == []
+        assert self.outside == []

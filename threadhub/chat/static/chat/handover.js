@@ -1,0 +1,59 @@
+const WITH_PERSON = 3_000; // ms between looks while a person answers
+const ASKED = 4_000; // while an answer is waited for
+const QUIET = 20_000; // otherwise
+const PATIENCE = 15 * 60_000; // after this long without a question nobody is expected any more
+
+/** Looks whether a person answers in the thread that is shown, and whether they have said something. */
+export class Handover {
+  person = false;
+  #session;
+  #told;
+  #thread = null;
+  #seen = null;
+  #since = 0;
+  #round = 0;
+
+  /** `told`: {person(is), news(message), waiting()}; `news` is told the thread's newest message when one has come. */
+  constructor(session, told) {
+    this.#session = session;
+    this.#told = told;
+  }
+
+  /** From now on this thread; null: none. */
+  watch(thread) {
+    this.#since = performance.now();
+    if (thread === this.#thread) return;
+    this.#thread = thread;
+    this.#seen = null;
+    this.#is(false);
+    this.#round += 1;
+    if (thread) this.#look(this.#round);
+  }
+
+  async #look(round) {
+    while (round === this.#round) {
+      if (!document.hidden) await this.#once(round).catch(() => {}); // away, or over: others say so
+      const waiting = this.#told.waiting();
+      await new Promise((resolve) => setTimeout(resolve, this.person ? WITH_PERSON : waiting ? ASKED : QUIET));
+      if (!this.person && !waiting && performance.now() - this.#since > PATIENCE) this.#thread = null;
+      if (!this.#thread) return;
+    }
+  }
+
+  async #once(round) {
+    const thread = await this.#session.json(`/threads/${this.#thread}`);
+    if (round !== this.#round) return;
+    this.#is(thread.handled_by === "person");
+    if (thread.last_activity_at === this.#seen) return;
+    const { data } = await this.#session.json(`/threads/${this.#thread}/messages?order=desc&take=1`);
+    if (round !== this.#round) return;
+    this.#seen = thread.last_activity_at;
+    if (data[0]) this.#told.news(data[0]);
+  }
+
+  #is(person) {
+    if (person === this.person) return;
+    this.person = person;
+    this.#told.person(person);
+  }
+}

@@ -1,0 +1,112 @@
+"""Filters of the list of threads. Each names the index that serves it: no list of threads may read all of them."""
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from threadhub.agents.models import Tool
+from threadhub.console import rights
+from threadhub.console.filters import OFFERED, OptionFilter, TextFilter
+from threadhub.workspaces.models import Workspace
+from threads.models import Feedback, Thread, ToolUse
+
+
+def everywhere() -> Any:
+    """The ids of all workspaces in sight: a condition on them lets an index that begins with the workspace serve."""
+    return Workspace.objects.order_by().values("pk")
+
+
+class StateFilter(OptionFilter):
+    """`thread_trashed` and `thread_archived` serve the rare states; most threads are active."""
+
+    title = "State"
+    names = ("state",)
+
+    def options(self) -> list[tuple[str, str]]:
+        hidden = Thread.State.TEMPORARY
+        return [(value, str(label)) for value, label in Thread.State.choices if value != hidden]
+
+    def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        known = value in [option for option, _ in self.options()]
+        return queryset.filter(state=value, workspace__in=everywhere()) if known else queryset.none()
+
+
+class RatingFilter(OptionFilter):
+    """By `feedback_by_rating`, newest thread first; "none" by the index of a thread's feedback."""
+
+    title = "Rating"
+    names = ("rating",)
+
+    def options(self) -> list[tuple[str, str]]:
+        return [("bad", "Has a bad one"), ("good", "Has a good one"), ("none", "Not rated")]
+
+    def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        ratings = {"bad": Feedback.Rating.BAD, "good": Feedback.Rating.GOOD}
+        of_thread = Feedback.objects.filter(thread_id=OuterRef("pk"), workspace_id=OuterRef("workspace_id")).order_by()
+        if value == "none":
+            return queryset.filter(~Exists(of_thread))
+        if value not in ratings:
+            return queryset.none()
+        return queryset.filter(Exists(of_thread.filter(rating=ratings[value])))
+
+
+class ToolFilter(OptionFilter):
+    """Offered are the tools that agents have; an address may name any other, those of clients too."""
+
+    title = "Tool used"
+    names = ("tool",)
+
+    def options(self) -> list[tuple[str, str]]:
+        tools = Tool.objects.order_by("name")
+        held = rights.of(self.request)
+        if not held.everything:
+            tools = tools.filter(workspace_id__in=list(held.by_workspace))
+        names = list(tools.values_list("name", flat=True).distinct()[:OFFERED])
+        given = self.given()
+        return [(name, name) for name in ([*names, given] if given and given not in names else names)]
+
+    def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        uses = ToolUse.objects.filter(workspace_id=OuterRef("workspace_id"), thread_id=OuterRef("pk"), name=value)
+        return queryset.filter(Exists(uses.order_by())) if value else queryset.none()
+
+
+class HandledFilter(OptionFilter):
+    title = "Answered by"
+    names = ("handled",)
+
+    def options(self) -> list[tuple[str, str]]:
+        return [("person", "A person"), ("agent", "The agent")]
+
+    def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if value not in ("person", "agent"):
+            return queryset.none()
+        return queryset.filter(taken_over_at__isnull=value == "agent")
+
+
+class AssigneeFilter(OptionFilter):
+    title = "Assigned to"
+    names = ("assigned",)
+
+    def options(self) -> list[tuple[str, str]]:
+        return [("me", "Me"), ("anybody", "Anybody"), ("nobody", "Nobody")]
+
+    def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match value:
+            case "me":
+                return queryset.filter(workspace__in=everywhere(), assignee_id=self.request.user.pk)
+            case "anybody":
+                return queryset.filter(workspace__in=everywhere(), assignee_id__isnull=False)
+            case "nobody":
+                return queryset.filter(assignee_id__isnull=True)
+        return queryset.none()
+
+
+class LabelFilter(TextFilter):
+    """By `thread_labels`, exactly as it was written."""
+
+    title = "Label"
+    names = ("label",)
+
+    def matching(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        labelled = Thread.objects.filter(workspace__in=everywhere(), labels__contains=[value]).exclude(labels=[])
+        return queryset.filter(pk__in=labelled.order_by().values("pk"))

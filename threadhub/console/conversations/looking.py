@@ -1,0 +1,55 @@
+"""Words within one thread, and what is new in it since somebody looked."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from threadhub.console.conversations import marks
+from threads.lifecycle import reading
+from threads.models import Message, Run, Thread
+from threads.runs import end
+
+HITS = 100
+SHORTEST = 2  # characters
+
+
+def find(*, thread: Thread, term: str) -> list[dict[str, Any]]:
+    """The messages of the active branch that hold the term, oldest first: position and excerpt. Reads one thread's
+    messages by the index on (thread, position); of an archived one, its bundle."""
+    term = term.strip()
+    if len(term) < SHORTEST or "\x00" in term:
+        return []
+    if reading.is_bundled(thread):
+        lowered = term.lower()
+        rows: Any = (each for each in reading.messages(thread) if lowered in (each.content or "").lower())
+    else:
+        rows = Message.objects.of_thread(thread).filter(content__icontains=term).only("position", "role", "content")
+        rows = rows[:HITS]
+    hits = []
+    for message in rows:
+        hits.append({"position": message.position, "excerpt": marks.excerpt(message.content or "", f'"{term}"')})
+        if len(hits) == HITS:
+            break
+    return hits
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What goes on in a thread now: the run that is being answered, if one is, and what it has said so far."""
+
+    run: Run | None
+    text: str
+
+    @property
+    def waits_for_person(self) -> bool:
+        return self.run is not None and self.run.thread.taken_over
+
+
+def live(*, thread: Thread) -> Live:
+    """The newest live run with its text: two queries by index."""
+    if reading.is_bundled(thread):
+        return Live(None, "")
+    run = Run.objects.of_thread(thread).live().first()
+    if run is None:
+        return Live(None, "")
+    run.thread = thread
+    return Live(run, end.said_so_far(run.pk, run.workspace_id))

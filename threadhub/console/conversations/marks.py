@@ -1,0 +1,119 @@
+"""What a list of threads shows beside the threads' own columns: ratings, what becomes of them, whose they are, and the
+words that were looked for. One query for each, however many rows the page has."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from threadhub.console import display
+from threadhub.workspaces.models import User
+from threads.lifecycle.expiry import Expiry, Outlook
+from threads.models import Feedback, Message, Thread
+
+AROUND = 60  # characters before and after the first word that was found
+WORDS = 8  # of a search, that are shown in the hits
+
+
+@dataclass(slots=True)
+class Marks:
+    """Of one page's threads, by their ids."""
+
+    ratings: dict[UUID, tuple[int, int]] = field(default_factory=dict)  # good, bad
+    outlooks: dict[UUID, Outlook] = field(default_factory=dict)
+    people: dict[UUID, str] = field(default_factory=dict)
+    hits: dict[UUID, SafeString] = field(default_factory=dict)
+
+
+def of(threads: Sequence[Thread], *, term: str, found_in: dict[UUID, UUID], retention_in: Any, now: datetime) -> Marks:
+    """The marks of a page's rows. `found_in`: the message in which a thread was found. `retention_in(workspace_id)`:
+    whether the reader may see what policies do there."""
+    if not threads:
+        return Marks()
+    return Marks(
+        ratings=_ratings([thread.pk for thread in threads]),
+        outlooks=_outlooks(threads, retention_in, now),
+        people=_people(threads),
+        hits=_hits(threads, term, found_in),
+    )
+
+
+def _ratings(ids: list[UUID]) -> dict[UUID, tuple[int, int]]:
+    rows = Feedback.objects.filter(thread_id__in=ids).order_by().values_list("thread_id")
+    counted = rows.annotate(good=Count("pk", filter=Q(rating=1)), bad=Count("pk", filter=Q(rating=-1)))
+    return {thread_id: (good, bad) for thread_id, good, bad in counted}
+
+
+def _outlooks(threads: Sequence[Thread], retention_in: Any, now: datetime) -> dict[UUID, Outlook]:
+    told = [thread for thread in threads if retention_in(thread.workspace_id)]
+    if not told:
+        return {}
+    by_workspace = Expiry.of_workspaces({thread.workspace_id for thread in told}, now=now)
+    return {thread.pk: by_workspace[thread.workspace_id].of(thread) for thread in told}
+
+
+def _people(threads: Sequence[Thread]) -> dict[UUID, str]:
+    wanted = {pk for thread in threads for pk in (thread.assignee_id, thread.taken_over_by_id) if pk}
+    return names(wanted)
+
+
+def names(ids: set[UUID]) -> dict[UUID, str]:
+    """What users are called."""
+    return (
+        {user.pk: user.get_full_name() or user.get_username() for user in User.objects.filter(pk__in=ids)}
+        if ids
+        else {}
+    )
+
+
+def words_of(term: str) -> list[str]:
+    """The words of a search that hits are marked by: no operators, no words that must not be there."""
+    found = [word for word in re.findall(r"(?<!\S)-?[^\s\"]+|\"", term) if not word.startswith(("-", '"'))]
+    return [word for word in found if word.lower() != "or"][:WORDS] or [term.strip()]
+
+
+def marked(text: str, term: str) -> SafeString:
+    """The text with the words of a search highlighted; everything is escaped."""
+    wanted = [re.escape(word) for word in words_of(term) if word]
+    if not wanted:
+        return format_html("{}", text)
+    parts = re.split(f"({'|'.join(wanted)})", text, flags=re.IGNORECASE)
+    return format_html_join("", "{}", ((_piece(part, at),) for at, part in enumerate(parts)))
+
+
+def _piece(part: str, at: int) -> SafeString | str:
+    return format_html('<mark class="th-hit">{}</mark>', part) if at % 2 else part
+
+
+def excerpt(text: str, term: str) -> SafeString:
+    """The surroundings of the first word that was found, highlighted."""
+    line = " ".join(text.split())
+    lowered = line.lower()
+    places = [place for word in words_of(term) if (place := lowered.find(word.lower())) >= 0]
+    start = max(min(places, default=0) - AROUND, 0)
+    end = start + 3 * AROUND
+    cut = f"{'…' if start else ''}{line[start:end]}{'…' if end < len(line) else ''}"
+    return marked(cut, term)
+
+
+def _hits(threads: Sequence[Thread], term: str, found_in: dict[UUID, UUID]) -> dict[UUID, SafeString]:
+    """Excerpts of messages; none where a workspace wants a reason before anybody reads there."""
+    if not term:
+        return {}
+    open_to_read = {thread.pk for thread in threads if not thread.workspace.transcript_reason}
+    wanted = {message_id for thread_id, message_id in found_in.items() if thread_id in open_to_read}
+    rows = Message.objects.filter(pk__in=wanted).order_by().values_list("thread_id", "content") if wanted else []
+    return {thread_id: excerpt(content or "", term) for thread_id, content in rows}
+
+
+def rating_badges(good: int, bad: int) -> SafeString | str:
+    """`2 good`, `1 bad`; a dash for a thread that nobody rated."""
+    shown = [display.badge("good", f"{good} good")] if good else []
+    shown += [display.badge("bad", f"{bad} bad")] if bad else []
+    return format_html_join(" ", "{}", ((badge,) for badge in shown)) if shown else "–"

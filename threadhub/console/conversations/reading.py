@@ -1,0 +1,281 @@
+"""A thread as a page to read: a window of the conversation at a time, live while something goes on in it.
+
+Every way to its words goes through `_opened`: who may read, why where the workspace asks, and that they did.
+"""
+
+from typing import Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+
+from threadhub import audit
+from threadhub.audit import watching
+from threadhub.console import display, keyset, rights, transcript
+from threadhub.console.conversations import looking, reasons
+from threadhub.console.conversations.thread_list import ThreadList
+from threadhub.console.filters import decoded
+from threadhub.console.retention import words
+from threadhub.workspaces.permissions import Permission
+from threads import access
+from threads.access import BranchNotFound
+from threads.lifecycle.bundles.verify import Damaged
+from threads.lifecycle.expiry import Expiry
+from threads.models import Attachment, Thread
+from threads.reading import ONCE_IN
+
+# A file of a message opens in a page that can do nothing.
+FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+TAIL = 200  # messages of the newest window at most, while it grows before the reader's eyes
+FILTERS = "_changelist_filters"  # Django's name for the list that a page was opened from
+NOT_READ = "A reason is needed before this conversation can be read."
+
+
+class ThreadReading(ThreadList):
+    """The page's half of the page of threads."""
+
+    def get_urls(self) -> list[URLPattern]:
+        views = {
+            "files/<str:file_id>": (self.file_view, "file"),
+            "window/": (self.window_view, "window"),
+            "live/": (self.live_view, "live"),
+            "find/": (self.find_view, "find"),
+            "step/<str:way>/": (self.step_view, "step"),
+            "reason/": (self.reason_view, "reason"),
+        }
+        own = [
+            path(f"<str:object_id>/{address}", self.admin_site.admin_view(view), name=f"threads_thread_{name}")
+            for address, (view, name) in views.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The thread as a conversation. There is nothing to fill in and nothing to save."""
+        if object_id is None or request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        thread = self.thing(request, object_id)
+        if thread is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        reason = reasons.given(request, thread)
+        if reason is None:
+            return self._ask_reason(request, thread, reasons.ReasonForm())
+        self.record(request, "read", thread, {"reason": reason} if reason else None)
+        watching.read(actor=self._reader(request, thread))
+        context = {**self._around(request, thread), **self._window(request, thread), **self.desk_of(request, thread)}
+        return TemplateResponse(request, "console/thread.html", context)
+
+    def desk_of(self, request: HttpRequest, thread: Thread) -> dict[str, Any]:
+        """What staff can do beside reading; none here."""
+        return {}
+
+    # --- pieces of the page
+
+    def window_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Another window of the conversation, as a piece of the page."""
+        thread = self._opened(request, object_id)
+        tail = request.GET.get("tail") == "1"
+        context = self._window(request, thread, size=TAIL if tail else transcript.SIZE)
+        return HttpResponse(render_to_string("console/window.html", {"thread": thread, **context}, request=request))
+
+    def live_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """What goes on now. `state` changes whenever the newest window would show something else."""
+        thread = self._opened(request, object_id, counted=False)
+        now = looking.live(thread=thread)
+        run = now.run
+        if now.text:
+            self._note(request, thread)
+        state = [thread.last_position, thread.message_count, thread.branch, thread.state, run and str(run.pk)]
+        return JsonResponse(
+            {
+                "state": ":".join(str(each) for each in state),
+                "desk": f"{thread.taken_over_by_id}",
+                "live": run is not None,
+                "waits": now.waits_for_person,
+                "status": run.get_status_display() if run else "",
+                "text": now.text[-transcript.LIVE_SHOWN :],
+            },
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def find_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Where in the thread some words stand."""
+        thread = self._opened(request, object_id)
+        try:
+            hits = looking.find(thread=thread, term=request.GET.get("q", "")[:200])
+        except Damaged:
+            hits = []
+        context = {"hits": hits, "most": looking.HITS, "term": request.GET.get("q", "")}
+        return HttpResponse(render_to_string("console/hits.html", context, request=request))
+
+    def file_view(self, request: HttpRequest, object_id: str, file_id: str) -> HttpResponse:
+        """A file of a message: pictures in the page, everything else as a download."""
+        thread = self._opened(request, object_id)
+        pk = decoded(Attachment.PREFIX, file_id)
+        if pk is None:
+            raise Http404
+        try:
+            attachment = access.get_attachment(thread=thread, attachment_id=pk)
+        except (access.AttachmentNotFound, Damaged) as error:
+            raise Http404 from error
+        self.record(request, "read", thread, {"file": attachment.wire_id})
+        try:
+            with attachment.file.open("rb") as file:
+                answer = HttpResponse(file.read(), content_type=attachment.content_type)
+        except FileNotFoundError as error:
+            raise Http404 from error
+        shown = attachment.content_type in transcript.PICTURES
+        answer.headers["Content-Disposition"] = content_disposition_header(not shown, attachment.filename) or ""
+        answer.headers["Content-Security-Policy"] = FILE_POLICY
+        return answer
+
+    # --- ways to and from the page
+
+    def step_view(self, request: HttpRequest, object_id: str, way: str) -> HttpResponseBase:
+        """On to the neighbour in the list that the page was opened from: `older` or `newer`."""
+        thread = self.thing(request, object_id)
+        if thread is None or way not in ("older", "newer"):
+            raise Http404
+        filters = request.GET.get(FILTERS, "")
+        neighbour = self._neighbour(request, thread, way, filters)
+        query = QueryDict(mutable=True)
+        if filters:
+            query[FILTERS] = filters
+        if neighbour is None:
+            query["end"] = way
+        address = self.address_of(neighbour or thread)
+        return redirect(f"{address}?{query.urlencode()}" if query else address)
+
+    def reason_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Keep why they read, and let them in."""
+        thread = self.thing(request, object_id)
+        if thread is None:
+            raise Http404
+        if request.method != "POST":
+            return redirect(self.address_of(thread))
+        form = reasons.ReasonForm(request.POST)
+        if not form.is_valid():
+            return self._ask_reason(request, thread, form)
+        reasons.keep(request, thread, form.cleaned_data["reason"])
+        return redirect(self.address_of(thread))
+
+    def _ask_reason(self, request: HttpRequest, thread: Thread, form: reasons.ReasonForm) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Reason for reading",
+            "original": thread,
+            "thread": thread,
+            "form": form,
+            "action": reverse("admin:threads_thread_reason", args=(thread.wire_id,)),
+            "back": reverse("admin:threads_thread_changelist"),
+        }
+        return TemplateResponse(request, "console/reason.html", context)
+
+    def _neighbour(self, request: HttpRequest, thread: Thread, way: str, filters: str) -> Thread | None:
+        """The next in that list; in the list of all where it cannot be told any more."""
+        asked = QueryDict(filters[:2000], mutable=True)
+        asked.pop("p", None)
+        own, request.GET = request.GET, asked  # type: ignore[assignment]
+        try:
+            by_time = self.ordered_by_time(request)
+            try:
+                rows = self.get_changelist_instance(request).queryset
+            except (IncorrectLookupParameters, SuspiciousOperation):
+                rows = self.get_queryset(request)
+        finally:
+            request.GET = own
+        cursor = keyset.cursor_at("o" if way == "older" else "n", thread, by_time=by_time)
+        found = keyset.page(queryset=rows, cursor=cursor, size=1, by_time=by_time).rows
+        return found[0] if found else None
+
+    # --- what stands in them
+
+    def _opened(self, request: HttpRequest, object_id: str, *, counted: bool = True) -> Thread:
+        """The thread of an address, for reading. `counted`: this is looked at, and not only kept fresh."""
+        thread: Thread | None = self.thing(request, object_id)
+        if thread is None or request.method not in ("GET", "HEAD"):
+            raise Http404
+        if reasons.given(request, thread) is None:
+            raise PermissionDenied(NOT_READ)
+        if counted:
+            self._note(request, thread)
+            watching.read(actor=self._reader(request, thread))
+        return thread
+
+    def _note(self, request: HttpRequest, thread: Thread) -> None:
+        """That they read in it, where the page itself did not leave that in the trail just now."""
+        reader = self._reader(request, thread)
+        audit.record_once(actor=reader, action="thread.read", ids=[thread.wire_id], within=ONCE_IN)
+
+    def _reader(self, request: HttpRequest, thread: Thread) -> audit.By:
+        return audit.By(f"user:{request.user.pk}", thread.workspace_id)
+
+    def _window(self, request: HttpRequest, thread: Thread, size: int = transcript.SIZE) -> dict[str, Any]:
+        try:
+            turned_to = transcript.branches_of(thread=thread, number=_position(request.GET.get("branch")))
+        except BranchNotFound:
+            raise Http404 from None
+        at = _position(request.GET.get("at"))
+        before = at + size // 2 if at is not None else _position(request.GET.get("before"))
+        damage = ""
+        try:
+            shown = transcript.window(
+                thread=thread,
+                branch=turned_to.shown,
+                before=before,
+                after=_position(request.GET.get("after")),
+                size=size,
+            )
+        except Damaged as error:
+            shown, damage = transcript.Transcript([], None, None, False), error.message
+        return {"transcript": shown, "branches": turned_to, "damage": damage, "at": at}
+
+    def _around(self, request: HttpRequest, thread: Thread) -> dict[str, Any]:
+        """The rest of the page: what the thread is, what becomes of it, where to go from here."""
+        filters = QueryDict(mutable=True)
+        if request.GET.get(FILTERS):
+            filters[FILTERS] = request.GET[FILTERS]
+        return {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": display.shortened(thread.title, 120) or "Untitled thread",
+            "thread": thread,
+            "original": thread,
+            **self._outlook(request, thread),
+            "opens_at_end": not {"at", "before", "after"} & request.GET.keys(),
+            "metadata": display.pretty(thread.metadata) if thread.metadata else "",
+            "actions_detail": self.deeds_of(request, thread),
+            "history_url": reverse("admin:threads_thread_history", args=(thread.wire_id,)),
+            "list_query": filters.urlencode(),
+            "preserved_filters": request.GET.get(FILTERS, ""),
+            "found": QueryDict(request.GET.get(FILTERS, "")[:2000]).get("q", ""),
+            "end_of_list": request.GET.get("end", ""),
+            "is_fullwidth": "1",
+        }
+
+    def _outlook(self, request: HttpRequest, thread: Thread) -> dict[str, Any]:
+        """What becomes of the thread, for those who may see policies and holds."""
+        told = {}
+        if rights.of(request).may(Permission.RETENTION_READ, thread.workspace_id):
+            outlook = Expiry(workspace_id=thread.workspace_id, now=timezone.now()).of(thread)
+            told = {"outlook": outlook, "becomes": words.DONE.get(outlook.action or "", "")}
+        may_hold = rights.of(request).may(Permission.HOLD_WRITE, thread.workspace_id)
+        return {**told, "held": thread.held, "may_hold": may_hold}  # type: ignore[attr-defined]
+
+
+def _position(text: str | None) -> int | None:
+    """A position from a link; None for anything else."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 9 else None

@@ -1,0 +1,181 @@
+"""The list of threads: newest first by key, every filter by an index, hits highlighted."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from threadhub.console import display, rights, thread_search
+from threadhub.console.base import ConsoleAdmin, column
+from threadhub.console.conversations import marks
+from threadhub.console.conversations.filters import (
+    AssigneeFilter,
+    HandledFilter,
+    LabelFilter,
+    RatingFilter,
+    StateFilter,
+    ToolFilter,
+)
+from threadhub.console.conversations.marks import Marks
+from threadhub.console.filters import AgentFilter, CreatedFilter, ExternalRefFilter, UserFilter, WorkspaceFilter
+from threadhub.console.lists import KeysetChangeList
+from threadhub.console.retention.held import Covered, HeldFilter
+from threadhub.workspaces.permissions import Permission
+from threads import reading
+from threads.models import Thread
+
+SOON = 7  # days before the end that a badge turns to a warning
+
+
+class ThreadChangeList(KeysetChangeList):
+    """The page's rows with their marks."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        held = rights.of(request)
+        told = marks.of(
+            self.result_list,
+            term=self.query,
+            found_in=request.__dict__.get("_found_in", {}),
+            retention_in=lambda workspace_id: held.may(Permission.RETENTION_READ, workspace_id),
+            now=timezone.now(),
+        )
+        # An excerpt is of the conversation: whoever is shown one has read there.
+        shown = [thread for thread in self.result_list if thread.pk in told.hits]
+        reading.note_by_staff(user_id=request.user.pk, threads=shown)
+        for thread in self.result_list:
+            thread.marks = told
+            thread.term = self.query
+
+
+class ThreadList(ConsoleAdmin):
+    """The list's half of the page of threads."""
+
+    reading = Permission.THREAD_READ_ALL
+    list_display = (
+        "titled", "agent_name", "who", "reference", "state_label", "messages", "rating", "expiry", "active",
+    )  # fmt: skip
+    list_filter = (
+        AgentFilter, WorkspaceFilter, StateFilter, HandledFilter, AssigneeFilter, RatingFilter, ToolFilter, HeldFilter,
+        CreatedFilter, UserFilter, ExternalRefFilter, LabelFilter,
+    )  # fmt: skip
+    list_select_related = ("agent", "workspace", "user")
+    search_help_text = "Title, reference, words of messages, or an id"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return ThreadChangeList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        related = ("agent", "workspace", "user", "chat_session")
+        shown = super().get_queryset(request).exclude(state=Thread.State.TEMPORARY).select_related(*related)
+        told: QuerySet[Any] = shown.annotate(held=Covered())
+        return told
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[str]:
+        """Of the trash: since when, and until when."""
+        if request.GET.get("state") == Thread.State.TRASHED:
+            return (*self.list_display[:4], "trashed", "purged")
+        return self.list_display
+
+    def ordered_by_time(self, request: HttpRequest) -> bool:
+        """Within one workspace, or between two days, by time, on indexes; else by id, on the primary key."""
+        named = any(request.GET.get(name) for name in ("workspace", "agent", "created_from", "created_to"))
+        return bool(named or self._only_workspace(request)) and not request.GET.get("q")
+
+    def _only_workspace(self, request: HttpRequest) -> UUID | None:
+        """The workspace of staff who read in one only."""
+        allowed = rights.of(request).workspaces(self.reading)
+        return allowed[0] if allowed is not None and len(allowed) == 1 else None
+
+    def within(self, queryset: QuerySet[Any], workspaces: list[UUID]) -> QuerySet[Any]:
+        if len(workspaces) == 1:
+            return queryset.filter(workspace_id=workspaces[0])
+        return super().within(queryset, workspaces)
+
+    def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        workspaces = rights.of(request).workspaces(self.reading)
+        found = thread_search.find(threads=queryset, workspaces=workspaces, term=term)
+        request.__dict__["_found_in"] = found.messages
+        return found.threads
+
+    @column("Title")
+    def titled(self, thread: Any) -> SafeString:
+        shown = display.shortened(thread.title)
+        title = (
+            marks.marked(shown, thread.term) if shown else format_html('<span class="th-muted">{}</span>', "Untitled")
+        )
+        labels = format_html_join("", ' <span class="th-label">{}</span>', ((each,) for each in thread.labels))
+        hit = _marks(thread).hits.get(thread.pk)
+        said = format_html('<span class="th-excerpt">{}</span>', hit) if hit else ""
+        return format_html("{}{}{}", title, labels, said)
+
+    @column("Agent")
+    def agent_name(self, thread: Any) -> SafeString:
+        names = display.shortened(thread.agent.name, 40), display.shortened(thread.workspace.name, 40)
+        return format_html('{}<span class="th-below">{}</span>', *names)
+
+    @column("User")
+    def who(self, thread: Any) -> SafeString | str:
+        if thread.user is not None:
+            return display.shortened(thread.user.get_username(), 40)
+        return format_html('<span class="th-muted">{}</span>', "Visitor")
+
+    @column("External ref")
+    def reference(self, thread: Any) -> SafeString | str:
+        if thread.external_ref is None:
+            return "–"
+        return marks.marked(display.shortened(thread.external_ref, 40), thread.term)
+
+    @column("State")
+    def state_label(self, thread: Any) -> SafeString:
+        badges = [display.badge(thread.state, thread.get_state_display())]
+        if getattr(thread, "held", False):
+            badges.append(display.badge("held", "On hold"))
+        people = _marks(thread).people
+        if thread.taken_over:
+            badges.append(display.badge("person", f"With {people.get(thread.taken_over_by_id, 'a person')}"))
+        elif thread.assignee_id is not None:
+            badges.append(display.badge("assigned", f"For {people.get(thread.assignee_id, 'somebody')}"))
+        return format_html_join(" ", "{}", ((badge,) for badge in badges))
+
+    @column("Messages")
+    def messages(self, thread: Any) -> str:
+        return f"{thread.message_count:,}"
+
+    @column("Rating")
+    def rating(self, thread: Any) -> SafeString | str:
+        return marks.rating_badges(*_marks(thread).ratings.get(thread.pk, (0, 0)))
+
+    @column("Expires")
+    def expiry(self, thread: Any) -> SafeString | str:
+        outlook = _marks(thread).outlooks.get(thread.pk)
+        if outlook is None or outlook.held or outlook.at is None:
+            return "–"
+        days = (outlook.at - timezone.now()).days
+        verbs = {"archive": "Archived", "trash": "Trashed", "purge": "Destroyed"}
+        when = "soon" if days < 1 else f"in {days:,} d"
+        kind = "soon" if days < SOON else "later"
+        return display.badge(kind, f"{verbs.get(outlook.action or '', 'Ends')} {when}")
+
+    @column("Last activity")
+    def active(self, thread: Any) -> SafeString | str:
+        return display.moment(thread.last_activity_at or thread.created_at)
+
+    @column("In the trash since")
+    def trashed(self, thread: Any) -> SafeString | str:
+        return display.moment(thread.trashed_at)
+
+    @column("Destroyed after")
+    def purged(self, thread: Any) -> SafeString | str:
+        held = getattr(thread, "held", False)
+        return display.badge("held", "On hold") if held else display.moment(thread.purge_after)
+
+
+def _marks(thread: Any) -> Marks:
+    known: Marks = thread.marks
+    return known
