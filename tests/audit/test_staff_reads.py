@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from tests.api.rest.conftest import open_session
 from tests.conftest import Api, Tenant, access_token, make_user
@@ -17,7 +18,8 @@ from threadhub.lib import json
 from threadhub.workspaces import keys
 from threadhub.workspaces.models import ApiKey, User
 from threadhub.workspaces.permissions import Role
-from threads.models import Message, Run, RunEvent, Summary, Thread, ToolApproval
+from threads.lifecycle import holds
+from threads.models import Hold, Message, Run, RunEvent, Summary, Thread, ToolApproval
 
 
 @pytest.fixture
@@ -118,6 +120,8 @@ def world(db: None, monkeypatch: pytest.MonkeyPatch) -> World:
     """One of everything; SAID stands in the words of a conversation, and nowhere else."""
     monkeypatch.setattr(streaming, "close_old_connections", lambda: None)  # the test's own connection is not closed
     made = build()
+    hold = Hold.objects.get(workspace=made.victim.tenant.workspace)  # nothing in a held thread can be changed
+    holds.release(actor=made.victim.tenant.actor, hold=hold, now=timezone.now())
     thread = Thread.objects.get(chat_session=made.victim.session, title=None)
     words = {"words": SAID}
     Message.objects.filter(thread=thread).update(content=SAID, extra=words)
