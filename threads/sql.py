@@ -31,7 +31,7 @@ RETURNING last_position, last_activity_at
 def take_positions(*, thread_id: UUID, workspace_id: UUID, count: int) -> Positions | None:
     """Reserve the next `count` positions of a thread; None when nothing can be written to it: it is gone, archived or
     in the trash. Takes the row's lock, so what is true of the thread stays so. Call inside a transaction."""
-    with connection.cursor() as cursor:
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
         cursor.execute(TAKE_POSITIONS, {"thread": thread_id, "workspace": workspace_id, "count": count})
         row = cursor.fetchone()
     return Positions(*row) if row else None

@@ -20,7 +20,7 @@ VALUES (%(id)s, %(workspace_id)s, %(actor)s, %(on_behalf_of)s, %(action)s, %(ids
 
 def insert(**values: Any) -> None:
     """Store an event that stands in no chain yet."""
-    with connection.cursor() as cursor:
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
         cursor.execute(INSERT, values)
 
 
