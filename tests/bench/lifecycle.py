@@ -175,10 +175,7 @@ class Readers:
     """Clients that fetch threads of fifty messages, one after the other, in threads of this process."""
 
     def __init__(self, hub: Hub, agent: str) -> None:
-        with httpx.Client(
-            base_url=hub.url, trust_env=False, headers={"authorization": f"Bearer {hub.api_key}"}
-        ) as client:
-            listed = client.get("/threads", params={"agent_id": agent, "take": 50}).raise_for_status().json()["data"]
+        listed = hub.get(f"/agents/{agent}/threads", params={"take": 50}).raise_for_status().json()["data"]
         self.hub, self.threads = hub, [thread["id"] for thread in listed]
 
     def during(self, until: threading.Event) -> list[float]:
@@ -255,7 +252,7 @@ def main() -> None:
                 print(cost.row(title, threads * each, "messages"), flush=True)
                 admin.execute("CHECKPOINT")
         if wanted.only in (None, "purge"):
-            readers = Readers(hub, fill(hub, admin, threads=2_000, each=50))
+            readers = Readers(hub, fill(hub, admin, threads=200, each=50))
             doomed = fill(hub, admin, threads=100_000 // small, each=10, state="trashed")
             cost, idle, meanwhile = purge(hub, readers, doomed, IDLE_SECONDS / small**0.5)
             figures["purge"] = cost.as_json(100_000 // small)

@@ -53,9 +53,6 @@ OF_ITS_LIFE = (
 
 RANGE = re.compile(r"\[(\d+),(\d*)\]", re.ASCII)
 PATH = re.compile(r"\{(\[\d+,\d*\](,\[\d+,\d*\])*)?\}", re.ASCII)
-# Digits of an integer that may be beyond 64 bits, which orjson reads as a float; or of a longer fraction, at worst.
-LONG = re.compile(r"[0-9]{19}", re.ASCII)
-LONG_BYTES = re.compile(rb"[0-9]{19}")
 # A time as `timestamp` writes it.
 MOMENT = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
@@ -109,7 +106,7 @@ def encode(record: dict[str, Any]) -> bytes:
 def parse(text: bytes) -> dict[str, Any]:
     """A line's record. Raises BadRecord."""
     try:
-        record = json.loads(text) if LONG_BYTES.search(text) else _loads(text)
+        record = _loads(text)
     except ValueError as error:
         raise BadRecord("a line is not JSON") from error
     if not isinstance(record, dict) or record.get("type") not in RANK:
@@ -188,17 +185,29 @@ def _json(value: Any) -> Any:
 
 def _json_fast(text: str) -> Any:
     """The same as `_json`."""
-    if text == "{}":
-        return {}
-    return json.loads(text) if LONG.search(text) else _loads(text)
+    return {} if text == "{}" else _loads(text)
 
 
 def _loads(text: str | bytes) -> Any:
-    """What json.loads gives of a text without long numbers, sooner."""
+    """What json.loads gives, sooner. Raises ValueError."""
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:  # deeper than it goes, or what JSON proper does not have
         return json.loads(text)
+    return json.loads(text) if _has_float(value) else value
+
+
+def _has_float(value: Any) -> bool:
+    """Whether a float is in it: orjson makes one of an integer beyond 64 bits too."""
+    if type(value) is dict:
+        value = value.values()
+    elif type(value) is not list:
+        return type(value) is float
+    for each in value:
+        kind = type(each)
+        if kind is float or ((kind is dict or kind is list) and each and _has_float(each)):
+            return True
+    return False
 
 
 def _json_sent(value: Any) -> str:
