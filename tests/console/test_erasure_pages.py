@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tests.conftest import Tenant, make_user
 from tests.console.conftest import signed_in
-from tests.console.test_retention_pages import actions_of, text_of
+from tests.console.retention import actions_of, text_of
 from tests.lifecycle.conftest import archive_directory, old_thread  # noqa: F401  fixture
 from threadhub.workspaces.models import User
 from threadhub.workspaces.permissions import Role

@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from tests.conftest import PASSWORD, Tenant
 from tests.console.conftest import Everything, furnish
+from tests.console.retention import TERMS, apply_page, plan_of
 from tests.console.test_agent_pages import form_of
 from tests.console.test_approvals import wanted
-from tests.console.test_retention_pages import TERMS, apply_page, plan_of
 from tests.lifecycle.conftest import archive_directory, old_thread, policy  # noqa: F401  fixture
 from threadhub.agents import browsers
 from threadhub.audit.models import AccessAlert, AuditEvent
