@@ -1,0 +1,150 @@
+"""The list's marks and filters, the reason that a workspace may ask for, and the desk beside a conversation."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from tests.conftest import Tenant
+from tests.console.conftest import Everything, say, signed_in
+from tests.console.test_threads import LIST, make, page, titles
+from threadhub.audit.models import AuditEvent
+from threadhub.workspaces.models import User, Workspace
+from threads.actions import desk, feedback, takeover
+from threads.actions.messages import Draft
+from threads.models import Message, Note, Thread
+
+TOOL = [{"id": "1", "name": "look_up", "arguments": {}}]
+
+
+def rated(tenant: Tenant, title: str, rating: int) -> Thread:
+    thread = make(tenant, title)
+    (message,) = say(thread, tenant, Draft(role="assistant", content="Here.", tool_calls=TOOL))
+    feedback.give(actor=tenant.actor, thread=thread, message=message, rating=rating, now=timezone.now())
+    return thread
+
+
+def test_filters_of_ratings_tools_and_the_desk(console: Client, root: User, tenant: Tenant) -> None:
+    rated(tenant, "Bad", -1)
+    rated(tenant, "Good", 1)
+    mine = make(tenant, "Mine")
+    actor = tenant.actor
+    desk.label(actor=actor, thread=mine, labels=["urgent"])
+    takeover.take_over(actor=actor, thread=mine, now=timezone.now())
+    Thread.objects.filter(pk=mine.pk).update(assignee_id=root.pk)
+    for query, found in {
+        "rating=bad": ["Bad"], "rating=good": ["Good"], "rating=none": ["Mine"], "tool=look_up": ["Good", "Bad"],
+        "tool=other": [], "label=urgent": ["Mine"], "label=urg": [], "handled=person": ["Mine"],
+        "handled=agent": ["Good", "Bad"], "assigned=me": ["Mine"], "assigned=nobody": ["Good", "Bad"],
+        "assigned=anybody": ["Mine"],
+    }.items():  # fmt: skip
+        assert titles(console, **dict([query.split("=")])) == found, query
+
+
+def test_words_that_were_found_are_highlighted(console: Client, tenant: Tenant) -> None:
+    thread = make(tenant, "A lighthouse <b>", external_ref="lighthouse")
+    say(thread, tenant, Draft(role="user", content="Who keeps the Lighthouse & the lamp?"))
+    html = console.get(LIST, {"q": "lighthouse"}).content.decode()
+    assert html.count('<mark class="th-hit">') == 3
+    assert 'Who keeps the <mark class="th-hit">Lighthouse</mark> &amp; the lamp?' in html
+    assert 'A <mark class="th-hit">lighthouse</mark> &lt;b&gt;' in html
+
+
+@pytest.mark.parametrize("query", ["", "q=order", "rating=bad", "tool=look_up", "label=urgent", "assigned=me"])
+def test_a_list_takes_as_many_queries_for_many_threads_as_for_few(query: str, console: Client, tenant: Tenant) -> None:
+    """Session, user, filters' options, rows, ratings, expiry, people; with a search its three look-ups and hits."""
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert console.get(f"{LIST}?{query}").status_code == 200
+        return len(captured)
+
+    def more() -> None:
+        thread = rated(tenant, "My order", -1)
+        desk.label(actor=tenant.actor, thread=thread, labels=["urgent"])
+
+    more()
+    queries()
+    few = queries()
+    for _ in range(20):
+        more()
+    assert queries() == few
+    assert few <= 20
+
+
+def ask_reasons(tenant: Tenant) -> None:
+    Workspace.objects.filter(pk=tenant.workspace.pk).update(transcript_reason=True)
+
+
+def test_nothing_of_a_conversation_shows_without_a_reason(console: Client, everything: Everything) -> None:
+    ask_reasons(everything.tenant)
+    Message.objects.filter(thread=everything.thread).update(content="Xylophone")
+    at = f"{LIST}{everything.thread.wire_id}"
+    shown = page(console, everything.thread)
+    assert "asks for a reason" in shown
+    assert "Xylophone" not in shown
+    for rest in ("window/", "live/", "find/?q=Xylophone"):
+        assert console.get(f"{at}/{rest}").status_code == 403
+    assert console.post(f"{at}/desk/note/", {"text": "x"}).status_code == 403
+    assert 'th-hit">Xylophone' not in console.get(LIST, {"q": "Xylophone"}).content.decode()
+    assert not AuditEvent.objects.filter(action="thread.read").exists()
+    assert console.post(f"{at}/reason/", {"reason": "  x  "}).status_code == 200
+    assert console.post(f"{at}/reason/", {"reason": "A complaint of the visitor"}).status_code == 302
+    assert "Xylophone" in page(console, everything.thread)
+    event = AuditEvent.objects.filter(action="thread.read").latest("created_at")
+    assert event.details == {"reason": "A complaint of the visitor"}
+    assert console.get(f"{at}/window/").status_code == 200
+
+
+def test_a_reason_is_good_for_one_thread(console: Client, everything: Everything) -> None:
+    ask_reasons(everything.tenant)
+    console.post(f"{LIST}{everything.thread.wire_id}/reason/", {"reason": "A complaint"})
+    assert "asks for a reason" in page(console, make(everything.tenant, "Another"))
+
+
+def test_windows_lead_to_each_other(console: Client, tenant: Tenant) -> None:
+    thread = make(tenant, "Long")
+    say(thread, tenant, *[Draft(role="user", content=f"Number {n}") for n in range(1, 121)])
+    window = f"{LIST}{thread.wire_id}/window/"
+    for query, older, newer in (
+        ("", "71", ""),
+        ("?before=71", "21", "70"),
+        ("?after=20", "21", "70"),
+        ("?at=60", "35", "84"),
+    ):
+        html = console.get(window + query).content.decode()
+        assert f'data-older="{older}" data-newer="{newer}"' in html, query
+
+
+def test_what_goes_on_is_told_and_changes_its_state(console: Client, everything: Everything) -> None:
+    live = f"{LIST}{everything.thread.wire_id}/live/"
+    before = console.get(live).json()
+    assert (before["live"], before["waits"]) == (True, False)
+    takeover.take_over(actor=everything.tenant.actor, thread=everything.thread, now=timezone.now())
+    assert console.get(live).json()["waits"] is True
+    takeover.answer(actor=everything.tenant.actor, thread=everything.thread, text="Hello", now=timezone.now())
+    after = console.get(live).json()
+    assert after["live"] is False
+    assert after["state"] != before["state"]
+
+
+def test_the_next_thread_is_that_of_the_filtered_list(console: Client, tenant: Tenant) -> None:
+    first, _, last = make(tenant, "Cat 1"), make(tenant, "Dog"), make(tenant, "Cat 2")
+    step = console.get(f"{LIST}{last.wire_id}/step/older/", {"_changelist_filters": "q=Cat"})
+    assert first.wire_id in step["Location"]
+    end = console.get(f"{LIST}{first.wire_id}/step/older/", {"_changelist_filters": "q=Cat"})
+    assert "end=older" in end["Location"]
+
+
+def test_who_may_only_read_has_no_desk(tenant: Tenant, everything: Everything, olivia: User) -> None:
+    client: Any = signed_in(olivia)
+    assert "Take over" in page(client, everything.thread)
+    at = f"{LIST}{everything.thread.wire_id}/desk"
+    assert client.post(f"{at}/note/", {"text": "Call back"}).status_code == 302
+    assert Note.objects.filter(text="Call back", author=f"user:{olivia.pk}").exists()
+    User.objects.filter(pk=olivia.pk).get().memberships.update(role="member")  # reads only their own in the API
+    assert client.post(f"{at}/take_over/").status_code in (403, 404)
+    assert client.get(f"{LIST}{everything.thread.wire_id}/change/").status_code in (302, 403, 404)
