@@ -45,7 +45,7 @@ def _measure(rounds: int) -> None:
     call_command("migrate", verbosity=0)
     with scope.as_owner():
         made = provision.workspace(name="bench", username="bench", provider=DetectedProvider("echo", "echo", ""))
-    client = Client(headers={"Authorization": f"Bearer {made.api_key}"})
+    client = Client(headers={"Authorization": f"Bearer {made.api_key}", "Host": "localhost"})
     subject = Subject("key", "key:bench", 10_000_000)
 
     def ask() -> None:
