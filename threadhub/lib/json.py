@@ -69,17 +69,33 @@ def check_storable(value: Any) -> None:
 
 def dumps(value: Any) -> bytes:
     """Compact UTF-8; datetimes as RFC 3339 UTC with milliseconds and `Z`."""
-    return orjson.dumps(value, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS)
+    return _dumps(value, orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS)
 
 
 def dumps_sorted(value: Any) -> bytes:
     """Like `dumps`, with keys in order: equal values give equal bytes."""
-    return orjson.dumps(value, default=_default, option=orjson.OPT_SORT_KEYS)
+    return _dumps(value, orjson.OPT_SORT_KEYS)
 
 
 def timestamp(moment: datetime) -> str:
     """`2025-01-01T00:00:00.000Z`, the form both dialects use."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _dumps(value: Any, option: int) -> bytes:
+    try:
+        return orjson.dumps(value, default=_default, option=option)
+    except TypeError:  # maybe for a large float that was stored
+        return orjson.dumps(_as_floats(value), default=_default, option=option)
+
+
+def _as_floats(value: Any) -> Any:
+    """With floats for integers beyond 64 bits: PostgreSQL keeps 1e300 with all its digits, and gives it back so."""
+    if isinstance(value, dict):
+        return {key: _as_floats(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_floats(item) for item in value]
+    return float(value) if isinstance(value, int) and not -(2**63) <= value < 2**64 else value
 
 
 def _default(value: Any) -> Any:
