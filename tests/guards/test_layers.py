@@ -23,8 +23,8 @@ LAYERS = {
     "threadhub.chat": 6,
     "threadhub": 7,
 }
-# The staff console stands on each app's own admin module, as Django wants it.
-FREE = {"admin.py"}
+# The staff console stands on each app's own admin module, as Django wants it; a large one is a folder.
+ADMIN = "admin"
 HTTP = ("rest_framework", "django_filters", "django.http", "drf_spectacular", "threadhub.api")
 
 
@@ -38,7 +38,7 @@ def sources() -> list[Path]:
         path
         for folder in ("threadhub", "threads", "chat_sessions")
         for path in sorted((ROOT / folder).rglob("*.py"))
-        if "migrations" not in path.parts and path.name not in FREE
+        if "migrations" not in path.parts and ADMIN not in path.with_suffix("").parts
     ]
 
 
