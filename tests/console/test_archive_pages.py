@@ -138,5 +138,6 @@ def parts_of(client: Client, page: str, query: str = "") -> list[str]:
     """The messages, runs and summaries of a transcript, as texts."""
     html = client.get(f"{page}change/{query}").content.decode()
     transcript = html[html.index('class="th-transcript"') : html.index("</main>")]
+    transcript = transcript.partition('<section class="th-composer"')[0]  # of a thread that can be written to
     parts = re.split(r'<article|<div class="th-run|<details class="th-summary', transcript)[1:]
     return [" ".join(re.sub(r"<[^>]+>", " ", part.partition(">")[2]).split()) for part in parts]

@@ -66,7 +66,7 @@ def plan(rows: Any) -> dict[str, Any]:
 def test_the_newest_messages_come_from_the_end_of_the_index(long_thread: Thread, number: int) -> None:
     path = branches.get(thread=long_thread, number=number).path
     messages = Message.objects.of_all_branches(long_thread).on(path).order_by("-position")
-    for rows, size in ((messages, 50), (messages, context.PAGE), (messages.before(LENGTH - 500), 50)):
+    for rows, size in ((messages, 50), (messages, context.FIRST_PAGE), (messages.before(LENGTH - 500), 50)):
         top = plan(rows[:size])
         (scan,) = top["Plans"]
         assert (top["Node Type"], scan["Node Type"], scan["Index Name"]) == ("Limit", "Index Scan", INDEX)
@@ -83,8 +83,8 @@ def test_what_the_model_is_given_reads_one_page_from_the_end(
     run = Run.objects.create(workspace=tenant.workspace, thread=long_thread, agent=tenant.agent, number=1)
     with django_assert_num_queries(3) as queries:  # the summaries, the newest messages, their files
         built = context.build(run=run, tools=ToolSet({}, {}))
-    assert f"LIMIT {context.PAGE}" in queries.captured_queries[1]["sql"]
-    assert (built.last, len(built.request.messages) < context.PAGE) == (long_thread.last_position, True)
+    assert f"LIMIT {context.FIRST_PAGE}" in queries.captured_queries[1]["sql"]
+    assert (built.last, len(built.request.messages) < context.FIRST_PAGE) == (long_thread.last_position, True)
 
 
 def test_an_answer_is_regenerated_without_reading_the_thread(tenant: Tenant, thread: Thread) -> None:

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Count, Q, Sum
-from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob, ProcrastinateWorker
 
 from threadhub.agents.models import DailyUsage
 from threadhub.console import display
@@ -23,20 +22,28 @@ DAYS = 30
 COUNTED = 10_000  # a figure beyond is shown as "10,000+"
 ALIVE = timedelta(seconds=60)  # a worker without a heartbeat for so long is gone
 
-ANSWER_TIMES = """
-SELECT day, bucket, sum(number::bigint)::bigint
+TIMES_AND_FAULTS = """
+SELECT 'time', day, bucket, sum(number::bigint)::bigint
   FROM threads_dailyactivity, jsonb_each_text(times) AS each(bucket, number)
  WHERE day >= %(first)s AND (%(everywhere)s OR workspace_id = ANY(%(workspaces)s))
  GROUP BY day, bucket
-"""
-FAULTS = """
-SELECT fault, sum(number::bigint)::bigint
+UNION ALL
+SELECT 'fault', NULL, fault, sum(number::bigint)::bigint
   FROM threads_dailyactivity, jsonb_each_text(faults) AS each(fault, number)
- WHERE day >= %(first)s AND (%(everywhere)s OR workspace_id = ANY(%(workspaces)s))
+ WHERE day >= %(recently)s AND (%(everywhere)s OR workspace_id = ANY(%(workspaces)s))
  GROUP BY fault
 """
-
-
+# By the queue's index on (status, …); each counted to a limit.
+QUEUE = """
+SELECT (SELECT count(*) FROM (SELECT FROM procrastinate_jobs
+         WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= %(now)s) LIMIT %(most)s) AS due),
+       (SELECT count(*) FROM (SELECT FROM procrastinate_jobs WHERE status = 'failed' LIMIT %(most)s) AS failed),
+       (SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat >= %(heard)s),
+       (SELECT coalesce(job.scheduled_at, min(event.at)) FROM procrastinate_jobs AS job
+          LEFT JOIN procrastinate_events AS event ON event.job_id = job.id
+         WHERE job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <= %(now)s)
+         GROUP BY job.id ORDER BY job.id LIMIT 1)
+"""
 OF_A_STATE = """
 SELECT count(*) FROM (
     SELECT 1 FROM threads_thread
@@ -69,7 +76,7 @@ def read(*, workspaces: list[UUID] | None, now: datetime, with_queue: bool) -> S
     """Of these workspaces; None: of all."""
     days = days_until(now.astimezone(UTC).date(), DAYS)
     sums = _sums(workspaces, days[0])
-    times = _times(workspaces, days[0])
+    times, faults = _times_and_faults(workspaces, days)
     return Statistics(
         charts=[
             _counted("Threads begun", "threads", "thread", days, sums),
@@ -79,7 +86,7 @@ def read(*, workspaces: list[UUID] | None, now: datetime, with_queue: bool) -> S
             _counted("Agents that answered", "agents", "agent", days, sums, whole=False),
             _cost(workspaces, days),
         ],
-        faults=bars(_faults(workspaces, days[-7])),
+        faults=bars(faults),
         states=_states(workspaces),
         forecast=_forecast(workspaces, days_from(days[-1], DAYS)),
         bundles=_bundles(workspaces),
@@ -100,21 +107,26 @@ def _sums(workspaces: list[UUID] | None, first: date) -> dict[date, dict[str, in
     return {row.pop("day"): row for row in sums}
 
 
-def _rows(sql: str, workspaces: list[UUID] | None, first: date) -> list[tuple[Any, ...]]:
+def _times_and_faults(
+    workspaces: list[UUID] | None, days: list[date]
+) -> tuple[dict[date, dict[str, int]], dict[str, int]]:
+    """Answers by day and bucket of their time; faults by provider and code."""
+    times: defaultdict[date, dict[str, int]] = defaultdict(dict)
+    faults: dict[str, int] = {}
+    told: dict[str, Any] = {
+        "first": days[0],
+        "recently": days[-7],
+        "everywhere": workspaces is None,
+        "workspaces": workspaces or [],
+    }
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"first": first, "everywhere": workspaces is None, "workspaces": workspaces or []})
-        return list(cursor.fetchall())
-
-
-def _times(workspaces: list[UUID] | None, first: date) -> dict[date, dict[str, int]]:
-    found: defaultdict[date, dict[str, int]] = defaultdict(dict)
-    for day, bucket, number in _rows(ANSWER_TIMES, workspaces, first):
-        found[day][bucket] = number
-    return found
-
-
-def _faults(workspaces: list[UUID] | None, first: date) -> dict[str, int]:
-    return {fault.strip("/").replace("/", ": "): number for fault, number in _rows(FAULTS, workspaces, first)}
+        cursor.execute(TIMES_AND_FAULTS, told)
+        for kind, day, key, number in cursor.fetchall():
+            if kind == "time":
+                times[day][key] = number
+            else:
+                faults[key.strip("/").replace("/", ": ")] = number
+    return times, faults
 
 
 def _counted(
@@ -218,24 +230,13 @@ def _bundles(workspaces: list[UUID] | None) -> str:
 
 
 def _queue(now: datetime) -> Queue:
-    due = ProcrastinateJob.objects.filter(Q(scheduled_at__isnull=True) | Q(scheduled_at__lte=now), status="todo")
-    oldest = due.order_by("id").first()
-    return Queue(
-        waiting=_bounded(due),
-        oldest=_due_since(oldest) if oldest else None,
-        failed=_bounded(ProcrastinateJob.objects.filter(status="failed")),
-        workers=ProcrastinateWorker.objects.filter(last_heartbeat__gte=now - ALIVE).count(),
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(QUEUE, {"now": now, "heard": now - ALIVE, "most": COUNTED + 1})
+        waiting, failed, workers, oldest = cursor.fetchone()
+    return Queue(_bounded(waiting), oldest, _bounded(failed), workers)
 
 
-def _due_since(job: ProcrastinateJob) -> datetime | None:
-    if job.scheduled_at is not None:
-        return job.scheduled_at
-    return ProcrastinateEvent.objects.filter(job_id=job.pk).order_by("id").values_list("at", flat=True).first()
-
-
-def _bounded(queryset: Any) -> str:
-    count = queryset.order_by().values("pk")[: COUNTED + 1].count()
+def _bounded(count: int) -> str:
     return f"{count:,}" if count <= COUNTED else f"{COUNTED:,}+"
 
 
