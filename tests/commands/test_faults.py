@@ -9,7 +9,7 @@ import pytest
 
 from tests.commands.ups import Up, is_root, manage
 from threadhub import embedded
-from threadhub.launch import installation
+from threadhub.launch import faults, installation
 
 pytestmark = pytest.mark.xdist_group("commands")
 
@@ -100,6 +100,13 @@ def test_a_database_that_refuses(running: Up, data_dir: Path) -> None:
     said = refused("up", "--port=0", DATABASE_URL=f"postgres://threadhub@{host}/nothing")
     assert 'database "nothing" does not exist' in said
     assert said.startswith("The database of DATABASE_URL cannot be reached (")
+
+
+def test_a_server_that_ends_the_connection_is_gone() -> None:
+    said = faults.sentence(psycopg.errors.AdminShutdown("terminating connection due to administrator command"))
+    assert said is not None
+    assert said.endswith("cannot be reached (terminating connection due to administrator command).")
+    assert faults.sentence(psycopg.errors.QueryCanceled("canceling statement due to statement timeout")) is None
 
 
 def test_a_database_that_is_too_old() -> None:

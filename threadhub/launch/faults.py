@@ -43,9 +43,11 @@ def _lacks_tables(error: Exception) -> bool:
 
 
 def _said_by_server(error: Exception) -> bool:
-    """Whether the server refused a statement; without its SQLSTATE the connection itself failed."""
+    """Whether the server refused a statement. Without its SQLSTATE, or with one of those by which it says that it goes
+    (57P01 to 57P05) or that the connection broke (08…), it is the connection that failed."""
     source = error if isinstance(error, psycopg.Error) else error.__cause__
-    return getattr(source, "sqlstate", None) is not None
+    state = getattr(source, "sqlstate", None)
+    return state is not None and not state.startswith(("57P", "08"))
 
 
 def reason(error: Exception) -> str:
