@@ -69,7 +69,7 @@ class Staged:
         """Put rows beside the table."""
         with connection.cursor() as cursor:
             statement = sql.SQL("COPY {staged} ({columns}) FROM STDIN").format(**self.parts)
-            with cursor.copy(statement) as copy:
+            with connection.wrap_database_errors, cursor.copy(statement) as copy:
                 for row in rows:
                     copy.write_row(row)
                     self.count += 1
