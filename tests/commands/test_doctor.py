@@ -55,6 +55,7 @@ def test_it_names_what_is_wrong(running: Up, data_dir: Path) -> None:
         "SECRET_KEY",
         "ALLOWED_HOSTS",
         "storage",
+        "attachments",  # what lies there cannot be looked at either
     }
 
 
