@@ -71,7 +71,8 @@ def test_large_integers_survive_or_are_refused() -> None:
 
 
 def test_a_float_that_came_back_as_an_integer_is_told_as_a_float() -> None:
-    told = json.dumps({"a": [int(1e300), 2**64, -(2**63) - 1, 2**64 - 1]})
+    told = json.dumps_stored({"a": [int(1e300), 2**64, -(2**63) - 1, 2**64 - 1]})
     assert json.loads(told) == {"a": [1e300, 2.0**64, -(2.0**63), 2**64 - 1]}
     assert len(told) < 100
-    assert json.loads(json.dumps_sorted({"b": int(1e300), "a": 1})) == {"a": 1, "b": 1e300}
+    with pytest.raises(TypeError):
+        json.dumps(int(1e300))

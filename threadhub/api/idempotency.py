@@ -136,7 +136,7 @@ def _keep(record: IdempotencyRecord, response: HttpResponseBase) -> None:
     run = getattr(response, "run", None)
     record.run_id = run.pk if isinstance(run, Run) else None
     if record.run_id is None and isinstance(response, Response):
-        record.answer = sealed.seal(b"" if response.data is None else json.dumps(response.data))
+        record.answer = sealed.seal(b"" if response.data is None else json.dumps_stored(response.data))
     record.save()
 
 

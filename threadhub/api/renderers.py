@@ -15,7 +15,7 @@ class ORJSONRenderer(BaseRenderer):
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
         """Compact JSON; nothing at all for None."""
-        return b"" if data is None else json.dumps(data)
+        return b"" if data is None else json.dumps_stored(data)
 
 
 class AnyAccept(BaseContentNegotiation):

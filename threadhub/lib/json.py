@@ -68,13 +68,22 @@ def check_storable(value: Any) -> None:
 
 
 def dumps(value: Any) -> bytes:
-    """Compact UTF-8; datetimes as RFC 3339 UTC with milliseconds and `Z`."""
-    return _dumps(value, orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS)
+    """Compact UTF-8; datetimes as RFC 3339 UTC with milliseconds and `Z`. TypeError for integers beyond 64 bits."""
+    return orjson.dumps(value, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS)
+
+
+def dumps_stored(value: Any) -> bytes:
+    """Like `dumps`, of what the database gave back: PostgreSQL keeps the float 1e300 with all its digits, as an
+    integer, which becomes a float again."""
+    try:
+        return dumps(value)
+    except TypeError:
+        return dumps(_as_floats(value))
 
 
 def dumps_sorted(value: Any) -> bytes:
     """Like `dumps`, with keys in order: equal values give equal bytes."""
-    return _dumps(value, orjson.OPT_SORT_KEYS)
+    return orjson.dumps(value, default=_default, option=orjson.OPT_SORT_KEYS)
 
 
 def timestamp(moment: datetime) -> str:
@@ -82,15 +91,8 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def _dumps(value: Any, option: int) -> bytes:
-    try:
-        return orjson.dumps(value, default=_default, option=option)
-    except TypeError:  # maybe for a large float that was stored
-        return orjson.dumps(_as_floats(value), default=_default, option=option)
-
-
 def _as_floats(value: Any) -> Any:
-    """With floats for integers beyond 64 bits: PostgreSQL keeps 1e300 with all its digits, and gives it back so."""
+    """With floats for integers beyond 64 bits."""
     if isinstance(value, dict):
         return {key: _as_floats(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -83,4 +83,4 @@ class Chunks:
 
 def frame(data: dict[str, Any]) -> bytes:
     """One server-sent event."""
-    return b"data: " + json.dumps(data) + b"\n\n"
+    return b"data: " + json.dumps_stored(data) + b"\n\n"

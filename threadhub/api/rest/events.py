@@ -57,7 +57,7 @@ def session_ended(run: Run) -> Callable[[bool], bytes]:
 
 
 def _unnumbered(name: str, data: dict[str, Any]) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), json.dumps({"type": name, **data}))
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), json.dumps_stored({"type": name, **data}))
 
 
 def _bytes(seq: int, name: str, data: dict[str, Any]) -> bytes:

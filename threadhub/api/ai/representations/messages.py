@@ -59,11 +59,11 @@ class MessageObject(serializers.Serializer[Message]):
 def content(message: Message) -> str:
     """The text of a message; the result of a tool of the agent's as JSON text."""
     if message.content is None and message.tool_result is not None:
-        return json.dumps(message.tool_result).decode()
+        return json.dumps_stored(message.tool_result).decode()
     return message.content or ""
 
 
 def tool_call(call: dict[str, Any]) -> dict[str, Any]:
     """`{"id", "name", "arguments": object}` in OpenAI's form."""
-    function = {"name": call["name"], "arguments": json.dumps(call["arguments"]).decode()}
+    function = {"name": call["name"], "arguments": json.dumps_stored(call["arguments"]).decode()}
     return {"id": call["id"], "type": "function", "function": function}

@@ -78,7 +78,7 @@ class Chat(AiViewSet):
         """The JSON answer of a run that is over."""
         match run.status:
             case Run.Status.SUCCEEDED | Run.Status.REQUIRES_ACTION:
-                response = HttpResponse(json.dumps(completion(run)), content_type="application/json")
+                response = HttpResponse(json.dumps_stored(completion(run)), content_type="application/json")
             case Run.Status.FAILED | Run.Status.EXPIRED:
                 response = errors.render(self.request, errors.failed_run(run.error_code, run.error_message))
             case _:  # cancelled, or gone with its thread

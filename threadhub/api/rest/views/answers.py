@@ -66,7 +66,9 @@ class RunAnswers:
             "message_id": ids.encode(Message.PREFIX, run.answer_id),
             "thread_id": ids.encode(Thread.PREFIX, run.thread_id),
         }
-        return HttpResponse(json.dumps(body), content_type="application/json", headers={"Cache-Control": "no-store"})
+        return HttpResponse(
+            json.dumps_stored(body), content_type="application/json", headers={"Cache-Control": "no-store"}
+        )
 
     def _data(self, run: Run) -> dict[str, Any]:
         told = transcript.of_run(run=run)
