@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -33,6 +35,9 @@ PING_SECONDS = 15.0
 Encode = Callable[[StoredEvent], bytes]
 Leaving = Callable[[], object]  # what is done when the reader goes before the end
 
+AT_ONCE = 16  # requests that begin, without a pool
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 _leaving: set[asyncio.Task[object]] = set()  # asyncio itself keeps no task alive
 
 
@@ -184,6 +189,13 @@ def _leave(when_left: Leaving | None, run: Run) -> None:
         task.add_done_callback(_leaving.discard)
 
 
+def _turn() -> asyncio.Semaphore:
+    """As many begin at once as the pool has connections. The others wait for their turn, however long, and not for a
+    connection, which is given up after DATABASE_POOL_SECONDS."""
+    most = settings.DATABASE_POOL_SIZE or AT_ONCE
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(most))
+
+
 def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
     """Make a view's URL callable asynchronous, so that its AfterRun can be waited for without holding a thread."""
 
@@ -195,7 +207,8 @@ def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[A
         return response
 
     async def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = await sync_to_async(call, thread_sensitive=True)(request, *args, **kwargs)
+        async with _turn():
+            response = await sync_to_async(call, thread_sensitive=True)(request, *args, **kwargs)
         if not isinstance(response, AfterRun):
             return response
         release_thread()
