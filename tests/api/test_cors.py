@@ -65,3 +65,11 @@ def test_the_headers_that_clients_send_are_allowed(header: str, db: None) -> Non
 
 def test_the_console_and_its_forms_are_for_no_page(db: None) -> None:
     assert ALLOW not in preflight("POST", "/admin/login/", ORIGIN)
+
+
+@pytest.mark.django_db
+def test_an_origin_that_is_none_is_refused_and_no_fault_of_ours() -> None:
+    body = {"username": "somebody", "password": "sample"}
+    for path in ("/api/signup", "/api/signin"):
+        answer = Api().post(path, body, headers={"Origin": "http://[::1"})
+        assert answer.status_code == 403, (path, answer.content)

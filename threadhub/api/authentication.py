@@ -132,5 +132,13 @@ def check_origin(request: Request) -> None:
     origin = request.headers.get("Origin")
     if origin is None:
         return
-    if urlsplit(origin).netloc != request.get_host() and origin not in settings.CORS_ALLOWED_ORIGINS:
+    if _host_of(origin) != request.get_host() and origin not in settings.CORS_ALLOWED_ORIGINS:
         raise CrossOrigin
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port; None for what is no origin at all, such as `http://[::1`."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
