@@ -3,19 +3,17 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from threadhub.console import rights, statistics
-from threadhub.console.statistics import Statistics
+from threadhub.console.statistics import COUNTED, Statistics, bounded, within
 from threadhub.workspaces.permissions import Permission
 from threads.activity import first_id_at
 from threads.models import Run, Thread
 
-COUNTED = 10_000  # a figure beyond is shown as "10,000+"
 LISTED = 6
 
 
@@ -36,8 +34,8 @@ def read(request: HttpRequest) -> Overview | None:
         return None
     allowed = held.workspaces(Permission.THREAD_READ_ALL)
     now = timezone.now()
-    threads = _within(Thread.objects.exclude(state=Thread.State.TEMPORARY), allowed)
-    runs = _within(Run.objects.all(), allowed)
+    threads = within(Thread.objects.exclude(state=Thread.State.TEMPORARY), allowed)
+    runs = within(Run.objects.all(), allowed)
     failed = runs.filter(pk__gte=first_id_at(now - timedelta(days=1)), status=Run.Status.FAILED)
     return Overview(
         threads_today=_bounded(threads.filter(pk__gte=first_id_at(now.replace(hour=0, minute=0, second=0)))),
@@ -49,10 +47,5 @@ def read(request: HttpRequest) -> Overview | None:
     )
 
 
-def _within(queryset: Any, workspaces: list[UUID] | None) -> Any:
-    return queryset if workspaces is None else queryset.filter(workspace_id__in=workspaces)
-
-
 def _bounded(queryset: "QuerySet[Any]") -> str:
-    count = queryset.order_by().values("pk")[: COUNTED + 1].count()
-    return f"{count:,}" if count <= COUNTED else f"{COUNTED:,}+"
+    return bounded(queryset.order_by().values("pk")[: COUNTED + 1].count())

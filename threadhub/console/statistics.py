@@ -94,12 +94,12 @@ def read(*, workspaces: list[UUID] | None, now: datetime, with_queue: bool) -> S
     )
 
 
-def _of(queryset: Any, workspaces: list[UUID] | None) -> Any:
+def within(queryset: Any, workspaces: list[UUID] | None) -> Any:
     return queryset if workspaces is None else queryset.filter(workspace_id__in=workspaces)
 
 
 def _sums(workspaces: list[UUID] | None, first: date) -> dict[date, dict[str, int]]:
-    rows = _of(DailyActivity.objects.filter(day__gte=first), workspaces).order_by().values("day")
+    rows = within(DailyActivity.objects.filter(day__gte=first), workspaces).order_by().values("day")
     sums = rows.annotate(
         agents=Count("agent", distinct=True, filter=Q(answers__gt=0)),  # before `answers` means the sum
         **{name: Sum(name) for name in ("threads", "messages", "answers", "failures")},
@@ -175,7 +175,7 @@ def _answer_times(days: list[date], times: dict[date, dict[str, int]]) -> Chart:
 
 
 def _cost(workspaces: list[UUID] | None, days: list[date]) -> Chart:
-    rows = _of(DailyUsage.objects.filter(day__gte=days[0]), workspaces).order_by().values("day")
+    rows = within(DailyUsage.objects.filter(day__gte=days[0]), workspaces).order_by().values("day")
     costs = {row["day"]: row["cost"] or Decimal() for row in rows.annotate(cost=Sum("cost"))}
     return chart(
         title="Cost",
@@ -189,7 +189,7 @@ def _cost(workspaces: list[UUID] | None, days: list[date]) -> Chart:
 
 def _forecast(workspaces: list[UUID] | None, days: list[date]) -> Chart:
     """What is past is not foretold any more."""
-    foretold = _of(RetentionForecast.objects.filter(day__gte=days[0]), workspaces).order_by().values("day", "action")
+    foretold = within(RetentionForecast.objects.filter(day__gte=days[0]), workspaces).order_by().values("day", "action")
     values: defaultdict[date, float] = defaultdict(float)
     purged: defaultdict[date, float] = defaultdict(float)
     for row in foretold.annotate(number=Sum("threads")):
@@ -225,7 +225,7 @@ def _states(workspaces: list[UUID] | None) -> list[Bar]:
 
 
 def _bundles(workspaces: list[UUID] | None) -> str:
-    total = _of(Bundle.objects.all(), workspaces).aggregate(total=Sum("size"))["total"]
+    total = within(Bundle.objects.all(), workspaces).aggregate(total=Sum("size"))["total"]
     return words.size(total or 0)
 
 
@@ -233,10 +233,11 @@ def _queue(now: datetime) -> Queue:
     with connection.cursor() as cursor:
         cursor.execute(QUEUE, {"now": now, "heard": now - ALIVE, "most": COUNTED + 1})
         waiting, failed, workers, oldest = cursor.fetchone()
-    return Queue(_bounded(waiting), oldest, _bounded(failed), workers)
+    return Queue(bounded(waiting), oldest, bounded(failed), workers)
 
 
-def _bounded(count: int) -> str:
+def bounded(count: int) -> str:
+    """A number that was counted to COUNTED at most."""
     return f"{count:,}" if count <= COUNTED else f"{COUNTED:,}+"
 
 
