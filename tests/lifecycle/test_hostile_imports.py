@@ -113,6 +113,8 @@ class TestHostileFiles:
             {"id": "no id"},
             {"created_at": "yesterday"},
             {"content": {"a": 1}},
+            {"content": ["a", "b"]},
+            {"position": [1]},
         ],
         ids=str,
     )

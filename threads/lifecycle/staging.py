@@ -66,12 +66,15 @@ class Staged:
         return self
 
     def copy(self, rows: Iterable[Values]) -> None:
-        """Put rows beside the table."""
+        """Put rows beside the table. Raises BadRecord for a value that no column takes."""
         with connection.cursor() as cursor:
             statement = sql.SQL("COPY {staged} ({columns}) FROM STDIN").format(**self.parts)
             with connection.wrap_database_errors, cursor.copy(statement) as copy:
                 for row in rows:
-                    copy.write_row(row)
+                    try:
+                        copy.write_row(row)
+                    except psycopg.ProgrammingError as error:  # before the database saw it
+                        raise records.BadRecord(f"a {self.kind} cannot be written: {error}") from error
                     self.count += 1
 
     def move(self) -> int:

@@ -79,6 +79,14 @@ def test_the_budget_of_another_agent_or_workspace_holds_nothing_up(
     assert put(Api(other_tenant.key), "/budget", {"day": {"tokens": 6}}).json()["day"]["used_tokens"] == 0
 
 
+@pytest.mark.parametrize(
+    "cost", ["", " ", "1e3", " 5", "+5", "-1", "1.", ".5", "1.1234567", "\u0663", 0.5, True, [], {}]
+)
+def test_an_amount_is_digits(api: Api, tenant: Tenant, cost: Any) -> None:
+    fault(put(api, "/budget", {"day": {"cost": cost, "tokens": 1}}), "body", "day", "cost")
+    assert not Budget.objects.exists()
+
+
 def test_money_is_counted_exactly(api: Api, tenant: Tenant, settings: Any) -> None:
     path = f"/agents/{tenant.agent.wire_id}/budget"
     assert "price" in fault(put(api, path, {"day": {"cost": "0.30"}}), "body", "cost")

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from threadhub.lib.errors import Failed
@@ -157,11 +158,24 @@ def _column(field: Any) -> Column:
         return column(_path, _read_path, quoted, _path, _path_sent)
     if isinstance(target, models.DecimalField):
         return column(str, Decimal, quoted, str)
-    return column(None, _same, quoted)
+    return column(None, _list if isinstance(target, ArrayField) else _plain, quoted)
 
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _plain(value: Any) -> Any:
+    """A text, a number or a truth value. The driver would make a text of a list."""
+    if isinstance(value, dict | list):
+        raise ValueError(f"{'an object' if isinstance(value, dict) else 'a list'} stands for a plain value")
+    return value
+
+
+def _list(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise ValueError("a plain value stands for a list")
+    return [_plain(each) for each in value]
 
 
 def _path(value: Any) -> str:

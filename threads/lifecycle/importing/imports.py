@@ -38,8 +38,8 @@ from threads.lifecycle.importing.own import OwnExport
 from threads.lifecycle.importing.refusal import ImportRefused
 from threads.models import Thread, Tombstone
 
-# A column that does not take a value says so by the driver, or, while rows are copied, before the database sees it.
-NOT_TAKEN = (DataError, IntegrityError, psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError)
+# A column that does not take a value says so by Django, or by the driver while rows are copied.
+NOT_TAKEN = (DataError, IntegrityError, psycopg.DataError, psycopg.IntegrityError)
 MAX_JSON = 512 * 2**20
 NAMED_AT_ONCE = 500
 OWN_IDS = {"run_id", "message_id", "thread_id", "continues", "continued_by", "answer_id"}  # of rows of the same file

@@ -1,8 +1,9 @@
 """The base of all bodies: exact types, no unknown names."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -16,6 +17,7 @@ TITLE_CHARACTERS = 1_000
 METADATA_BYTES = 16_384
 MAX_TOOLS = 100
 TOOL_CHARACTERS = 200
+AMOUNT = "[0-9]{1,12}([.][0-9]{1,6})?"
 
 
 class Strict(serializers.Serializer[Any]):
@@ -86,7 +88,7 @@ class Real(serializers.FloatField):
 @extend_schema_field(
     {
         "oneOf": [
-            {"type": "string", "pattern": "^[0-9]{1,12}([.][0-9]{1,6})?$", "example": "1.50"},
+            {"type": "string", "pattern": f"^{AMOUNT}$", "example": "1.50"},
             {"type": "integer", "minimum": 0, "maximum": 999_999_999_999},
         ]
     }
@@ -98,10 +100,19 @@ class Money(serializers.DecimalField):
     def __init__(self, **options: Any) -> None:
         super().__init__(max_digits=18, decimal_places=6, min_value=Decimal(0), **options)
 
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        # Before the library's own look: it takes text without a digit for null, and " 1e3 " for an amount.
+        if isinstance(data, str) and not re.fullmatch(AMOUNT, data):
+            self._refuse()
+        return super().validate_empty_values(data)
+
     def to_internal_value(self, data: Any) -> Decimal:
         if isinstance(data, bool) or not isinstance(data, str | int):
-            raise serializers.ValidationError('This must be an amount as text, such as "1.50".', code="invalid")
+            self._refuse()
         return Decimal(super().to_internal_value(data))
+
+    def _refuse(self) -> NoReturn:
+        raise serializers.ValidationError('This must be an amount as text, such as "1.50".', code="invalid")
 
 
 class Truth(serializers.BooleanField):
