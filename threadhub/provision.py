@@ -31,15 +31,15 @@ class Provisioned:
 
 
 @transaction.atomic
-def workspace(*, name: str, username: str, provider: DetectedProvider) -> Provisioned:
-    """A workspace with an agent that uses `provider`, a member who may sign in, and a key for servers.
+def workspace(*, name: str, username: str, provider: DetectedProvider, role: Role = Role.MEMBER) -> Provisioned:
+    """A workspace with an agent that uses `provider`, a user of that role who may sign in, and a key for servers.
 
-    Where the username is taken, the member is called `username-2`, and so on.
+    Where the username is taken, the user is called `username-2`, and so on.
     """
     made = Workspace.objects.create(name=name)
     audit.record(actor=actors.system(made.pk), action="workspace.create", ids=[made.wire_id])
     user, password = person(username)
-    memberships.join(workspace=made, user=user, role=Role.MEMBER)
+    memberships.join(workspace=made, user=user, role=role)
     tools = [Tool.objects.create(workspace=made, name=tool).pk for tool in BUILTIN_TOOLS]
     agent = configure.create(
         actor=actors.system(made.pk),

@@ -12,8 +12,8 @@ from tests.commands.ups import Up, manage
 pytestmark = pytest.mark.xdist_group("commands")
 
 
-def created(data_dir: Path, name: str) -> dict[str, str]:
-    done = manage("create_workspace", name, "--json", "--data-dir", str(data_dir))
+def created(data_dir: Path, name: str, *options: str) -> dict[str, str]:
+    done = manage("create_workspace", name, *options, "--json", "--data-dir", str(data_dir))
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     facts = json.loads(line)
@@ -32,6 +32,17 @@ def test_it_makes_a_workspace_that_can_be_used_at_once(running: Up, data_dir: Pa
         assert client.get(f"/agents/{second['agent_id']}", headers=key).status_code == 404
         member = {"username": first["username"], "password": first["password"]}
         assert client.post("/api/signin", json=member).status_code == 200
+
+
+def test_its_user_may_be_the_owner(running: Up, data_dir: Path) -> None:
+    facts = created(data_dir, "Owned", "--role", "owner")
+    who = {"username": facts["username"], "password": facts["password"], "authType": "oauth"}
+    with httpx.Client(base_url=running.url, trust_env=False, timeout=30) as client:
+        payload = client.post("/api/signin", json=who).json()["payload"]
+        owner = {"authorization": f"Bearer {payload['token']}"}
+        path = f"/workspaces/{facts['workspace_id']}/members"
+        assert [member["role"] for member in client.get(path, headers=owner).json()["data"]] == ["owner"]
+        assert client.post(path, json={"user": "anna@example.org", "role": "owner"}, headers=owner).status_code == 201
 
 
 def test_it_speaks_to_people_too(running: Up, data_dir: Path) -> None:

@@ -14,6 +14,7 @@ from threadhub.launch.welcome import Welcome
 from threadhub.lib.errors import Invalid
 from threadhub.management.command import HubCommand
 from threadhub.workspaces.models import Workspace
+from threadhub.workspaces.permissions import Role
 
 
 class Command(HubCommand):
@@ -21,15 +22,23 @@ class Command(HubCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="Its name; names need not differ.")
+        parser.add_argument(
+            "--role",
+            choices=[role.value for role in Role],
+            default=Role.MEMBER.value,
+            help="What the user is; an owner invites the others (default %(default)s).",
+        )
         parser.add_argument("--url", default="http://127.0.0.1:8000", help="Where the hub is (default %(default)s).")
         parser.add_argument("--json", action="store_true", help="Print one line of JSON.")
 
-    def handle(self, *args: Any, name: str, url: str, json: bool, **options: Any) -> None:
+    def handle(self, *args: Any, name: str, role: str, url: str, json: bool, **options: Any) -> None:
         name = name.strip()
         limit = Workspace._meta.get_field("name").max_length or 0
         if not name.isprintable() or not 0 < len(name) <= limit:
             raise Invalid(f"A workspace's name has 1 to {limit} printable characters.")
-        made = provision.workspace(name=name, username=slugify(name)[:100] or "user", provider=detect(os.environ))
+        made = provision.workspace(
+            name=name, username=slugify(name)[:100] or "user", provider=detect(os.environ), role=Role(role)
+        )
         first = first_start.recall(settings.DATA_DIR)
         welcome = Welcome(
             url=url.rstrip("/"),
