@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from tests.api.rest.conftest import streamed
 from tests.conftest import Api, Tenant
 from tests.lifecycle.test_bundles import rows
 from tests.threads.conftest import answer
+from threads import stray_files
+from threads.actions import copy as copying
 from threads.actions import feedback, threads
 from threads.actions.branches import activate
 from threads.actions.messages import Draft
@@ -137,6 +140,29 @@ def test_it_is_restored_as_it_was(api: Api, tenant: Tenant, thread: Thread) -> N
     activate(actor=tenant.actor, thread=restored, number=1, now=NOW())
     answer(tenant, restored, "/say on")  # it goes on, on whichever branch
     assert branch(thread=Thread.objects.get(), number=1).number == 1
+
+
+def test_files_of_a_copy_outlive_the_thread_and_go_with_the_copy(tenant: Tenant, thread: Thread) -> None:
+    def stored() -> set[Path]:
+        root = Path(default_storage.path(str(tenant.workspace.pk)))
+        return {path for path in root.rglob("*") if path.is_file()}
+
+    def lost() -> list[str]:
+        return [name for name in stray_files.missing() if name.startswith(str(tenant.workspace.pk))]
+
+    before = stored()
+    twin = copying.copy(actor=tenant.actor, thread=thread, now=NOW())
+    own = stored() - before
+    assert (len(before), len(own)) == (1, 1)
+    archived = acts.archive(actor=tenant.actor, thread=twin, now=NOW())
+    assert acts.delete(actor=tenant.actor, thread=thread, now=NOW()) == "purge"
+    assert (stored(), lost()) == (own, [])
+    restored = restore.restore(actor=tenant.actor, thread=archived, now=NOW())
+    with restored.attachments.get().file.open("rb") as file:
+        assert file.read() == b"file"
+    assert (stored(), lost()) == (own, [])
+    acts.delete(actor=tenant.actor, thread=restored, now=NOW())
+    assert stored() == set()
 
 
 def test_events_of_its_runs_are_told_again(tenant: Tenant, thread: Thread) -> None:

@@ -16,6 +16,7 @@ from tests.trust.contract import toml
 from tests.trust.operations import operations
 
 SECONDS, THOROUGH_SECONDS = 45, 600
+EXAMPLES, THOROUGH_EXAMPLES = 3, 40  # of each operation; also how many walks along links
 LEEWAY = 240  # to begin, and to end the phase at hand
 # So much at once is what limits of requests are there to stop.
 ENVIRONMENT = dict.fromkeys(
@@ -34,12 +35,13 @@ def own_hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 def test_the_product_does_what_its_document_says(own_hub: Hub, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    seconds = THOROUGH_SECONDS if request.config.getoption("--thorough") else SECONDS
+    thorough = request.config.getoption("--thorough")
+    seconds, examples = (THOROUGH_SECONDS, THOROUGH_EXAMPLES) if thorough else (SECONDS, EXAMPLES)
     (tmp_path / "schemathesis.toml").write_text(toml(operations()))
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(tmp_path / "schemathesis.toml"),
         "run", f"{own_hub.url}/openapi.json", "--header", f"Authorization: Bearer {own_hub.api_key}",
-        "--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "3",
+        "--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(examples),
         "--max-time", str(seconds), "--request-timeout", "30", "--continue-on-failure", "--no-color",
     ]  # fmt: skip
     done = subprocess.run(
