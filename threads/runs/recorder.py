@@ -19,7 +19,7 @@ class RunOver(Exception):
 
 
 class Recorder:
-    """Collects events; a task of its own stores them. The first of a burst goes at once, those that come within
+    """Collects events; a task of its own stores them. The first text of a burst goes at once, what comes within
     RUN_FLUSH_SECONDS after it together, neighbouring pieces of text as one.
 
     When the run is over by other hands, `flush` raises RunOver.
@@ -72,8 +72,10 @@ class Recorder:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._dirty.wait(), timeout=beat)
             if not self._closed:
+                spoke = any(type == events.TEXT_DELTA for type, _ in self._pending)
                 await self.flush()
-                await asyncio.sleep(settings.RUN_FLUSH_SECONDS)
+                if spoke:  # what only announces the answer must not hold up its first words
+                    await asyncio.sleep(settings.RUN_FLUSH_SECONDS)
 
     def close(self) -> None:
         """No more flushing by itself: what is pending from now on is for `take_pending`."""
