@@ -10,13 +10,7 @@ from django.http import HttpRequest
 from threadhub.console import display
 from threadhub.console.base import ConsoleAdmin, column, shown_id
 from threadhub.console.deeds import Deed
-from threadhub.console.filters import (
-    AgentFilter,
-    CreatedFilter,
-    OptionFilter,
-    WorkspaceFilter,
-    decoded,
-)
+from threadhub.console.filters import AgentFilter, CreatedFilter, OptionFilter, WorkspaceFilter, by_column, decoded
 from threadhub.workspaces.permissions import Permission
 from threads import reading
 from threads.actions import approvals
@@ -133,14 +127,6 @@ class RunAdmin(ConsoleAdmin):
         return display.json_block(run.options)
 
 
-class ApprovalStatusFilter(OptionFilter):
-    title = "Status"
-    names = ("status",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return [(value, str(label)) for value, label in ToolApproval.Status.choices]
-
-
 def _is_pending(approval: Any) -> bool:
     return bool(approval.status == ToolApproval.Status.PENDING)
 
@@ -149,7 +135,7 @@ def _is_pending(approval: Any) -> bool:
 class ToolApprovalAdmin(ConsoleAdmin):
     reading = Permission.THREAD_READ_ALL
     list_display = ("asked", "status_label", "tool_name", "wanted", "thread_title", "until", "workspace")
-    list_filter = (ApprovalStatusFilter, WorkspaceFilter)
+    list_filter = (by_column("status", "Status"), WorkspaceFilter)
     list_select_related = ("thread", "workspace")
     search_help_text = "Tool, or id of an approval or of its thread"
     fields = (

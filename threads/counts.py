@@ -17,6 +17,21 @@ SUM = """
 SELECT coalesce(sum(number), 0)::bigint FROM threads_threadcount
  WHERE workspace_id = %(workspace)s AND subject = %(subject)s AND state = ANY (%(states)s)
 """
+# The same of several workspaces, each by the key.
+SUMS = """
+SELECT counter.state, sum(counter.number)::bigint
+  FROM unnest(%(workspaces)s::uuid[]) AS own (id)
+  JOIN threads_threadcount AS counter ON counter.workspace_id = own.id AND counter.subject = own.id
+ WHERE counter.state = ANY (%(states)s)
+ GROUP BY counter.state
+"""
+
+
+def by_state(*, workspaces: Sequence[UUID]) -> dict[str, int]:
+    """How many active and how many archived threads these workspaces have together: {"active": 3, "archived": 0}."""
+    with connection.cursor() as cursor:
+        cursor.execute(SUMS, {"workspaces": list(workspaces), "states": list(COUNTED)})
+        return {**dict.fromkeys(COUNTED, 0), **dict(cursor.fetchall())}
 
 
 @dataclass(frozen=True, slots=True)

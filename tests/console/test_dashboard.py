@@ -1,5 +1,6 @@
 """The front page's charts."""
 
+import re
 from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,9 +13,12 @@ from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.console.conftest import signed_in
+from tests.console.test_threads import make
 from threadhub.agents.models import DailyUsage
+from threadhub.console import statistics
 from threadhub.workspaces.models import User
-from threads.models import DailyActivity
+from threads.lifecycle import trash
+from threads.models import DailyActivity, Thread
 
 
 def day(ago: int = 0) -> Any:
@@ -67,6 +71,33 @@ def test_it_says_so_where_there_is_nothing(console: Client, tenant: Tenant) -> N
     html = console.get("/admin/").content.decode()
     assert html.count("Nothing in the last 30 days.") == 6
     assert "No answer failed." in html
+
+
+def bars_of_states(client: Client) -> list[str]:
+    """`Active 3`, longest bar first."""
+    html = client.get("/admin/").content.decode()
+    panel = html.partition("<h2>Threads by state</h2>")[2].partition("</section>")[0]
+    return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in re.findall(r"<tr>.*?</tr>", panel, re.S)]
+
+
+def test_threads_by_state_are_counted_exactly_where_counters_know_them(
+    console: Client, olivia: User, tenant: Tenant, other_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for whose, count in ((tenant, 5), (other_tenant, 2)):
+        for _ in range(count):
+            make(whose, "A thread")
+    moved = list(Thread.objects.filter(workspace=tenant.workspace).values_list("pk", flat=True)[:2])
+    Thread.objects.filter(pk__in=moved).update(state="archived", archived_at=timezone.now())
+    trash.put(workspace_id=other_tenant.workspace.pk, thread_ids=_of(other_tenant), now=timezone.now(), days=1)
+    monkeypatch.setattr(statistics, "COUNTED", 1)
+    assert bars_of_states(console) == ["Active 3", "Archived 2", "Trashed, or more 1"]
+    assert bars_of_states(signed_in(olivia)) == ["Active 3", "Archived 2", "Trashed 0"]
+    monkeypatch.setattr(statistics, "SUMMED", 0)
+    assert bars_of_states(console) == ["Active, or more 1", "Archived, or more 1", "Trashed, or more 1"]
+
+
+def _of(tenant: Tenant) -> list[Any]:
+    return list(Thread.objects.filter(workspace=tenant.workspace).values_list("pk", flat=True))
 
 
 def test_it_reads_days_and_no_messages(console: Client, tenant: Tenant) -> None:

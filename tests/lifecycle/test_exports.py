@@ -15,11 +15,14 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from tests.conftest import Api, Tenant
+from tests.conftest import Api, Tenant, make_user
 from tests.lifecycle.conftest import old_thread
 from tests.lifecycle.test_bundles import full_thread
+from tests.threads.test_takeover import person
 from threadhub.audit.models import AuditEvent
 from threadhub.workspaces.models import User
+from threadhub.workspaces.permissions import Role
+from threads.actions import desk
 from threads.actions.messages import Draft, append
 from threads.lifecycle import acts
 from threads.lifecycle.exporting import container, exports
@@ -67,6 +70,24 @@ def test_the_same_threads_give_the_same_bytes(tenant: Tenant, format: str) -> No
     with zipfile.ZipFile(io.BytesIO(first)) as archive:
         assert archive.testzip() is None
         assert sum(name.startswith("attachments/") for name in archive.namelist()) == 3
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_it_holds_nothing_that_staff_arrange_among_themselves(api: Api, tenant: Tenant, format: str) -> None:
+    thread = full_thread(tenant)
+    desk.note(actor=person(tenant), thread=thread, text="Xylophone note", now=NOW())
+    desk.label(actor=person(tenant), thread=thread, labels=["Xylophone label"])
+    ida = make_user("ida", tenant.workspace, Role.OWNER)
+    desk.assign(actor=person(tenant), thread=thread, user_id=ida.pk)
+    for archived in (False, True):
+        if archived:
+            acts.archive(actor=tenant.actor, thread=thread, now=NOW())
+        with zipfile.ZipFile(io.BytesIO(zipped(tenant, format))) as archive:
+            files = b"".join(archive.read(name) for name in archive.namelist())
+        held = (files + fetched(api, thread, format)).decode(errors="replace")
+        assert "so it is" in held
+        assert "Xylophone" not in held
+        assert str(ida.pk) not in held
 
 
 class TestHostileWords:

@@ -30,7 +30,7 @@ from threadhub.console.agent_history import HistoryPages
 from threadhub.console.agent_trial import TrialPages
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
-from threadhub.console.filters import OptionFilter, WorkspaceFilter
+from threadhub.console.filters import OptionFilter, WorkspaceFilter, by_column
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.models import ApiKey, User
 from threadhub.workspaces.permissions import Permission, Role
@@ -45,14 +45,6 @@ class ActiveFilter(OptionFilter):
 
     def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(active=value == "yes") if value in ("yes", "no") else queryset.none()
-
-
-class ProviderFilter(OptionFilter):
-    title = "Provider"
-    names = ("provider",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return [(value, str(label)) for value, label in Agent.Provider.choices]
 
 
 class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -217,7 +209,7 @@ class AgentAdmin(HistoryPages, TrialPages):
     may_be_changed = True
     form = AgentForm
     list_display = ("name", "provider", "model", "is_active", "workspace", "made")
-    list_filter = (WorkspaceFilter, ProviderFilter, ActiveFilter)
+    list_filter = (WorkspaceFilter, by_column("provider", "Provider"), ActiveFilter)
     list_select_related = ("workspace",)
     searched = ("name",)
     search_help_text = "Name or id"

@@ -9,8 +9,10 @@ from django.http import HttpRequest
 from threadhub.audit.models import AccessAlert, AuditEvent
 from threadhub.console import display
 from threadhub.console.base import ConsoleAdmin, column, shown_id
-from threadhub.console.filters import CreatedFilter, OptionFilter, TextFilter, WorkspaceFilter
+from threadhub.console.filters import CreatedFilter, TextFilter, WorkspaceFilter, by_column
 from threadhub.workspaces.permissions import Permission
+
+FACES = [(face, face) for face in ("rest", "ai", "console", "command", "worker")]
 
 
 class ActorFilter(TextFilter):
@@ -29,22 +31,6 @@ class AboutFilter(TextFilter):
 
     def matching(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(ids__contains=[value])
-
-
-class FaceFilter(OptionFilter):
-    title = "Through"
-    names = ("face",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return [(face, face) for face in ("rest", "ai", "console", "command", "worker")]
-
-
-class AlertKindFilter(OptionFilter):
-    title = "Kind"
-    names = ("kind",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return [(value, str(label)) for value, label in AccessAlert.Kind.choices]
 
 
 class OfWorkspaces(ConsoleAdmin):
@@ -68,7 +54,14 @@ class OfWorkspaces(ConsoleAdmin):
 @admin.register(AuditEvent)
 class AuditEventAdmin(OfWorkspaces):
     list_display = ("when", "who", "action", "about", "through", "place")
-    list_filter = (WorkspaceFilter, ActorFilter, ActionFilter, AboutFilter, FaceFilter, CreatedFilter)
+    list_filter = (
+        WorkspaceFilter,
+        ActorFilter,
+        ActionFilter,
+        AboutFilter,
+        by_column("face", "Through", FACES),
+        CreatedFilter,
+    )
     search_help_text = "Id of an event, or of anything that events are about"
     fields = (
         ("shown_id", "when"), ("who", "behalf"), ("action", "about"), "details_block", ("through", "place"),
@@ -115,7 +108,7 @@ class AuditEventAdmin(OfWorkspaces):
 @admin.register(AccessAlert)
 class AccessAlertAdmin(OfWorkspaces):
     list_display = ("when", "what", "who", "count", "address")
-    list_filter = (WorkspaceFilter, AlertKindFilter, ActorFilter, CreatedFilter)
+    list_filter = (WorkspaceFilter, by_column("kind", "Kind"), ActorFilter, CreatedFilter)
     search_help_text = "Id of an alert"
     fields = (("shown_id", "when"), ("what", "who"), ("count", "address"), "since")
     readonly_fields = ("shown_id", "when", "what", "who", "count", "address", "since")

@@ -19,24 +19,18 @@ import threadhub.console.retention.records
 import threadhub.console.retention.workspaces  # noqa: F401
 from threadhub.console import display
 from threadhub.console.base import ConsoleAdmin, column
-from threadhub.console.filters import OptionFilter
+from threadhub.console.filters import by_column
 
 # procrastinate registers its own page, whose filters count the whole table and take any lookup.
 admin.site.unregister(ProcrastinateJob)
 
-
-class JobStateFilter(OptionFilter):
-    title = "Status"
-    names = ("status",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return [(value, value) for value in ("todo", "doing", "succeeded", "failed", "cancelled", "aborted")]
+STATUSES = [(status, status) for status in ("todo", "doing", "succeeded", "failed", "cancelled", "aborted")]
 
 
 @admin.register(ProcrastinateJob)
 class JobAdmin(ConsoleAdmin):
     list_display = ("id", "task", "state_label", "queue_name", "attempts", "scheduled")
-    list_filter = (JobStateFilter,)
+    list_filter = (by_column("status", "Status", STATUSES),)
     search_help_text = "Number of a job"
     fields = (("id", "state_label"), ("task_name", "queue_name"), ("attempts", "priority"), "scheduled", "arguments")
     readonly_fields = (

@@ -43,6 +43,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     writing: ClassVar[Permission | None] = None
     may_be_added = False
     may_be_changed = False
+    has_form = True  # False: the page of an object is `page`
     noun: ClassVar[str] = ""  # in the audit trail; empty: the model's name
     deeds: ClassVar[Sequence[Deed]] = ()
     searched: ClassVar[Sequence[str]] = ()  # columns that the search box looks into, besides ids
@@ -139,11 +140,37 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     ) -> Any:
         if object_id is not None:
             object_id = self.key_of(object_id)
+            if not self.has_form:
+                return self._read(request, object_id)
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except DomainError as error:
             messages.error(request, error.message)
             return redirect(request.get_full_path())
+
+    def page(self, request: HttpRequest, thing: Any) -> HttpResponseBase:
+        """The page of one object that has no form."""
+        raise NotImplementedError
+
+    def page_context(self, request: HttpRequest, thing: Any, title: str) -> dict[str, Any]:
+        """What stands around such a page."""
+        return {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "original": thing,
+            "actions_detail": self.deeds_of(request, thing),
+        }
+
+    def _read(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Such a page, for whoever may see the object. There is nothing to fill in and nothing to save."""
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        thing = self.thing(request, object_id)
+        if thing is None:
+            answer: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return answer
+        return self.page(request, thing)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -29,7 +29,7 @@ class ConsoleFilter(ListFilter):
         self, request: HttpRequest, params: dict[str, Any], model: type[Model], model_admin: "ModelAdmin[Any]"
     ) -> None:
         super().__init__(request, params, model, model_admin)
-        self.request = request
+        self.request, self.model = request, model
         for name in self.names:
             values = params.pop(name, None)
             value = values[-1] if isinstance(values, list) else values
@@ -68,6 +68,20 @@ class OptionFilter(ConsoleFilter):
         name = self.names[0]
         options = [("", "All"), *self.options()]
         yield {"form": DropdownForm(label=self.title, name=name, choices=options, data={name: self.given()})}
+
+
+def by_column(name: str, title: str, options: Sequence[tuple[str, str]] | None = None) -> type[OptionFilter]:
+    """The filter of a column that has one of some values: of `options`, else of the column's own choices."""
+
+    class ColumnFilter(OptionFilter):
+        names = (name,)
+
+        def options(self) -> list[tuple[str, str]]:
+            column: Any = self.model._meta.get_field(name)
+            return [(value, str(label)) for value, label in (column.flatchoices if options is None else options)]
+
+    ColumnFilter.title = title
+    return ColumnFilter
 
 
 class WorkspaceFilter(OptionFilter):

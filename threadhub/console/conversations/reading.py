@@ -41,6 +41,8 @@ NOT_READ = "A reason is needed before this conversation can be read."
 class ThreadReading(ThreadList):
     """The page's half of the page of threads."""
 
+    has_form = False
+
     def get_urls(self) -> list[URLPattern]:
         views = {
             "files/<str:file_id>": (self.file_view, "file"),
@@ -56,19 +58,8 @@ class ThreadReading(ThreadList):
         ]
         return [*own, *super().get_urls()]
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """The thread as a conversation. There is nothing to fill in and nothing to save."""
-        if object_id is None or request.method not in ("GET", "HEAD"):
-            raise PermissionDenied
-        thread = self.thing(request, object_id)
-        if thread is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+    def page(self, request: HttpRequest, thread: Thread) -> HttpResponseBase:
+        """The thread as a conversation."""
         reason = reasons.given(request, thread)
         if reason is None:
             return self._ask_reason(request, thread, reasons.ReasonForm())
@@ -249,15 +240,11 @@ class ThreadReading(ThreadList):
         if request.GET.get(FILTERS):
             filters[FILTERS] = request.GET[FILTERS]
         return {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": display.shortened(thread.title, 120) or "Untitled thread",
+            **self.page_context(request, thread, display.shortened(thread.title, 120) or "Untitled thread"),
             "thread": thread,
-            "original": thread,
             **self._outlook(request, thread),
             "opens_at_end": not {"at", "before", "after"} & request.GET.keys(),
             "metadata": display.pretty(thread.metadata) if thread.metadata else "",
-            "actions_detail": self.deeds_of(request, thread),
             "history_url": reverse("admin:threads_thread_history", args=(thread.wire_id,)),
             "list_query": filters.urlencode(),
             "preserved_filters": request.GET.get(FILTERS, ""),

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -18,7 +18,7 @@ from chat_sessions.models import EXTERNAL_REF_CHARACTERS, ChatSession
 from threadhub.console import display, rights
 from threadhub.console.base import ConsoleAdmin, column, created
 from threadhub.console.deeds import Deed
-from threadhub.console.filters import OptionFilter, WorkspaceFilter, decoded
+from threadhub.console.filters import WorkspaceFilter, by_column, decoded
 from threadhub.lib import ids
 from threadhub.workspaces.models import User
 from threadhub.workspaces.permissions import Permission
@@ -74,22 +74,15 @@ class ErasureForm(forms.ModelForm):  # type: ignore[type-arg]
         return data
 
 
-class ErasureStateFilter(OptionFilter):
-    title = "State"
-    names = ("state",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return [(value, str(label)) for value, label in Erasure.State.choices]
-
-
 @admin.register(Erasure)
 class ErasureAdmin(ConsoleAdmin):
     reading = Permission.PERSON_ERASE
     writing = Permission.PERSON_ERASE
     may_be_added = True
+    has_form = False
     form = ErasureForm
     list_display = ("listed", "whom", "state_label", "threads", "by", "workspace")
-    list_filter = (WorkspaceFilter, ErasureStateFilter)
+    list_filter = (WorkspaceFilter, by_column("state", "State"))
     list_select_related = ("workspace",)
     search_help_text = "Id of an erasure"
     add_fieldsets = ((None, {"fields": ("workspace", "subject", "value")}),)
@@ -152,28 +145,8 @@ class ErasureAdmin(ConsoleAdmin):
         headers = {"Content-Disposition": f'attachment; filename="{erasure.wire_id}.json"'}
         return HttpResponse(text, content_type="application/json", headers=headers)
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        if object_id is None:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        if request.method not in ("GET", "HEAD"):
-            raise PermissionDenied
-        erasure = self.thing(request, object_id)
-        if erasure is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Erasure",
-            "original": erasure,
-            "actions_detail": self.deeds_of(request, erasure),
-            **_told(erasure),
-        }
+    def page(self, request: HttpRequest, erasure: Erasure) -> HttpResponseBase:
+        context = {**self.page_context(request, erasure, "Erasure"), **_told(erasure)}
         return TemplateResponse(request, "console/erasure.html", context)
 
     def _found(self, request: HttpRequest, object_id: str) -> Erasure:

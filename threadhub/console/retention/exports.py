@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
@@ -17,7 +16,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from threadhub.console import display, rights
 from threadhub.console.base import ConsoleAdmin, column, created
-from threadhub.console.filters import OptionFilter, WorkspaceFilter
+from threadhub.console.filters import WorkspaceFilter, by_column
 from threadhub.console.retention import words
 from threadhub.console.retention.holds import SCOPES, target_of
 from threadhub.workspaces.permissions import Permission
@@ -67,22 +66,15 @@ class ExportForm(forms.ModelForm):  # type: ignore[type-arg]
         return data
 
 
-class ExportStateFilter(OptionFilter):
-    title = "State"
-    names = ("state",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return [(value, str(label)) for value, label in Export.State.choices]
-
-
 @admin.register(Export)
 class ExportAdmin(ConsoleAdmin):
     reading = Permission.EXPORT_WRITE
     writing = Permission.EXPORT_WRITE
     may_be_added = True
+    has_form = False
     form = ExportForm
     list_display = ("asked", "format_label", "state_label", "threads", "big", "by", "workspace")
-    list_filter = (WorkspaceFilter, ExportStateFilter)
+    list_filter = (WorkspaceFilter, by_column("state", "State"))
     list_select_related = ("workspace",)
     search_help_text = "Id of an export"
     add_fieldsets = ((None, {"fields": ("workspace", ("scope", "target"), "format")}),)
@@ -128,25 +120,9 @@ class ExportAdmin(ConsoleAdmin):
         file = default_storage.open(export.file)
         return FileResponse(file, as_attachment=True, filename=f"{export.wire_id}.zip", content_type="application/zip")
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        if object_id is None:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        if request.method not in ("GET", "HEAD"):
-            raise PermissionDenied
-        export = self.thing(request, object_id)
-        if export is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+    def page(self, request: HttpRequest, export: Export) -> HttpResponseBase:
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Export",
-            "original": export,
+            **self.page_context(request, export, "Export"),
             "export": export,
             "format": dict(FORMATS).get(export.format, export.format),
             "wanted": len(export.selection.get("threads", [])),

@@ -16,7 +16,7 @@ from threadhub.agents.models import Agent
 from threadhub.console import display, rights
 from threadhub.console.base import ConsoleAdmin, column, shown_id
 from threadhub.console.deeds import Deed
-from threadhub.console.filters import OptionFilter, WorkspaceFilter, decoded
+from threadhub.console.filters import OptionFilter, WorkspaceFilter, by_column, decoded
 from threadhub.console.retention import words
 from threadhub.workspaces.models import User
 from threadhub.workspaces.permissions import Permission
@@ -83,14 +83,6 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
         return data
 
 
-class HoldScopeFilter(OptionFilter):
-    title = "Keeps"
-    names = ("scope",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return SCOPES
-
-
 class InForceFilter(OptionFilter):
     title = "State"
     names = ("state",)
@@ -110,7 +102,7 @@ class HoldAdmin(ConsoleAdmin):
     may_be_added = True
     form = HoldForm
     list_display = ("kept", "state_label", "why", "placed", "by", "workspace")
-    list_filter = (WorkspaceFilter, HoldScopeFilter, InForceFilter)
+    list_filter = (WorkspaceFilter, by_column("scope", "Keeps", SCOPES), InForceFilter)
     list_select_related = ("workspace",)
     search_help_text = "Id of a hold, or of what it keeps, or a reference"
     readonly_fields = ("shown_id", "kept", "state_label", "why_all", "placed", "by", "released", "end")

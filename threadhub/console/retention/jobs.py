@@ -3,42 +3,27 @@
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from threadhub.console import display
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
-from threadhub.console.filters import OptionFilter, WorkspaceFilter
+from threadhub.console.filters import WorkspaceFilter, by_column
 from threadhub.console.retention import words
 from threadhub.workspaces.permissions import Permission
 from threads.lifecycle import jobs
 from threads.models import Bundle, RetentionJob
 
 
-class JobStatusFilter(OptionFilter):
-    title = "Status"
-    names = ("status",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return [(value, str(label)) for value, label in RetentionJob.Status.choices]
-
-
-class JobKindFilter(OptionFilter):
-    title = "Kind"
-    names = ("kind",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return [(value, str(label)) for value, label in RetentionJob.Kind.choices]
-
-
 @admin.register(RetentionJob)
 class RetentionJobAdmin(ConsoleAdmin):
     reading = Permission.RETENTION_READ
+    has_form = False
     list_display = ("asked", "kind_label", "status_label", "progress", "by", "workspace")
-    list_filter = (WorkspaceFilter, JobKindFilter, JobStatusFilter)
+    list_filter = (WorkspaceFilter, by_column("kind", "Kind"), by_column("status", "Status"))
     list_select_related = ("workspace",)
     search_help_text = "Id of a job"
     shown_id = staticmethod(shown_id)
@@ -73,32 +58,17 @@ class RetentionJobAdmin(ConsoleAdmin):
             raise Http404
         return JsonResponse(job.as_json())
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        if object_id is None or request.method not in ("GET", "HEAD"):
-            raise PermissionDenied
-        job = self.thing(request, object_id)
-        if job is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+    def page(self, request: HttpRequest, job: RetentionJob) -> HttpResponseBase:
         bundles = Bundle.objects.filter(workspace_id=job.workspace_id)
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": str(job),
+            **self.page_context(request, job, str(job)),
             "job": job,
-            "original": job,
             "percent": 100 if not job.planned else min(100, round(100 * job.done / job.planned)),
             "sum": summary(job),
             "bundle": bundles.filter(pk=job.bundle_id).first() if job.bundle_id else None,
             "asked_by": display.actor(job.asked_by),
             "ended": words.ended(job.ended) if job.ended else "",
             "progress_url": reverse("admin:threads_retentionjob_progress", args=(job.wire_id,)),
-            "actions_detail": self.deeds_of(request, job),
         }
         return TemplateResponse(request, "console/job.html", context)
 

@@ -18,20 +18,12 @@ from threadhub.agents.models import Agent
 from threadhub.console import display, rights
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
-from threadhub.console.filters import OptionFilter, WorkspaceFilter
+from threadhub.console.filters import OptionFilter, WorkspaceFilter, by_column
 from threadhub.console.retention import figures, words
 from threadhub.console.retention.policy_forms import ACTIONS, PolicyForm, TermsForm
 from threadhub.workspaces.permissions import Permission
 from threads.lifecycle import policies, system_policies
 from threads.models import RetentionPolicy, RetentionSettings, SystemPolicy, Thread
-
-
-class ActionFilter(OptionFilter):
-    title = "What happens"
-    names = ("action",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return ACTIONS
 
 
 class EnabledFilter(OptionFilter):
@@ -217,7 +209,7 @@ class RetentionPolicyAdmin(PolicyPages):
     form = PolicyForm
     noun = "retention_policy"
     list_display = ("told", "called", "state_label", "when", "workspace")
-    list_filter = (WorkspaceFilter, ActionFilter, EnabledFilter)
+    list_filter = (WorkspaceFilter, by_column("action", "What happens", ACTIONS), EnabledFilter)
     list_select_related = ("workspace",)
     deeds = deeds_of(policies)
 
@@ -267,7 +259,7 @@ class SystemPolicyAdmin(PolicyPages):
     form = TermsForm
     noun = "system_policy"
     list_display = ("told", "called", "state_label", "acts", "made")
-    list_filter = (ActionFilter, EnabledFilter)
+    list_filter = (by_column("action", "What happens", ACTIONS), EnabledFilter)
     deeds = deeds_of(system_policies)
 
     def acting(self, request: HttpRequest, thing: Any) -> Any:

@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from threadhub.console import display
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
-from threadhub.console.filters import CreatedFilter, OptionFilter, WorkspaceFilter, decoded
+from threadhub.console.filters import CreatedFilter, OptionFilter, WorkspaceFilter, by_column, decoded
 from threadhub.console.retention import words
 from threadhub.lib import ids
 from threadhub.workspaces.permissions import Permission
@@ -28,19 +28,11 @@ KINDS = {
 }  # fmt: skip
 
 
-class SweepKindFilter(OptionFilter):
-    title = "Kind"
-    names = ("kind",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return list(KINDS.items())
-
-
 @admin.register(Sweep)
 class SweepAdmin(ConsoleAdmin):
     reading = Permission.RETENTION_READ
     list_display = ("finished", "kind_label", "outcome", "ended", "place", "workspace")
-    list_filter = (WorkspaceFilter, SweepKindFilter, CreatedFilter)
+    list_filter = (WorkspaceFilter, by_column("kind", "Kind", list(KINDS.items())), CreatedFilter)
     list_select_related = ("workspace",)
     search_help_text = "Id of a sweep"
     fields = (
@@ -258,19 +250,11 @@ class BundleAdmin(ConsoleAdmin):
         return display.link(found, f"Bundle {found.number:,}") if found else "–"
 
 
-class TombstoneReasonFilter(OptionFilter):
-    title = "Why"
-    names = ("reason",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return list(REASONS.items())
-
-
 @admin.register(Tombstone)
 class TombstoneAdmin(ConsoleAdmin):
     reading = Permission.RETENTION_READ
     list_display = ("thread", "why", "purged", "by", "messages", "workspace")
-    list_filter = (WorkspaceFilter, TombstoneReasonFilter)
+    list_filter = (WorkspaceFilter, by_column("reason", "Why", list(REASONS.items())))
     list_select_related = ("workspace",)
     search_help_text = "Id of a thread that is gone"
     fields = (("thread", "why"), ("purged", "by"), ("state", "messages", "files"), "policy", "own_evidence")

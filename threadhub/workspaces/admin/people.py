@@ -21,11 +21,13 @@ from threadhub.agents import leaving
 from threadhub.console import display, once, rights
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
-from threadhub.console.filters import OptionFilter, WorkspaceFilter
+from threadhub.console.filters import OptionFilter, WorkspaceFilter, by_column
 from threadhub.console.secret_pages import ShownOnce
 from threadhub.workspaces import invitations, memberships, workspaces
 from threadhub.workspaces.models import Invitation, Membership, User, Workspace
 from threadhub.workspaces.permissions import Permission, Role
+
+ROLES = [(role.value, role.value) for role in Role]
 
 admin.site.unregister(Group)  # roles in workspaces say who may do what; groups would be a second answer
 
@@ -95,14 +97,6 @@ class MembershipForm(ByUsername):
         fields = ("workspace", "role")
 
 
-class RoleFilter(OptionFilter):
-    title = "Role"
-    names = ("role",)
-
-    def options(self) -> list[tuple[str, str]]:
-        return [(role.value, role.value) for role in Role]
-
-
 @admin.register(Membership)
 class MembershipAdmin(ConsoleAdmin):
     noun = "member"
@@ -112,7 +106,7 @@ class MembershipAdmin(ConsoleAdmin):
     may_be_changed = True
     form = MembershipForm
     list_display = ("member", "workspace", "role", "since")
-    list_filter = (WorkspaceFilter, RoleFilter)
+    list_filter = (WorkspaceFilter, by_column("role", "Role", ROLES))
     list_select_related = ("user", "workspace")
     searched = ("user__username", "user__email")
     search_help_text = "Username or e-mail"
@@ -174,7 +168,7 @@ class InvitationAdmin(ShownOnce, ConsoleAdmin):
     may_be_added = True
     form = InvitationForm
     list_display = ("invitee", "role", "workspace", "made", "expires")
-    list_filter = (WorkspaceFilter, RoleFilter)
+    list_filter = (WorkspaceFilter, by_column("role", "Role", ROLES))
     list_select_related = ("workspace",)
     searched = ("invitee",)
     search_help_text = "Invitee or id"
