@@ -23,6 +23,7 @@ BETWEEN_VALUES = {
     "budget_update": "an amount of money wants prices",
     "api_keys_create": "an expiry in the future; an agent that is there",
     "api_keys_partial_update": "an expiry in the future; at least one scope",
+    "chat_sessions_claim_create": "a user that is there",
     "chat_sessions_create": "a server's form with a key, a page's form without",
     "chat_sessions_threads_invoke_create": "files are data: URLs",
     "agents_threads_invoke_create": "files are data: URLs",

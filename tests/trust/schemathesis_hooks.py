@@ -1,5 +1,6 @@
 """What schemathesis does with a request before it is sent."""
 
+import os
 import re
 import uuid
 from typing import Any
@@ -8,10 +9,15 @@ import schemathesis
 
 KEY = "Idempotency-Key"
 GOOD = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
+OWN_KEY = "THREADHUB_CONTRACT_KEY"  # environment: the id of the API key that all requests come with
+NO_KEY = "key_00000000000000000000000000"
 
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
-    """A good key becomes one that was never used: the same one with another body is refused, as it should be."""
+    """A good idempotency key becomes one that was never used: the same one with another body is refused, as it should
+    be. The API key that all come with stays out of reach: without it all answers are 401, and nothing is tried."""
+    if case.path_parameters and case.path_parameters.get("key_id") == os.environ[OWN_KEY] and case.method != "GET":
+        case.path_parameters["key_id"] = NO_KEY
     if case.headers and isinstance(key := case.headers.get(KEY), str) and GOOD.fullmatch(key):
         case.headers[KEY] = uuid.uuid4().hex

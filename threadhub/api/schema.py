@@ -27,6 +27,11 @@ class ApiSchema(AutoSchema):
         required = [name for name in schema.pop("required", []) if name not in optional]
         return {**schema, "required": required} if required else schema
 
+    def _get_request_for_media_type(self, serializer: Any, direction: Any = "request") -> tuple[Any, bool]:
+        """Also where any one of several names will do, there must be a body."""
+        schema, required = super()._get_request_for_media_type(serializer, direction)  # type: ignore[no-untyped-call]
+        return schema, required or "minProperties" in getattr(serializer, "rules", {})
+
     def _strict(self, serializer: Any, schema: dict[str, Any]) -> dict[str, Any]:
         """What a body of ours refuses, beyond what its fields say."""
         if serializer.whole:

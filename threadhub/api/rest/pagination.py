@@ -21,6 +21,7 @@ TAKE = 50
 MAX_TAKE = 100
 MAX_SKIP = 10_000
 MAX_DIGITS = 18
+WHOLE_NUMBER = {"type": "integer", "minimum": 0}  # in the OpenAPI document
 
 
 @dataclass(frozen=True, slots=True)

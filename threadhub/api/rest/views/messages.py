@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from threadhub.api.rest.filters import MessageFilter
 from threadhub.api.rest.inputs.messages import NewMessage, draft
-from threadhub.api.rest.pagination import whole_number
+from threadhub.api.rest.pagination import WHOLE_NUMBER, whole_number
 from threadhub.api.rest.position_page import PositionPage
 from threadhub.api.rest.representations.messages import MessageRepresentation, versions
 from threadhub.api.rest.representations.threads import DONE, Done
@@ -23,12 +23,12 @@ from threads.models import Branch, Message, Thread
 from threads.querysets.messages import MessageQuerySet
 
 PARAMETERS = [
-    OpenApiParameter("take", int, default=50, description="At most 100."),
+    OpenApiParameter("take", WHOLE_NUMBER, default=50, description="At most 100."),
     OpenApiParameter("order", str, enum=["asc", "desc"], default="asc", description="By position."),
     # One of them alone gives the page beside that position; both give a range.
-    OpenApiParameter("after", int, description="The messages right after this position."),
-    OpenApiParameter("before", int, description="The messages right before this position."),
-    OpenApiParameter("branch", int, description="Number of the branch to read; the active one by default."),
+    OpenApiParameter("after", WHOLE_NUMBER, description="The messages right after this position."),
+    OpenApiParameter("before", WHOLE_NUMBER, description="The messages right before this position."),
+    OpenApiParameter("branch", WHOLE_NUMBER, description="Number of the branch to read; the active one by default."),
 ]
 
 

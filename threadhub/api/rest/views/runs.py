@@ -11,7 +11,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from threadhub.api.rest.inputs.threads import NothingSent
-from threadhub.api.rest.pagination import KeysetPagination, address, read_order, read_skip, read_take, whole_number
+from threadhub.api.rest.pagination import (
+    WHOLE_NUMBER,
+    KeysetPagination,
+    address,
+    read_order,
+    read_skip,
+    read_take,
+    whole_number,
+)
 from threadhub.api.rest.representations import runs as representations
 from threadhub.api.rest.representations.runs import ContextRepresentation, RunRepresentation
 from threadhub.api.rest.views.answers import RunAnswers
@@ -26,7 +34,9 @@ from threads.models import Run
 from threads.runs import context
 from threads.runs.end import cancel
 
-AFTER = OpenApiParameter("after", int, description="Only events after this number; as the Last-Event-ID header.")
+AFTER = OpenApiParameter(
+    "after", WHOLE_NUMBER, description="Only events after this number; as the Last-Event-ID header."
+)
 
 
 class Runs(InThread):

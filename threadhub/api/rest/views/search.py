@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from threadhub.agents.models import Agent
 from threadhub.api.rest.filters import SOMETHING, an_id, user_named
-from threadhub.api.rest.pagination import address, read_skip, read_take
+from threadhub.api.rest.pagination import WHOLE_NUMBER, address, read_skip, read_take
 from threadhub.api.rest.representations.search import HitRepresentation
 from threadhub.api.rest.views.base import RestViewSet
 from threadhub.lib.errors import Invalid
@@ -27,8 +27,8 @@ PARAMETERS = [
         required=True,
         description='All of these words; "…" for a phrase, -word for without.',
     ),
-    OpenApiParameter("skip", int, default=0, description=f"At most {CANDIDATES}."),
-    OpenApiParameter("take", int, default=TAKE, description="At most 100."),
+    OpenApiParameter("skip", {**WHOLE_NUMBER, "maximum": CANDIDATES}, default=0, description=f"At most {CANDIDATES}."),
+    OpenApiParameter("take", WHOLE_NUMBER, default=TAKE, description="At most 100."),
     OpenApiParameter("agentId", str, description="In threads with this agent."),
     OpenApiParameter("userId", str, description="In threads of this user."),
 ]

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from threadhub.api.rest.inputs.threads import NothingSent
-from threadhub.api.rest.pagination import MAX_SKIP, address, read_order, read_skip, read_take
+from threadhub.api.rest.pagination import MAX_SKIP, WHOLE_NUMBER, address, read_order, read_skip, read_take
 from threadhub.api.rest.representations import from_rows
 from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import DONE, Done, ThreadWithMessages
@@ -19,8 +19,8 @@ from threads.actions import threads
 from threads.models import Thread
 
 PARAMETERS = [
-    OpenApiParameter("skip", {"type": "integer", "minimum": 0, "maximum": MAX_SKIP}, default=0),
-    OpenApiParameter("take", {"type": "integer", "minimum": 0}, default=100, description="At most 100."),
+    OpenApiParameter("skip", {**WHOLE_NUMBER, "maximum": MAX_SKIP}, default=0),
+    OpenApiParameter("take", WHOLE_NUMBER, default=100, description="At most 100."),
     OpenApiParameter("order", str, enum=["asc", "desc"], default="desc", description="By creation."),
 ]
 

@@ -1,0 +1,144 @@
+"""What open streams cost others: `python -m tests.bench.streams [--quick]`. Prints Markdown for README.md.
+
+Starts a hub of its own (`manage.py up`, one web process, a pool of 16 connections, the `echo` provider), opens readers
+of runs that go on, and asks it small things meanwhile. An event's delay is the time from its transaction to its frame.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from tests.faults.wire import STREAM, fetch, opened
+from tests.hub import Hub, running
+from threadhub import embedded
+from threadhub.lib import ids
+
+POOL = 16
+READERS, RUNS = 1_000, 50
+PAUSE, WORDS = 0.5, 60  # of each of these runs: seconds before a word, words
+TOKENS_PAUSE, TOKENS, TOKEN_RUNS = 0.05, 200, 100
+ASKING_SECONDS = 10.0
+ENVIRONMENT = {
+    "DATABASE_POOL_SIZE": str(POOL),
+    "WORKER_CONCURRENCY": str(TOKEN_RUNS),
+    **dict.fromkeys(("RATE_LIMIT_KEY", "RATE_LIMIT_ADDRESS"), "0"),
+}
+
+
+@dataclass(slots=True)
+class Seen:
+    """Frames of all readers: of which run, which number, when (Unix time)."""
+
+    frames: list[tuple[str, int, float]] = field(default_factory=list)
+    ended: int = 0
+
+
+async def begin(hub: Hub, prompt: str) -> tuple[str, str]:
+    """Thread and run of a question whose reader has left already."""
+    port = int(hub.url.rpartition(":")[2])
+    thread = hub.post(f"/agents/{hub.agent_id}/threads", json={}).json()["id"]
+    async with opened(
+        port, "POST", f"/threads/{thread}/invoke", token=hub.api_key, body={"prompt": prompt}, headers=STREAM
+    ) as response:
+        await anext(response.frames())
+    return thread, hub.get(f"/threads/{thread}/runs").json()["data"][0]["id"]
+
+
+async def read(hub: Hub, thread: str, run: str, seen: Seen) -> None:
+    port, path = int(hub.url.rpartition(":")[2]), f"/threads/{thread}/runs/{run}/events"
+    async with opened(port, "GET", path, token=hub.api_key, headers=STREAM) as response:
+        async for frame in response.frames():
+            number = int(frame.split(b"\n", 1)[0].removeprefix(b"id: "))
+            seen.frames.append((run, number, time.time()))
+            seen.ended += b"message_stop" in frame
+
+
+async def small_requests(hub: Hub, seconds: float) -> list[float]:
+    """Seconds that each of the list's newest twenty took, one after the other."""
+    port, took = int(hub.url.rpartition(":")[2]), []
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        began = time.perf_counter()
+        answer = await fetch(port, "GET", "/threads?take=20", token=hub.api_key)
+        assert answer.status == 200, answer
+        took.append(time.perf_counter() - began)
+        await asyncio.sleep(0.02)
+    return took
+
+
+def stored_at(hub: Hub) -> dict[tuple[str, int], float]:
+    """When each event of each run was stored (Unix time)."""
+    where = embedded.connection_settings(hub.data_dir)
+    with psycopg.connect(host=where["HOST"], dbname=where["NAME"], user=where["USER"]) as admin:
+        rows = admin.execute("SELECT run_id, seq, extract(epoch FROM created_at)::float8 FROM threads_runevent")
+        return {(ids.encode("run", run), seq): at for run, seq, at in rows}
+
+
+async def many_readers(hub: Hub, scale: int) -> None:
+    readers, runs, seen = READERS // scale, RUNS // scale, Seen()
+    idle = await small_requests(hub, ASKING_SECONDS)
+    begun = [await begin(hub, f"/slow {PAUSE}\n/length {WORDS}") for _ in range(runs)]
+    async with asyncio.TaskGroup() as all_of_them:
+        for number in range(readers):
+            all_of_them.create_task(read(hub, *begun[number % runs], seen))
+        await asyncio.sleep(PAUSE * WORDS / 3)  # until all have caught up
+        steady = time.time()
+        busy = await small_requests(hub, ASKING_SECONDS)
+    stored = stored_at(hub)
+    delays = [at - stored[run, seq] for run, seq, at in seen.frames if stored[run, seq] > steady]
+    print(f"| readers of {runs} runs that saw the end | {seen.ended} of {readers} |")
+    print(f"| an event's delay with them, p50 and p95, ms | {ms(delays, 50)}, {ms(delays, 95)} |")
+    print(f"| a list meanwhile, p95, to the same without readers | {percentile(busy, 95) / percentile(idle, 95):.2f} |")
+    print(f"| the same in ms | {ms(busy, 95)} to {ms(idle, 95)} |")
+
+
+async def many_runs(hub: Hub, scale: int) -> None:
+    """Runs that speak twenty tokens a second, all at once, each with a reader."""
+    port, number = int(hub.url.rpartition(":")[2]), TOKEN_RUNS // scale
+    threads = [hub.post(f"/agents/{hub.agent_id}/threads", json={}).json()["id"] for _ in range(number)]
+    body = {"prompt": f"/slow {TOKENS_PAUSE}\n/length {TOKENS}"}
+
+    async def one(thread: str) -> float:
+        first = 0.0
+        async with opened(
+            port, "POST", f"/threads/{thread}/invoke", token=hub.api_key, body=body, headers=STREAM
+        ) as response:
+            async for frame in response.frames():
+                first = first or (time.perf_counter() if b"text_delta" in frame else 0.0)
+            return time.perf_counter() - first
+
+    took = await asyncio.gather(*(one(thread) for thread in threads))
+    ideal = TOKENS_PAUSE * (TOKENS - 1)
+    print(f"| {number} runs at {1 / TOKENS_PAUSE:.0f} tokens a second, to the ideal time | {max(took) / ideal:.3f} |")
+    print(f"| the same, median | {statistics.median(took) / ideal:.3f} |")
+
+
+def percentile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100)[percent - 1]
+
+
+def ms(values: list[float], percent: int) -> str:
+    return f"{percentile(values, percent) * 1000:.0f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.streams", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the readers and runs")
+    scale = 10 if parser.parse_args().quick else 1
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
+        home = Path(directory)
+        hub = stack.enter_context(running(home / "data", logs=home, environment=ENVIRONMENT))
+        print("| figure | value |\n| --- | --- |")
+        asyncio.run(many_readers(hub, scale))
+        asyncio.run(many_runs(hub, scale))
+
+
+if __name__ == "__main__":
+    main()
