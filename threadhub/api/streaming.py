@@ -26,7 +26,7 @@ from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread, release_thread
 from threads.models import Run
 from threads.runs.events import StoredEvent
-from threads.runs.follow import follow, session_over, until_end
+from threads.runs.follow import reader, session_over, until_end
 
 EVENT_STREAM = "text/event-stream"
 PING = b": ping\n\n"
@@ -135,36 +135,39 @@ def stream(
 async def _frames(
     run: Run, encode: Encode, closing: bytes, after: int, when_left: Leaving | None, session: InSession | None
 ) -> AsyncIterator[bytes]:
-    events = follow(run_id=run.id, workspace_id=run.workspace_id, thread_id=run.thread_id, after=after)
-    waiting: asyncio.Task[StoredEvent] | None = None
     over = _session_over(session.session_id if session else None, run)
     begun = after > 0
     try:
-        while True:
-            waiting = waiting or asyncio.ensure_future(anext(events))
-            both = {waiting, over} if over else {waiting}
-            done, _ = await asyncio.wait(both, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if session and over in done:
-                yield session.ended(begun)
-                return
-            if not done:
-                yield PING
-                continue
-            try:
-                event = waiting.result()
-            except StopAsyncIteration:
-                when_left = None
-                break
-            waiting = None
-            frame = encode(event)
-            if frame:
-                begun = True
-                yield frame
+        async with reader(run_id=run.id, workspace_id=run.workspace_id, thread_id=run.thread_id) as events:
+            if over:
+                over.add_done_callback(lambda _: events.news.set())
+            while not events.ended:
+                if not await _heard(events.news):
+                    yield PING
+                    continue
+                if session and over and over.done():
+                    yield session.ended(begun)
+                    return
+                # Together, as far as they came together: each piece that is sent costs a reader more than its text.
+                if frames := b"".join(encode(event) for event in events.take() if event.seq > after):
+                    begun = True
+                    yield frames
+        when_left = None
         if closing:
             yield closing
     finally:
-        _cancel(waiting, over)
+        _cancel(over)
         _leave(when_left, run)
+
+
+async def _heard(news: asyncio.Event) -> bool:
+    """Wait for news; whether there were any before it is time for a ping."""
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await news.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _session_over(session_id: UUID | None, run: Run) -> asyncio.Task[Any] | None:

@@ -37,23 +37,29 @@ THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer wa
 LONGEST_WAIT = 24 * 3600.0
 
 
+@contextlib.asynccontextmanager
+async def reader(*, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None) -> AsyncIterator["Reader"]:
+    """Somebody who reads a run's events from the first on, as long as the `with` lasts. With its thread's id those of
+    an archived run too, also where it is archived meanwhile."""
+    async with _hub().feed(run_id, workspace_id, thread_id) as feed:
+        one = Reader(feed)
+        feed.readers.add(one)
+        try:
+            yield one
+        finally:
+            feed.readers.discard(one)
+
+
 async def follow(
     *, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None, after: int = 0
 ) -> AsyncIterator[StoredEvent]:
-    """The events of a run after the given number: those that are there, then those that come, until the last. With its
-    thread's id those of an archived run too, also where it is archived meanwhile."""
-    hub = _hub()
-    async with hub.feed(run_id, workspace_id, thread_id) as feed:
-        seen = 0
-        while True:
-            while seen < len(feed.events):
-                event = feed.events[seen]
-                seen += 1
+    """The events of a run after the given number: those that are there, then those that come, until the last."""
+    async with reader(run_id=run_id, workspace_id=workspace_id, thread_id=thread_id) as one:
+        while not one.ended:
+            await one.news.wait()
+            for event in one.take():
                 if event.seq > after:
                     yield event
-                if event.type == events.MESSAGE_STOP:
-                    return
-            await feed.more_than(seen)
 
 
 async def until_end(*, run_id: UUID, workspace_id: UUID) -> None:
@@ -88,19 +94,16 @@ class Feed:
         self.workspace_id = workspace_id
         self.thread_id = thread_id
         self.events: list[StoredEvent] = []
-        self.readers = 0
+        self.users = 0
+        self.readers: set[Reader] = set()
         self.news = asyncio.Event()
-        self.changed = asyncio.Condition()
         self.pump: asyncio.Task[None] | None = None
 
-    async def more_than(self, count: int) -> None:
-        async with self.changed:
-            await self.changed.wait_for(lambda: len(self.events) > count)
-
-    async def add(self, rows: list[StoredEvent]) -> None:
-        async with self.changed:
-            self.events.extend(rows)
-            self.changed.notify_all()
+    def add(self, rows: list[StoredEvent]) -> None:
+        self.events.extend(rows)
+        if rows:
+            for reader in self.readers:
+                reader.news.set()
 
     @property
     def last_seq(self) -> int:
@@ -109,6 +112,29 @@ class Feed:
     @property
     def ended(self) -> bool:
         return bool(self.events) and self.events[-1].type == events.MESSAGE_STOP
+
+
+class Reader:
+    """One reader's place in a feed. There may be a thousand of them in a process: what each costs, an event costs that
+    often. `news` is set when there is something to take; others may set it too, to be heard."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._taken = 0
+        self.news = asyncio.Event()
+        self.news.set()
+
+    def take(self) -> list[StoredEvent]:
+        """The events since the last taking, in their order."""
+        self.news.clear()
+        taken = self._feed.events[self._taken :]
+        self._taken += len(taken)
+        return taken
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last event of the run was taken."""
+        return self._feed.ended and self._taken == len(self._feed.events)
 
 
 class Hub:
@@ -122,19 +148,19 @@ class Hub:
 
     @contextlib.asynccontextmanager
     async def feed(self, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None) -> AsyncIterator[Feed]:
-        """The run's feed, shared; it ends with its last reader."""
+        """The run's feed, shared; it ends with its last user."""
         await self._listen()
         feed = self.feeds.get(run_id)
         if feed is None:
             feed = self.feeds[run_id] = Feed(run_id, workspace_id, thread_id)
             feed.pump = asyncio.create_task(self._pump(feed))
         feed.thread_id = feed.thread_id or thread_id
-        feed.readers += 1
+        feed.users += 1
         try:
             yield feed
         finally:
-            feed.readers -= 1
-            if not feed.readers:
+            feed.users -= 1
+            if not feed.users:
                 self.feeds.pop(run_id, None)
                 if feed.pump is not None:
                     feed.pump.cancel()
@@ -205,7 +231,7 @@ class Hub:
                         )
                     if not rows:
                         rows = await in_thread(_closing_of_gone)(feed.run_id, feed.last_seq)
-                await feed.add(rows)
+                feed.add(rows)
             except DatabaseError as error:
                 logger.warning("could not read the events of a run: %s", error)
                 await asyncio.sleep(RECONNECT_AFTER)
