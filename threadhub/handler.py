@@ -20,8 +20,9 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.base import BaseHandler
 from django.db import close_old_connections
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase, StreamingHttpResponse
-from django.urls import Resolver404, resolve, set_script_prefix
+from django.urls import Resolver404, ResolverMatch, resolve, set_script_prefix
 from django.utils.decorators import sync_and_async_middleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -30,6 +31,7 @@ from threadhub.lib.asynchronous import release_thread
 
 DRAINED = 16  # times the largest body: so much is read to its end, more is refused unread
 LEAST_THREADS = 4  # without a pool, each has a connection of its own
+FOUND = "threadhub_found"  # of a request: what its address was resolved to, before it was a request
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -43,6 +45,14 @@ class SyncHandler(BaseHandler):
     def __init__(self) -> None:
         super().__init__()
         self.load_middleware(is_async=False)
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """What the address means: looked up once, to choose between the stacks."""
+        found: ResolverMatch | None = vars(request).get(FOUND)
+        if found is None or request.path != request.path_info:
+            return super().resolve_request(request)
+        request.resolver_match = found
+        return found
 
 
 class Handler(ASGIHandler):
@@ -58,19 +68,19 @@ class Handler(ASGIHandler):
         if declared_length(scope) > DRAINED * settings.REQUEST_MAX_BYTES:
             await self.send_response(errors.before_request(scope["path"], 413), send)
             return
-        receive = limited(receive)
-        if waits(scope["path"]):
+        receive, found = limited(receive), resolved(scope["path"])
+        if found is not None and iscoroutinefunction(found.func):
             await super().__call__(scope, receive, send)
         else:
-            await self._answer_in_thread(scope, receive, send)
+            await self._answer_in_thread(scope, receive, send, found)
 
-    async def _answer_in_thread(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer_in_thread(self, scope: Scope, receive: Receive, send: Send, found: ResolverMatch | None) -> None:
         """What has come in whole is answered to its end, even when the sender has gone meanwhile."""
         try:
             body = await self.read_body(receive)
         except RequestAborted:
             return
-        response = await _run(self.threads, self._respond, scope, body)
+        response = await _run(self.threads, self._respond, scope, body, found)
         if not isinstance(response, StreamingHttpResponse):
             await self.send_response(response, send)
         elif response.is_async:
@@ -104,11 +114,13 @@ class Handler(ASGIHandler):
         finally:
             await _run(threads, response.close)
 
-    def _respond(self, scope: Scope, body: Any) -> HttpResponseBase:
+    def _respond(self, scope: Scope, body: Any, found: ResolverMatch | None = None) -> HttpResponseBase:
         """From request to answer in one thread. The database connection is back in the pool at the end."""
         set_script_prefix(scope.get("root_path") or "/")
         signals.request_started.send(sender=type(self), scope=scope)
         request, refusal = self.create_request(scope, body)
+        if request is not None and found is not None:
+            vars(request)[FOUND] = found
         response = refusal if request is None else self.synchronous.get_response(request)
         assert response is not None  # noqa: S101  either a request or a refusal
         vars(response)["_handler_class"] = type(self)
@@ -126,12 +138,12 @@ def declared_length(scope: Scope) -> int:
     return int(values[0]) if values and values[0].isdigit() else 0
 
 
-def waits(path: str) -> bool:
-    """Whether the view of this path is a coroutine function."""
+def resolved(path: str) -> ResolverMatch | None:
+    """The view of a path. One that is a coroutine function waits for something; None: there is no view."""
     try:
-        return bool(iscoroutinefunction(resolve(path).func))
+        return resolve(path)
     except Resolver404:
-        return False
+        return None
 
 
 def limited(receive: Receive) -> Receive:

@@ -1,14 +1,20 @@
 """What every request goes through first: it begins with nothing to be seen, leaves nothing behind for the next, and
-what its answer may do in a browser is said."""
+what its answer may do in a browser is said. And what only pages go through: the API knows neither sessions of browsers
+nor users of Django."""
 
 from collections.abc import Callable
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
+from threadhub.api.dialect import dialect_of
 from threadhub.isolation import scope
 from threadhub.lib.client_address import is_trusted
 
@@ -72,3 +78,26 @@ def _guarded(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBa
     response.headers.setdefault("Content-Security-Policy", policy)
     response.headers.setdefault("Permissions-Policy", PERMISSIONS)
     return response
+
+
+class OnPages:
+    """Before one of Django's: it is left out for whatever answers in JSON."""
+
+    get_response: Callable[[HttpRequest], Any]
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if dialect_of(request.path) is None:
+            return super().__call__(request)  # type: ignore[misc]  # Django's own is beside this one
+        return self.get_response(request)
+
+
+class Sessions(OnPages, SessionMiddleware):
+    """`request.session`."""
+
+
+class Users(OnPages, AuthenticationMiddleware):
+    """`request.user`."""
+
+
+class Messages(OnPages, MessageMiddleware):
+    """What a page says once."""

@@ -40,7 +40,9 @@ def SetOrigin(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callab
 
 @contextmanager
 def _set(request: HttpRequest) -> Iterator[list[str]]:
-    before = audit.origin.set(origin_of(request))
+    origin = origin_of(request)
+    structlog.contextvars.bind_contextvars(ip=origin.address)  # cleared with the request's id
+    before = audit.origin.set(origin)
     try:
         yield notices.collect()
     finally:

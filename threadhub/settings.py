@@ -78,12 +78,12 @@ MIDDLEWARE = [
     "threadhub.api.middleware.ApiErrors",
     "threadhub.api.etags.EntityTags",
     "threadhub.console.middleware.ContentSecurityPolicy",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "threadhub.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "threadhub.middleware.Users",
     "threadhub.console.middleware.StaffScope",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "threadhub.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 APPEND_SLASH = True  # the admin's own addresses end in a slash; API paths are exempt (threadhub/api/middleware.py)
@@ -320,6 +320,7 @@ LOGGING = {
     "loggers": {"django.request": {"level": "ERROR"}, "django.security": {"level": "CRITICAL"}},
 }
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # origin.py says the address, and believes known proxies only
 DJANGO_STRUCTLOG_REQUEST_CANCELLED_LOG_LEVEL = logging.INFO  # readers come and go
 # Requests are logged at level INFO, with their request_id; below LOG_LEVEL they cost next to nothing.
 structlog.configure(

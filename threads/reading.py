@@ -13,11 +13,12 @@ from threadhub.lib import ids
 from threadhub.workspaces.actor import Actor
 from threads import access
 from threads.models import Thread
+from threads.thread_rows import ThreadRow
 
 ONCE_IN = timedelta(hours=1)  # one who goes on reading a thread leaves one event, not one for each page
 
 
-def note(*, actor: Actor, threads: Iterable[Thread]) -> None:
+def note(*, actor: Actor, threads: Iterable[Thread | ThreadRow]) -> None:
     """`actor` is shown messages of these threads: an event names those that are not their own."""
     if _is_staff(actor):
         _record(actor, [thread.pk for thread in threads if thread.user_id != _self(actor)])

@@ -2,10 +2,15 @@
 
 A tag is of the bytes *and* of who asks. So what was kept for one caller never counts as fresh for another, even where
 both see the same; and no tag tells whether somebody else's answer is like one's own.
+
+Where the version of what is shown is known before it is read, the tag is of that version and of the code that shows it:
+who has the answer already is told so without its being read and written out.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
@@ -16,6 +21,7 @@ from django.utils.decorators import sync_and_async_middleware
 from threadhub.workspaces.actor import Actor
 
 ASKER = "_threadhub_asker"
+VERSION = "_threadhub_version"  # of an answer: its tag, where it is known from the version of what is shown
 DIGEST_BYTES = 16
 # Whatever says who asks, or for whom.
 VARY = ("Authorization", "x-api-key", "Cookie", "X-End-User", "x-impersonate-user", "x-impersonate-workspace")
@@ -24,7 +30,44 @@ KEPT = ("RateLimit", "RateLimit-Policy", "Content-Security-Policy", "Threadhub-W
 
 def read_by(response: HttpResponseBase, actor: Actor) -> None:
     """Note on an answer whose it is."""
-    setattr(response, ASKER, f"{actor.workspace_id} {actor.identity} {actor.on_behalf_of or ''}")
+    setattr(response, ASKER, _asker(actor))
+
+
+def of_version(actor: Actor, *parts: object) -> str:
+    """The tag of an answer to `actor` that is another one wherever one of the parts is, or the code that makes it."""
+    digest = hashlib.blake2b(_asker(actor).encode(), digest_size=DIGEST_BYTES, key=_code())
+    digest.update(repr(parts).encode())
+    return f'"{digest.hexdigest()}"'
+
+
+def is_known(request: HttpRequest, tag: str) -> bool:
+    """Whether the answer with this tag need not be made: its asker has it, or does not want it."""
+    answer = get_conditional_response(request, etag=tag)
+    return answer is not None
+
+
+def tag(response: HttpResponseBase, tag: str) -> None:
+    """Give an answer its tag."""
+    setattr(response, VERSION, tag)
+
+
+def _asker(actor: Actor) -> str:
+    return f"{actor.workspace_id} {actor.identity} {actor.on_behalf_of or ''}"
+
+
+@cache
+def _code() -> bytes:
+    """A digest of the code that answers are made by: another release may show the same otherwise."""
+    api = Path(__file__).resolve().parent
+    roots = (api, api.parent / "lib", api.parent.parent / "threads")
+    return _digest_of(path for root in roots for path in sorted(root.rglob("*.py")))
+
+
+def _digest_of(paths: Iterable[Path]) -> bytes:
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.digest()
 
 
 @sync_and_async_middleware
@@ -51,9 +94,7 @@ def _tagged(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
     kept_nowhere = "no-store" in response.get("Cache-Control", "")
     if response.status_code != 200 or not isinstance(response, HttpResponse) or kept_nowhere:
         return response
-    digest = hashlib.blake2b(asker.encode(), digest_size=DIGEST_BYTES)
-    digest.update(response.content)
-    tag = f'"{digest.hexdigest()}"'
+    tag = getattr(response, VERSION, None) or _of_bytes(asker, response.content)
     response.headers["ETag"] = tag
     answer = get_conditional_response(request, etag=tag, response=response)
     if answer is None or answer is response:
@@ -62,3 +103,9 @@ def _tagged(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
         if name in response:
             answer.headers[name] = response[name]
     return answer
+
+
+def _of_bytes(asker: str, content: bytes) -> str:
+    digest = hashlib.blake2b(asker.encode(), digest_size=DIGEST_BYTES)
+    digest.update(content)
+    return f'"{digest.hexdigest()}"'

@@ -1,6 +1,7 @@
 """Bodies are JSON, whatever the content type says among the few that mean it."""
 
 from email.message import Message as Header
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -46,12 +47,14 @@ class AnyJSONParser(BaseParser):
 
 def check_content_type(content_type: str) -> None:
     """Raise UnsupportedMediaType unless the body can be JSON in UTF-8."""
+    if not _is_json(content_type):
+        raise UnsupportedMediaType(content_type)
+
+
+@lru_cache(maxsize=64)  # most clients send one and the same
+def _is_json(content_type: str) -> bool:
     header = Header()
     header["content-type"] = content_type or "application/json"
     charset = header.get_content_charset() or "utf-8"
-    if (content_type and header.get_content_type() not in JSON_TYPES) or charset not in (
-        "utf-8",
-        "utf8",
-        "us-ascii",
-    ):
-        raise UnsupportedMediaType(content_type)
+    known = not content_type or header.get_content_type() in JSON_TYPES
+    return known and charset in ("utf-8", "utf8", "us-ascii")

@@ -1,6 +1,7 @@
 """The permanent record of writes and sensitive reads: `audit.record(actor=…, action="thread.delete", ids=[…])`."""
 
 from threadhub.audit.origins import Face, Origin, origin
-from threadhub.audit.recording import By, Who, record, record_once
+from threadhub.audit.recording import By, Who, record, record_once, values
+from threadhub.audit.sql import part
 
-__all__ = ["By", "Face", "Origin", "Who", "origin", "record", "record_once"]
+__all__ = ["By", "Face", "Origin", "Who", "origin", "part", "record", "record_once", "values"]

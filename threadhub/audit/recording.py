@@ -48,21 +48,27 @@ def record(*, actor: Who, action: str, ids: Sequence[str], details: Mapping[str,
     `details` is small JSON without content and without secrets; long texts in it are cut to 200 characters. Its
     top-level values are what an erasure may mask, so personal data stands there and nowhere else.
     """
+    told = json.dumps({name: _shortened(value) for name, value in (details or {}).items()}).decode()
+    sql.insert(audit_details=told, **values(actor=actor, action=action, ids=ids))
+
+
+def values(*, actor: Who, action: str, ids: Sequence[str]) -> dict[str, Any]:
+    """What `record` stores beside the details, for statements that record on their own (`part`). Their details are
+    small JSON that PostgreSQL makes, and hold no text that somebody sent."""
     where = origin.get()
-    sql.insert(
-        id=wire.new(),
-        workspace_id=actor.workspace_id or INSTALLATION,
-        actor=actor.identity,
-        on_behalf_of=actor.on_behalf_of,
-        action=action,
-        ids=list(ids),
-        details=json.dumps({name: _shortened(value) for name, value in (details or {}).items()}).decode(),
-        face=where.face,
-        address=where.address or None,
-        user_agent=_shortened(where.user_agent) or None,
-        request_id=where.request_id,
-        salt=secrets.token_bytes(SALT_BYTES),
-    )
+    return {
+        "audit_id": wire.new(),
+        "audit_workspace": actor.workspace_id or INSTALLATION,
+        "audit_actor": actor.identity,
+        "audit_on_behalf_of": actor.on_behalf_of,
+        "audit_action": action,
+        "audit_ids": list(ids),
+        "audit_face": where.face,
+        "audit_address": where.address or None,
+        "audit_user_agent": _shortened(where.user_agent) or None,
+        "audit_request": where.request_id,
+        "audit_salt": secrets.token_bytes(SALT_BYTES),
+    }
 
 
 def record_once(*, actor: Who, action: str, ids: Sequence[str], within: timedelta) -> None:

@@ -10,12 +10,20 @@ from django.db import connection
 from threadhub.lib import ids as wire
 
 # By hand because every write pays for it: half of what the ORM takes, and no model is loaded to record.
-INSERT = """
+INTO = """
 INSERT INTO audit_auditevent (id, workspace_id, actor, on_behalf_of, action, ids, details, face, address, user_agent,
                               request_id, salt)
-VALUES (%(id)s, %(workspace_id)s, %(actor)s, %(on_behalf_of)s, %(action)s, %(ids)s::text[], %(details)s::jsonb,
-        %(face)s, %(address)s, %(user_agent)s, %(request_id)s, %(salt)s)
+SELECT %(audit_id)s, %(audit_workspace)s, %(audit_actor)s, %(audit_on_behalf_of)s, %(audit_action)s,
+       %(audit_ids)s::text[], {details}, %(audit_face)s, %(audit_address)s, %(audit_user_agent)s, %(audit_request)s,
+       %(audit_salt)s
 """
+INSERT = INTO.format(details="%(audit_details)s::jsonb")
+
+
+def part(*, source: str, details: str) -> str:
+    """The same as part of another statement, an event for each row of `source`; values as `recording.values` has them.
+    Both texts are the caller's own SQL."""
+    return f"{INTO.format(details=details)} FROM {source}"
 
 
 def insert(**values: Any) -> None:

@@ -11,8 +11,8 @@ from uuid_utils.compat import uuid7
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
 PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
+THREES = [pair + third for pair in PAIRS for third in ALPHABET]
 LENGTH = 26
-SHIFTS = range(120, -1, -10)  # of two letters each
 
 
 class InvalidId(ValueError):
@@ -27,7 +27,12 @@ def new() -> uuid.UUID:
 def encode(prefix: str, value: uuid.UUID) -> str:
     """`encode("thread", UUID(...))` → `thread_01k…`."""
     number = value.int
-    return f"{prefix}_{''.join([PAIRS[(number >> shift) & 1023] for shift in SHIFTS])}"
+    high, low = number >> 70, (number >> 10) & 0xFFF_FFFF_FFFF_FFFF  # twelve letters each; the last two are a pair
+    return (
+        f"{prefix}_{THREES[high >> 45]}{THREES[high >> 30 & 32767]}{THREES[high >> 15 & 32767]}{THREES[high & 32767]}"
+        f"{THREES[low >> 45]}{THREES[low >> 30 & 32767]}{THREES[low >> 15 & 32767]}{THREES[low & 32767]}"
+        f"{PAIRS[number & 1023]}"
+    )
 
 
 def decode(prefix: str, text: str) -> uuid.UUID:

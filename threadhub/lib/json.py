@@ -88,7 +88,7 @@ def dumps_sorted(value: Any) -> bytes:
 
 def timestamp(moment: datetime) -> str:
     """`2025-01-01T00:00:00.000Z`, the form both dialects use."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _as_floats(value: Any) -> Any:

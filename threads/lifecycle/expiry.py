@@ -12,7 +12,6 @@ from django.db import connection
 
 from threads.lifecycle import holds, resolver
 from threads.lifecycle.resolver import Facts, Rule
-from threads.models import Thread
 
 # Four small lookups by workspace; most workspaces have a handful of rows in all of them together.
 IN_FORCE = """
@@ -28,6 +27,20 @@ UNION ALL
 SELECT workspace_id, 'settings', to_jsonb(settings)::text FROM threads_retentionsettings AS settings
  WHERE workspace_id = ANY (%(workspaces)s)
 """
+# The same of one workspace, `[[kind, row], …]` in one value, for statements that read something else besides.
+IN_FORCE_OF_ONE = """(
+    SELECT json_agg(json_build_array(rule.kind, rule.row))::text FROM (
+        SELECT scope AS kind, to_jsonb(policy) AS row FROM threads_retentionpolicy AS policy
+         WHERE workspace_id = %(workspace)s AND (enabled OR (action = 'retain' AND acts_from > %(now)s))
+        UNION ALL
+        SELECT 'system', to_jsonb(policy) FROM threads_systempolicy AS policy
+         WHERE enabled OR (action = 'retain' AND acts_from > %(now)s)
+        UNION ALL
+        SELECT 'hold', to_jsonb(hold) FROM threads_hold AS hold
+         WHERE workspace_id = %(workspace)s AND released_at IS NULL
+        UNION ALL
+        SELECT 'settings', to_jsonb(settings) FROM threads_retentionsettings AS settings
+         WHERE workspace_id = %(workspace)s) AS rule)"""
 
 
 InForce = list[tuple[str, dict[str, Any]]]
@@ -67,8 +80,8 @@ class Expiry:
         found = _in_force(list(workspace_ids), now)
         return {pk: cls(workspace_id=pk, now=now, known=known) for pk, known in found.items()}
 
-    def of(self, thread: Thread) -> Outlook:
-        """What is to be told of a thread."""
+    def of(self, thread: Any) -> Outlook:
+        """What is to be told of a thread, or of a row with the same names."""
         held = self.cover.covers(thread)
         if held:
             return Outlook(True, None, None, None)
@@ -107,7 +120,7 @@ def _uuid(text: str | None) -> UUID | None:
     return UUID(text) if text else None
 
 
-def facts(thread: Thread, **more: Any) -> Facts:
+def facts(thread: Any, **more: Any) -> Facts:
     """A thread's row as the resolver's facts; a run in progress only postpones, and is not looked at here."""
     return Facts(
         id=thread.id,

@@ -53,8 +53,8 @@ class TestList:
     ) -> None:
         for _ in range(4):
             new_thread(api, tenant)
-        # the key, the agent, the count, the threads, policies with holds
-        with django_assert_num_queries(5):
+        # the key, the agent, the threads with all that stands beside them
+        with django_assert_num_queries(3):
             api.get(f"/agents/{tenant.agent.wire_id}/threads")
 
     def test_an_agent_that_one_does_not_see_was_never_there(self, api: Api, other_tenant: Tenant) -> None:

@@ -20,8 +20,8 @@ def test_it_is_read_with_its_messages_in_constant_queries(
 ) -> None:
     say(api, thread, "one", "two", "three")
     posted(api, thread, role="user", documents=[{"url": PNG}])
-    # the key, the thread with its agent, the messages, their files, policies with holds
-    with django_assert_num_queries(5):
+    # the key, the thread with its messages, their files
+    with django_assert_num_queries(3):
         read = api.get(f"/threads/{thread['id']}").json()
     assert list(read) == [*THREAD_FIELDS, "messages"]
     assert [message["position"] for message in read["messages"]] == [1, 2, 3, 4]

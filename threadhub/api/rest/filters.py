@@ -18,6 +18,7 @@ from threadhub.workspaces import end_users
 from threadhub.workspaces.actor import Actor
 from threads.models import Message, Thread, ToolApproval
 from threads.querysets.threads import ThreadQuerySet
+from threads.thread_rows import Wanted
 
 NO_ID = UUID(int=0)  # what an id that cannot be one stands for: nothing has it, so nothing is found
 STATES = ("active", "archived")
@@ -49,6 +50,7 @@ class Chained(django_filters.Filter):  # type: ignore[misc]
         self, read: Callable[[str], Any], narrow: Callable[[Any, Any], Any], *, description: str, **schema: Any
     ) -> None:
         super().__init__(label=description, read=read)
+        self.read = read
         self.narrow = narrow
         self.schema = {"type": "string", **schema}
 
@@ -167,6 +169,35 @@ class ThreadFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     class Meta:
         form = InOrder
+
+
+# Of these the prepared statements of thread_rows know what they mean; the rest asks the queryset.
+WANTED = {
+    "agentId": "agent_id",
+    "userId": "user_id",
+    "externalRef": "external_ref",
+    "metadata": "metadata",
+    "state": "state",
+}
+
+
+def wanted(request: Request, actor: Actor, **more: Any) -> Wanted | None:
+    """What ThreadFilter would narrow to; None where it must be asked itself: to narrow, or to say what is wrong."""
+    fields: dict[str, Any] = dict(more)
+    for name, text in request.query_params.items():
+        if name in ThreadFilter.base_filters:
+            field = WANTED.get(name)
+            if field is None or field in fields:
+                return None
+            try:
+                fields[field] = ThreadFilter.base_filters[name].read(text)
+            except ValueError:
+                return None
+    if "user_id" in fields:
+        fields["user_id"] = user_named(fields["user_id"], actor)
+    if "metadata" in fields:
+        fields["metadata"] = json.dumps(fields["metadata"]).decode()
+    return Wanted(actor, **fields)
 
 
 class AgentFilter(django_filters.FilterSet):  # type: ignore[misc]

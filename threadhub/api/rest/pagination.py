@@ -3,9 +3,11 @@ any depth. A cursor is a place between two rows, signed, good for one list of on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.core import signing
@@ -16,6 +18,7 @@ from rest_framework.response import Response
 
 from threadhub.api.rest.filters import parameter
 from threadhub.lib.errors import Invalid
+from threads.thread_rows import Page
 
 TAKE = 50
 MAX_TAKE = 100
@@ -58,34 +61,53 @@ def read_order(request: Request, default: str = "desc") -> str:
 
 def address(request: Request, **changes: str) -> str:
     """The absolute URL of the same list with the same filters, elsewhere in it."""
-    query = request.query_params.copy()
-    for name in ("skip", "cursor", "after", "before"):
-        query.pop(name, None)
-    for name, value in changes.items():
-        query[name] = value
+    gone = {"skip", "cursor", "after", "before", *changes}
+    query = [(name, value) for name, values in request.query_params.lists() if name not in gone for value in values]
+    query += changes.items()
     url = request.build_absolute_uri(request.path)
-    return f"{url}?{query.urlencode()}" if query else url
+    return f"{url}?{urlencode(query)}" if query else url
 
 
 class KeysetPagination(BasePagination):
     """`count, has_more, next, previous, data`, ordered by (created_at, id)."""
 
     names = ("skip", "take", "order", "cursor")
+    next: str | None
+    previous: str | None
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         """The rows of the asked page; what the envelope needs stays on the paginator. Raises Invalid."""
-        self.request = request
-        self.take, self.order = read_take(request), read_order(request)
-        self.salt = f"threadhub.rest:{type(view).__name__}:{view.actor.workspace_id}:{self.order}"
-        skip, place = read_skip(request), self._place(request)
+        skip, place = self._begin(request, view)
         self.count = self.rows_in(queryset)
-        self.next: str | None = None
-        self.previous: str | None = None
         if self.take == 0:
             return []
         if place is not None and place.backwards:
             return self._page_before(queryset, place)
         return self._page_after(queryset, place, skip)
+
+    def page_of_rows(self, read: Callable[..., Page | None], request: Request, view: Any) -> Page | None:
+        """The same by `read(ascending=, skip=, rows=)`, for a page that no cursor was given for. None: paginate the
+        queryset. Raises Invalid."""
+        skip, place = self._begin(request, view)
+        if place is not None or self.take == 0:
+            return None
+        page = read(ascending=self.order == "asc", skip=skip, rows=self.take + 1)
+        if page is None:
+            return None
+        self.count, rows = page.count, page.rows[: self.take]
+        if len(page.rows) > self.take:
+            self.next = self._link(backwards=False, row=rows[-1])
+        if skip:
+            self.previous = self._link(backwards=True, row=rows[0])
+        return replace(page, rows=rows)
+
+    def _begin(self, request: Request, view: Any) -> tuple[int, Place | None]:
+        """What is asked for. Raises Invalid."""
+        self.request = request
+        self.take, self.order = read_take(request), read_order(request)
+        self.salt = f"threadhub.rest:{type(view).__name__}:{view.actor.workspace_id}:{self.order}"
+        self.next = self.previous = None
+        return read_skip(request), self._place(request)
 
     def rows_in(self, queryset: QuerySet[Any]) -> int | None:
         """How many rows the whole list has; None where that is not told."""

@@ -11,9 +11,11 @@ from typing import Any
 from django.conf import settings
 from django.db.backends.postgresql import base
 from psycopg import Cursor
-from psycopg.pq import TransactionStatus
+from psycopg.pq import Format, TransactionStatus
+from psycopg_pool import ConnectionPool
 
 from threadhub.isolation import walls
+from threadhub.isolation.backend import pool as pools
 from threadhub.isolation.scope import Scope, as_owner, current, spelled
 
 STANDING = "threadhub_standing"  # attribute of the psycopg connection: the Scope that its server session has
@@ -27,6 +29,14 @@ PREPARED_AFTER = 2  # times on one connection
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    @property
+    def pool(self) -> Any:
+        """Django's, with a cheaper look at connections that have just worked (pool.py)."""
+        made: Any = super().pool
+        if made is not None and made._check is ConnectionPool.check_connection:
+            made._check = pools.check
+        return made
+
     def prepared_cursor(self) -> Any:
         """A cursor whose statements PostgreSQL plans once for a connection, when they come again: for those that hot
         requests ask. Django's own cursors put the values into the text, so that each is a new statement.
@@ -39,7 +49,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             if getattr(self.connection, STANDING, None) != wanted:
                 self._stand(wanted)
             self.connection.prepare_threshold = PREPARED_AFTER if settings.DATABASE_PREPARED else None
-            return self._prepare_cursor(Cursor(self.connection))  # type: ignore[attr-defined]  # no stub
+            cursor = Cursor(self.connection)
+            cursor.format = Format.BINARY  # times are read by psycopg's C, as text by Django's Python
+            return self._prepare_cursor(cursor)  # type: ignore[attr-defined]  # no stub
 
     def create_cursor(self, name: str | None = None) -> Any:
         wanted = current()
@@ -77,4 +89,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Back to the pool, which rolls back by itself what was left open."""
         if self.connection is not None and self.connection.info.transaction_status != TransactionStatus.IDLE:
             self._forget()
+        elif self.connection is not None:
+            pools.note_use(self.connection)
         super()._close()  # type: ignore[misc]

@@ -1,11 +1,13 @@
 """What hot requests answer, made straight from rows: the same as the serializers beside this module say, which are the
 shape that is documented, and what a test compares these with."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import repeat
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.utils import timezone
 
 from chat_sessions.models import ChatSession
@@ -13,16 +15,21 @@ from threadhub.agents.models import Agent
 from threadhub.api.rest.representations.messages import DocumentRepresentation
 from threadhub.api.rest.representations.threads import ThreadWithMessages
 from threadhub.api.rest.representations.usage import as_shown
-from threadhub.lib import ids
+from threadhub.lib import ids, json
 from threadhub.workspaces.models import User
 from threads import message_rows
+from threads.actions.at_once import Appended
+from threads.actions.messages import Draft
 from threads.lifecycle import reading
 from threads.lifecycle.expiry import Expiry, Outlook
 from threads.message_rows import MessageRow
 from threads.models import Attachment, Message, RetentionPolicy, Run, Thread
 from threads.runs.events import PERSON
+from threads.thread_rows import Page, ThreadRow
+from threads.whole_rows import Whole
 
 Context = dict[str, Any]
+NOTHING_AHEAD = Outlook(held=False, at=None, rule=None, action=None)  # where neither policy nor hold is in force
 
 
 def threads(found: Iterable[Thread]) -> list[dict[str, Any]]:
@@ -39,8 +46,8 @@ def threads(found: Iterable[Thread]) -> list[dict[str, Any]]:
 def threads_with_messages(found: Sequence[Thread], context: Context) -> list[dict[str, Any]]:
     """As ThreadWithMessages; those whose messages are in a bundle are rendered by it."""
     live = [thread for thread in found if not reading.is_bundled(thread)]
-    rows = message_rows.of_threads(live)
-    files = _files(rows)
+    rows, has_files = message_rows.of_threads(live)
+    files = _files(rows) if has_files else {}
     shown = {thread["id"]: thread for thread in threads(live)}
     for thread in live:
         told = {"thread_wire_id": thread.wire_id, **context}
@@ -51,7 +58,58 @@ def threads_with_messages(found: Sequence[Thread], context: Context) -> list[dic
     return [shown[thread.wire_id] for thread in found]
 
 
-def _thread(thread: Thread, outlook: Outlook) -> dict[str, Any]:
+def page(found: Page, *, now: datetime) -> list[dict[str, Any]]:
+    """As `threads`, of rows of one workspace with what is in force there."""
+    return [_thread(row, outlook) for row, outlook in zip(found.rows, _outlooks(found.rows, found, now), strict=True)]
+
+
+def whole(found: Whole, context: Context, *, outlook: Outlook) -> dict[str, Any]:
+    """As `threads_with_messages`, of one."""
+    files = _files([found.thread.id]) if found.files else {}
+    told = {"thread_wire_id": found.thread.wire_id, **context}
+    messages = [_message(row, files.get(row.id, []), told) for row in found.messages]
+    return {**_thread(found.thread, outlook), "messages": messages}
+
+
+def appended(sent: Draft, stored: Appended, context: Context) -> dict[str, Any]:
+    """As MessageRepresentation, of a message of text that was just written."""
+    at = json.timestamp(stored.at)
+    row = MessageRow(
+        id=stored.id,
+        thread_id=stored.thread_id,
+        position=stored.position,
+        role=sent.role,
+        kind=Message.Kind.TEXT.value,
+        content=sent.content,
+        title=sent.title,
+        name=sent.name,
+        tool_calls=None,
+        tool_call_id=None,
+        tool_result=None,
+        extra="{}",
+        run_id=None,
+        partial=False,
+        usage=None,
+        author="",
+        created_at=at,
+        updated_at=at,
+    )
+    return _message(row, [], {"thread_wire_id": ids.encode(Thread.PREFIX, stored.thread_id), **context})
+
+
+def outlook_of(found: Whole, *, now: datetime) -> Outlook:
+    """What is to become of it."""
+    return next(iter(_outlooks([found.thread], found, now)))
+
+
+def _outlooks(rows: Sequence[ThreadRow], beside: Page | Whole, now: datetime) -> Iterator[Outlook]:
+    if not beside.in_force:
+        return repeat(NOTHING_AHEAD, len(rows))
+    expiry = Expiry(workspace_id=rows[0].workspace_id, now=now, known=beside.in_force)
+    return (expiry.of(row) for row in rows)
+
+
+def _thread(thread: Thread | ThreadRow, outlook: Outlook) -> dict[str, Any]:
     rule = outlook.rule
     return {
         "id": thread.wire_id,
@@ -59,17 +117,17 @@ def _thread(thread: Thread, outlook: Outlook) -> dict[str, Any]:
         "user_id": _id(User.PREFIX, thread.user_id),
         "external_ref": thread.external_ref,
         "title": thread.title,
-        "created_at": thread.created_at,
-        "updated_at": thread.updated_at,
+        "created_at": json.timestamp(thread.created_at),
+        "updated_at": json.timestamp(thread.updated_at),
         "metadata": thread.metadata,
         "state": thread.state,
         "origin": thread.origin,
         "chat_session_id": _id(ChatSession.PREFIX, thread.chat_session_id),
         "messages_count": thread.message_count,
-        "last_activity_at": thread.last_activity_at,
+        "last_activity_at": thread.last_activity_at and json.timestamp(thread.last_activity_at),
         "handled_by": "person" if thread.taken_over else "agent",
         "branch": thread.branch,
-        "expires_at": outlook.at,
+        "expires_at": outlook.at and json.timestamp(outlook.at),
         "policy": rule
         and {
             "id": ids.encode(RetentionPolicy.PREFIX, rule.id),
@@ -90,9 +148,9 @@ def _message(row: MessageRow, files: list[Attachment], context: Context) -> dict
         "message_type": _type(row.kind, files),
         "content": row.content,
         "title": row.title,
-        "tool_calls": row.tool_calls and [_call(each) for each in json.loads(row.tool_calls)],
+        "tool_calls": row.tool_calls and [_call(each) for each in orjson.loads(row.tool_calls)],
         "tool_call_id": row.tool_call_id,
-        "tool_result": row.tool_result and json.loads(row.tool_result),
+        "tool_result": row.tool_result and orjson.loads(row.tool_result),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
         "position": row.position,
@@ -101,8 +159,8 @@ def _message(row: MessageRow, files: list[Attachment], context: Context) -> dict
         "partial": row.partial,
         "author": PERSON if row.author else None,
         "run_id": _id(Run.PREFIX, row.run_id),
-        "usage": as_shown(json.loads(row.usage) if row.usage else None, context),
-        "extra": {} if row.extra == "{}" else json.loads(row.extra),
+        "usage": as_shown(orjson.loads(row.usage) if row.usage else None, context),
+        "extra": {} if row.extra == "{}" else orjson.loads(row.extra),
     }
     versions = context.get("versions")
     if versions is not None:
@@ -120,12 +178,11 @@ def _type(kind: str, files: list[Attachment]) -> str:
     return "pdf" if {each.content_type for each in files} <= {"application/pdf"} else "document"
 
 
-def _files(rows: dict[UUID, list[MessageRow]]) -> dict[UUID, list[Attachment]]:
-    """By message; nothing is asked where no message has any."""
+def _files(thread_ids: Iterable[UUID]) -> dict[UUID, list[Attachment]]:
+    """By message."""
     files: dict[UUID, list[Attachment]] = {}
-    if any(messages and messages[0].files for messages in rows.values()):
-        for each in Attachment.objects.filter(thread_id__in=list(rows)).order_by("message", "id"):
-            files.setdefault(each.message_id, []).append(each)
+    for each in Attachment.objects.filter(thread_id__in=list(thread_ids)).order_by("message", "id"):
+        files.setdefault(each.message_id, []).append(each)
     return files
 
 

@@ -9,17 +9,18 @@ from rest_framework.response import Response
 from chat_sessions.models import EXTERNAL_REF_CHARACTERS
 from threadhub.agents import access as agents
 from threadhub.api.rest.filters import ThreadFilter
+from threadhub.api.rest.inputs import plain_bodies
 from threadhub.api.rest.inputs.threads import NewThread, ThreadUpsert
 from threadhub.api.rest.pagination import KeysetPagination
 from threadhub.api.rest.representations import from_rows
-from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import ThreadRepresentation, ThreadWithMessages
+from threadhub.api.rest.views import whole_thread
 from threadhub.api.rest.views.base import InThread
 from threadhub.lib import json
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.permissions import Permission
 from threads import access
-from threads.actions import threads
+from threads.actions import at_once, threads
 from threads.models import Thread
 from threads.querysets.threads import ThreadQuerySet
 
@@ -39,18 +40,27 @@ class AgentThreads(InThread):
 
     @extend_schema(responses={200: ThreadRepresentation(many=True)})
     def list(self, request: Request, agent_id: str) -> Response:
-        return self.get_paginated_response(from_rows.threads(self.filtered_page(self.get_queryset())))
+        queryset = self.get_queryset()
+        page = self.page_of_rows(agent_id=self.agent_id)
+        if page is not None:
+            return self.get_paginated_response(from_rows.page(page, now=self.now))
+        return self.get_paginated_response(from_rows.threads(self.filtered_page(queryset)))
 
     @extend_schema(request=NewThread, responses={200: ThreadRepresentation})
     def create(self, request: Request, agent_id: str) -> Response:
+        plain = plain_bodies.thread(request.data)
+        if plain is not None:
+            new = at_once.create(actor=self.actor, agent_id=self.agent_id, now=self.now, **plain)
+            if new is not None:
+                (shown,) = from_rows.page(new, now=self.now)
+                return Response(shown, headers={"Location": f"/threads/{shown['id']}"})
         fields = NewThread.parse(request)
         thread = threads.create(actor=self.actor, agent_id=self.agent_id, now=self.now, **fields)
         return made(thread, status=200)
 
     @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        thread = self.find_thread(with_agent=False)
-        return Response(from_rows.threads_with_messages([thread], versions(thread, thread.branch))[0])
+        return whole_thread.answer(self)
 
     @extend_schema(request=ThreadUpsert, responses={200: ThreadRepresentation, 201: ThreadRepresentation})
     def upsert(self, request: Request, agent_id: str, external_ref: str) -> Response:

@@ -1,5 +1,6 @@
 """What the views of this dialect share."""
 
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -12,14 +13,15 @@ from chat_sessions import sessions
 from chat_sessions.models import ChatSession
 from threadhub.agents.access import AgentNotFound
 from threadhub.agents.models import Agent
-from threadhub.api.rest import unknown
+from threadhub.api.rest import filters, unknown
 from threadhub.api.rest.filters import FilterSetBackend
 from threadhub.api.rest.pagination import KeysetPagination, UncountedPagination
 from threadhub.api.rest.schema import RestSchema
 from threadhub.api.views import ApiViewSet, path_id
 from threadhub.workspaces.actor import Actor
-from threads import access, reading
+from threads import access, reading, thread_rows
 from threads.models import Thread
+from threads.thread_rows import Page
 
 
 class RestViewSet(ApiViewSet):
@@ -52,6 +54,15 @@ class RestViewSet(ApiViewSet):
         rows: Any = self.paginate_queryset(self.filter_queryset(queryset))
         return list(rows)
 
+    def page_of_rows(self, **more: Any) -> Page | None:
+        """A page of threads by prepared statements. None: ask the queryset. Raises Invalid."""
+        wanted = filters.wanted(self.request, self.actor, **more)
+        if wanted is None:
+            return None
+        read = partial(thread_rows.page, wanted, now=self.now)
+        assert isinstance(self.paginator, KeysetPagination)  # noqa: S101
+        return self.paginator.page_of_rows(read, self.request, self)
+
     def _known_query(self) -> tuple[str, ...]:
         action = self.action or ""
         names = self.query.get(action, ())
@@ -77,13 +88,19 @@ class InThread(RestViewSet):
     def find_thread(self, actor: Actor | None = None, *, with_agent: bool = True) -> Thread:
         """The thread that the path names. Raises ThreadNotFound, ChatSessionNotFound."""
         actor = actor or self.acting
-        thread_id = path_id(Thread.PREFIX, self.kwargs["thread_id"], access.ThreadNotFound)
-        agent = self.kwargs.get("agent_id")
-        agent_id = path_id(Agent.PREFIX, agent, access.ThreadNotFound) if agent is not None else None
+        thread_id, agent_id = self.named()
         thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_agent=with_agent)
         if self.request.method in ("GET", "HEAD"):
             reading.note(actor=self.actor, threads=[thread])
         return thread
+
+    def named(self) -> tuple[UUID, UUID | None]:
+        """The ids of the thread, and of its agent, that the path names. Raises ThreadNotFound for what is no id."""
+        agent = self.kwargs.get("agent_id")
+        return (
+            path_id(Thread.PREFIX, self.kwargs["thread_id"], access.ThreadNotFound),
+            path_id(Agent.PREFIX, agent, access.ThreadNotFound) if agent is not None else None,
+        )
 
     @property
     def threads_path(self) -> str:

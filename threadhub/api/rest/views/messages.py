@@ -8,16 +8,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from threadhub.api.rest.filters import MessageFilter
+from threadhub.api.rest.inputs import plain_bodies
 from threadhub.api.rest.inputs.messages import NewMessage, draft
 from threadhub.api.rest.pagination import WHOLE_NUMBER, whole_number
 from threadhub.api.rest.position_page import PositionPage
+from threadhub.api.rest.representations import from_rows
 from threadhub.api.rest.representations.messages import MessageRepresentation, versions
 from threadhub.api.rest.representations.threads import DONE, Done
 from threadhub.api.rest.views.base import InThread
 from threadhub.api.views import path_id
 from threadhub.workspaces.permissions import Permission
 from threads import access, branches
-from threads.actions import messages
+from threads.actions import at_once, messages
+from threads.actions.messages import Draft
 from threads.lifecycle import reading
 from threads.models import Branch, Message, Thread
 from threads.querysets.messages import MessageQuerySet
@@ -65,6 +68,9 @@ class Messages(InThread):
 
     @extend_schema(request=NewMessage, responses={201: MessageRepresentation})
     def create(self, request: Request, **path: Any) -> Response:
+        appended = self._append_at_once(plain_bodies.message(self._body()))
+        if appended is not None:
+            return appended
         thread = self.find_thread()
         (message,) = messages.append(actor=self.actor, thread=thread, drafts=[draft(request)])
         headers = {"Location": f"{self.threads_path}/{thread.wire_id}/messages/{message.wire_id}"}
@@ -81,6 +87,26 @@ class Messages(InThread):
         message = self._find()
         messages.delete(actor=self.actor, thread=message.thread, message=message, now=self.now)
         return Response(DONE)
+
+    def _body(self) -> Any:
+        """What was sent. Raises ThreadNotFound before it says what is wrong with it."""
+        try:
+            return self.request.data
+        except Exception:
+            self.find_thread()
+            raise
+
+    def _append_at_once(self, sent: Draft | None) -> Response | None:
+        """A plain message, by one statement. None: it is for the others to append, or to refuse."""
+        if sent is None or "chat_session_id" in self.kwargs:
+            return None
+        thread_id, agent_id = self.named()
+        appended = at_once.append(actor=self.actor, thread_id=thread_id, agent_id=agent_id, draft=sent)
+        if appended is None:
+            return None
+        shown = from_rows.appended(sent, appended, self._context())
+        headers = {"Location": f"{self.threads_path}/{shown['thread_id']}/messages/{shown['id']}"}
+        return Response(shown, status=201, headers=headers)
 
     def _find(self) -> Message:
         thread = self.find_thread()

@@ -10,8 +10,8 @@ from rest_framework.response import Response
 from threadhub.api.rest.inputs.threads import NothingSent
 from threadhub.api.rest.pagination import MAX_SKIP, WHOLE_NUMBER, address, read_order, read_skip, read_take
 from threadhub.api.rest.representations import from_rows
-from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import DONE, Done, ThreadWithMessages
+from threadhub.api.rest.views import whole_thread
 from threadhub.api.rest.views.base import InThread
 from threadhub.workspaces.permissions import Permission
 from threads import access, reading
@@ -58,8 +58,7 @@ class SessionThreads(InThread):
 
     @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        thread = self.find_thread(with_agent=False)
-        return Response(self._with_messages([thread], **versions(thread, thread.branch))[0])
+        return whole_thread.answer(self)
 
     @extend_schema(responses={200: Done})
     def destroy(self, request: Request, **path: Any) -> Response:

@@ -10,7 +10,6 @@ from threadhub.api.rest.filters import ThreadFilter, truth
 from threadhub.api.rest.inputs.threads import NothingSent, ThreadChange
 from threadhub.api.rest.pagination import KeysetPagination
 from threadhub.api.rest.representations import from_rows
-from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.representations.threads import (
     DONE,
     Done,
@@ -18,6 +17,7 @@ from threadhub.api.rest.representations.threads import (
     ThreadRepresentation,
     ThreadWithMessages,
 )
+from threadhub.api.rest.views import whole_thread
 from threadhub.api.rest.views.base import InThread
 from threadhub.lib.errors import Invalid
 from threadhub.workspaces.permissions import Permission
@@ -70,13 +70,14 @@ class Threads(InThread):
             rows: Any = self.filtered_page(self.get_queryset())
             reading.note(actor=self.actor, threads=rows)
             return self.get_paginated_response(from_rows.threads_with_messages(rows, {}))
+        page = self.page_of_rows()
+        if page is not None:
+            return self.get_paginated_response(from_rows.page(page, now=self.now))
         return self.get_paginated_response(from_rows.threads(self.filtered_page(self.get_queryset())))
 
     @extend_schema(responses={200: ThreadWithMessages})
     def retrieve(self, request: Request, **path: Any) -> Response:
-        thread = self.find_thread(with_agent=False)
-        context = {"threads_path": self.threads_path} | versions(thread, thread.branch)
-        return Response(from_rows.threads_with_messages([thread], context)[0])
+        return whole_thread.answer(self)
 
     @extend_schema(request=ThreadChange, responses={200: ThreadRepresentation})
     def partial_update(self, request: Request, **path: Any) -> Response:

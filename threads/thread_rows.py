@@ -1,0 +1,255 @@
+"""Threads as rows, for the requests that are asked most: one prepared statement gives a page, how many threads the
+whole list has, and what policies and holds are in force. What it cannot say it leaves to the queryset
+(querysets/threads.py), which says the same of whatever it can; a test compares the two.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from django.db import connection
+
+from threadhub.agents import access as agents
+from threadhub.lib import ids
+from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.permissions import Permission
+from threads.lifecycle.expiry import IN_FORCE_OF_ONE, InForce
+from threads.models import Thread
+
+SHALLOW = 200  # rows: to skip so many costs nothing, whichever way
+
+
+class ThreadRow(NamedTuple):
+    """The columns of a thread that are shown or decide on its life."""
+
+    id: UUID
+    workspace_id: UUID
+    agent_id: UUID
+    user_id: UUID | None
+    chat_session_id: UUID | None
+    external_ref: str | None
+    title: str | None
+    metadata_text: str
+    state: str
+    origin: str
+    branch: int
+    message_count: int
+    created_at: datetime
+    updated_at: datetime
+    last_activity_at: datetime | None
+    pinned: bool
+    exempt_until: datetime | None
+    archived_at: datetime | None
+    trashed_at: datetime | None
+    purge_after: datetime | None
+    taken_over_at: datetime | None
+
+    @property
+    def pk(self) -> UUID:
+        return self.id
+
+    @property
+    def wire_id(self) -> str:
+        return ids.encode(Thread.PREFIX, self.id)
+
+    @property
+    def taken_over(self) -> bool:
+        return self.taken_over_at is not None
+
+    @property
+    def metadata(self) -> Any:
+        """Integers beyond 64 bits are floats that PostgreSQL wrote out, and become floats again."""
+        return {} if self.metadata_text == "{}" else orjson.loads(self.metadata_text)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The threads that an actor may see, narrowed. `metadata` is JSON as text; `state` is active or archived."""
+
+    actor: Actor
+    agent_id: UUID | None = None
+    user_id: UUID | None = None
+    external_ref: str | None = None
+    metadata: str | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`rows` in the order asked for, and how many the whole list has."""
+
+    rows: list[ThreadRow]
+    count: int
+    in_force: InForce
+
+
+COLUMNS = ", ".join(
+    "thread.metadata::text" if name == "metadata_text" else f"thread.{name}" for name in ThreadRow._fields
+)
+WIDTH = len(ThreadRow._fields)
+# Agents that the actor may not have; by the index of limited agents, most often none (agents.access.closed_to).
+CLOSED = """ARRAY(
+    SELECT closed.id FROM agents_agent AS closed
+     WHERE closed.workspace_id = %(workspace)s AND closed.limited
+       AND NOT (closed.allowed_keys @> %(keys)s::uuid[] AND cardinality(%(keys)s::uuid[]) > 0
+                OR closed.allowed_users @> %(members)s::uuid[] AND cardinality(%(members)s::uuid[]) > 0
+                OR closed.allowed_roles @> %(roles)s::varchar[] AND cardinality(%(roles)s::varchar[]) > 0))"""
+CONDITIONS = {
+    "workspace": "thread.workspace_id = %(workspace)s",
+    "live": "thread.state IN ('active', 'archived')",
+    "active": "thread.state = 'active'",
+    "archived": "thread.state = 'archived'",
+    "agent": "thread.agent_id = %(agent)s",
+    "open": f"thread.agent_id <> ALL ({CLOSED})",
+    "user": "thread.user_id = %(user)s",
+    "external_ref": "thread.external_ref = %(external_ref)s",
+    "metadata": "thread.metadata @> %(metadata)s::jsonb",
+    "one": "thread.id = %(thread)s",
+}
+STATES = {"live": "('active', 'archived')", "active": "('active')", "archived": "('archived')"}
+COUNTED = frozenset({"workspace", "live", "active", "archived", "agent", "open"})
+# Sums of counters (counts.py), by their primary key. What is closed to the actor is taken off again.
+SUM = """(SELECT coalesce(sum(number), 0)::bigint FROM threads_threadcount
+          WHERE workspace_id = %(workspace)s AND subject = {subject} AND state IN {states})"""
+# By the index that serves the conditions: the same that a page of it is read from.
+NUMBER = "(SELECT count(*) FROM threads_thread AS thread WHERE {where})"
+# What stands once beside the page stands in one of its rows.
+PAGE = """
+SELECT {columns}, CASE WHEN row_number() OVER () = 1 THEN {count} END,
+       CASE WHEN row_number() OVER () = 1 THEN {in_force} END
+  FROM (SELECT * FROM threads_thread AS thread WHERE {where}
+         ORDER BY thread.created_at {direction}, thread.id {direction} LIMIT {rows}{offset}) AS thread
+"""
+# Whatever the metadata holds is found once, by the index on it, and counted on the way.
+PAGE_OF_FOUND = """
+WITH found AS MATERIALIZED (SELECT thread.id, thread.created_at FROM threads_thread AS thread WHERE {where})
+SELECT {columns}, CASE WHEN row_number() OVER () = 1 THEN (SELECT count(*) FROM found) END,
+       CASE WHEN row_number() OVER () = 1 THEN {in_force} END
+  FROM (SELECT * FROM found ORDER BY created_at {direction}, id {direction} LIMIT {rows}{offset}) AS page
+  JOIN threads_thread AS thread ON thread.id = page.id AND thread.workspace_id = %(workspace)s
+"""
+
+
+def page(wanted: Wanted, *, now: datetime, ascending: bool, skip: int, rows: int) -> Page | None:
+    """Up to `rows` threads in the order of (created_at, id). None: ask the queryset."""
+    told = conditions(wanted)
+    if told is None or rows < 1:
+        return None
+    names, values = told
+    values["now"] = now
+    if skip <= SHALLOW or not COUNTED.issuperset(names):
+        return _read(names, values, ascending=ascending, skip=skip, rows=rows)
+    count = _count(names, values)
+    if skip >= count or skip <= count // 2:
+        return _read(names, values, ascending=ascending, skip=skip, rows=rows)
+    # Nearer to the other end, from which it is read backwards; unless threads came or went meanwhile.
+    here = min(rows, count - skip)
+    found = _read(names, values, ascending=not ascending, skip=count - skip - here, rows=here)
+    if found is None or found.count != count:
+        return _read(names, values, ascending=ascending, skip=skip, rows=rows)
+    return Page(found.rows[::-1], found.count, found.in_force)
+
+
+def _read(names: tuple[str, ...], values: dict[str, Any], *, ascending: bool, skip: int, rows: int) -> Page | None:
+    """None where there are no rows, and so nothing beside them."""
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
+        cursor.execute(_page_sql(names, ascending, rows, skip > 0), {**values, "skip": skip})
+        found = cursor.fetchall()
+    beside = next((row for row in found if row[WIDTH] is not None), None)
+    if beside is None:
+        return None
+    shown = [ThreadRow(*row[:WIDTH]) for row in found]
+    shown.sort(key=lambda row: (row.created_at, row.id), reverse=not ascending)
+    return Page(shown, beside[WIDTH], in_force(beside[WIDTH + 1]))
+
+
+def in_force(text: str | None) -> InForce:
+    """Policies and holds as `Expiry` takes them."""
+    return [(kind, row) for kind, row in orjson.loads(text)] if text else []
+
+
+def _count(names: tuple[str, ...], values: dict[str, Any]) -> int:
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(f"SELECT {_number(names)}", values)
+        return int(cursor.fetchone()[0])
+
+
+def conditions(wanted: Wanted) -> tuple[tuple[str, ...], dict[str, Any]] | None:
+    """The names of the conditions, and their values. None where they cannot be said here."""
+    actor = wanted.actor
+    values: dict[str, Any] = {"workspace": actor.workspace_id}
+    names = ["workspace", wanted.state or "live"]
+    for name, value in _narrowed(wanted):
+        if name in values and values[name] != value:
+            return None  # of two agents at once: of none
+        values[name] = value
+    if actor.kind == "session" and (actor.agent_id is None or actor.external_ref is None):
+        return None
+    if _sees_none(actor):
+        return None
+    names += [name for name in CONDITIONS if name in values and name != "workspace"]
+    if not agents.has_every(actor=actor):
+        names.append("open")
+        values["keys"] = [actor.key_id] if actor.key_id else []
+        values["members"] = [actor.member_id] if actor.member_id else []
+        values["roles"] = [actor.role.value] if actor.role else []
+    return tuple(names), values
+
+
+def _sees_none(actor: Actor) -> bool:
+    if actor.kind == "session" or actor.may(Permission.THREAD_READ_ALL):
+        return False
+    return actor.user_id is None or not actor.may(Permission.THREAD_READ)
+
+
+def _narrowed(wanted: Wanted) -> Iterator[tuple[str, Any]]:
+    """By what the actor may see, and then by what is asked."""
+    actor = wanted.actor
+    if actor.agent_id is not None:
+        yield "agent", actor.agent_id
+    if actor.kind == "session":
+        if actor.external_ref is not None:
+            yield "external_ref", actor.external_ref
+    elif not actor.may(Permission.THREAD_READ_ALL) and actor.user_id is not None:
+        yield "user", actor.user_id
+    for name in ("agent", "user"):
+        value = getattr(wanted, f"{name}_id")
+        if value is not None:
+            yield name, value
+    for name in ("external_ref", "metadata"):
+        value = getattr(wanted, name)
+        if value is not None:
+            yield name, value
+
+
+@lru_cache(maxsize=512)
+def _page_sql(names: tuple[str, ...], ascending: bool, rows: int, skips: bool) -> str:
+    """`rows` is in the text, so that a plan that is kept knows how few are wanted."""
+    return (PAGE_OF_FOUND if "metadata" in names else PAGE).format(
+        columns=COLUMNS,
+        count=_number(names),
+        in_force=IN_FORCE_OF_ONE,
+        where=where(names),
+        direction="ASC" if ascending else "DESC",
+        rows=rows,
+        offset=" OFFSET %(skip)s" if skips else "",
+    )
+
+
+def _number(names: tuple[str, ...]) -> str:
+    if not COUNTED.issuperset(names):
+        return NUMBER.format(where=where(names))
+    states = next(STATES[name] for name in names if name in STATES)
+    if "agent" in names:
+        own = SUM.format(subject="%(agent)s", states=states)
+        return f"CASE WHEN %(agent)s = ANY ({CLOSED}) THEN 0 ELSE {own} END" if "open" in names else own
+    whole = SUM.format(subject="%(workspace)s", states=states)
+    return f"{whole} - {SUM.format(subject=f'ANY ({CLOSED})', states=states)}" if "open" in names else whole
+
+
+def where(names: tuple[str, ...]) -> str:
+    return " AND ".join(CONDITIONS[name] for name in names)
