@@ -22,9 +22,10 @@ from threadhub.lib import ids
 
 POOL = 16
 READERS, RUNS = 1_000, 50
-PAUSE, WORDS = 0.5, 60  # of each of these runs: seconds before a word, words
+PAUSE, WORDS = 0.5, 7_000  # of each of these runs: seconds before a word; words, more than anybody waits for
 TOKENS_PAUSE, TOKENS, TOKEN_RUNS = 0.05, 200, 100
 ASKING_SECONDS = 10.0
+SETTLING_SECONDS = 3.0
 ENVIRONMENT = {
     "DATABASE_POOL_SIZE": str(POOL),
     "WORKER_CONCURRENCY": str(TOKEN_RUNS),
@@ -37,6 +38,7 @@ class Seen:
     """Frames of all readers: of which run, which number, when (Unix time)."""
 
     frames: list[tuple[str, int, float]] = field(default_factory=list)
+    begun: int = 0
     ended: int = 0
 
 
@@ -54,6 +56,7 @@ async def begin(hub: Hub, prompt: str) -> tuple[str, str]:
 async def read(hub: Hub, thread: str, run: str, seen: Seen) -> None:
     port, path = int(hub.url.rpartition(":")[2]), f"/threads/{thread}/runs/{run}/events"
     async with opened(port, "GET", path, token=hub.api_key, headers=STREAM) as response:
+        seen.begun += 1
         async for frame in response.frames():
             number = int(frame.split(b"\n", 1)[0].removeprefix(b"id: "))
             seen.frames.append((run, number, time.time()))
@@ -85,15 +88,22 @@ async def many_readers(hub: Hub, scale: int) -> None:
     readers, runs, seen = READERS // scale, RUNS // scale, Seen()
     idle = await small_requests(hub, ASKING_SECONDS)
     begun = [await begin(hub, f"/slow {PAUSE}\n/length {WORDS}") for _ in range(runs)]
+    began = time.perf_counter()
     async with asyncio.TaskGroup() as all_of_them:
         for number in range(readers):
             all_of_them.create_task(read(hub, *begun[number % runs], seen))
-        await asyncio.sleep(PAUSE * WORDS / 3)  # until all have caught up
+        while seen.begun < readers:
+            await asyncio.sleep(0.05)
+        opening = time.perf_counter() - began
+        await asyncio.sleep(SETTLING_SECONDS)
         steady = time.time()
         busy = await small_requests(hub, ASKING_SECONDS)
+        until = time.time() - 1.0  # what is on its way when the runs end is not waited for
+        for thread, run in begun:
+            hub.post(f"/threads/{thread}/runs/{run}/cancel", json={}).raise_for_status()
     stored = stored_at(hub)
-    delays = [at - stored[run, seq] for run, seq, at in seen.frames if stored[run, seq] > steady]
-    print(f"| readers of {runs} runs that saw the end | {seen.ended} of {readers} |")
+    delays = [at - stored[run, seq] for run, seq, at in seen.frames if steady < stored[run, seq] < until]
+    print(f"| readers of {runs} runs, opened in s, that saw the end | {opening:.1f}, {seen.ended} of {readers} |")
     print(f"| an event's delay with them, p50 and p95, ms | {ms(delays, 50)}, {ms(delays, 95)} |")
     print(f"| a list meanwhile, p95, to the same without readers | {percentile(busy, 95) / percentile(idle, 95):.2f} |")
     print(f"| the same in ms | {ms(busy, 95)} to {ms(idle, 95)} |")
