@@ -52,6 +52,20 @@ class Staff:
         if not url.startswith(("data:", "blob:", "about:")) and urlsplit(url).netloc != own:
             self.outside.append(url)
 
+    def open(self, noun: str) -> None:
+        """The list of `app/model`, by the menu at the side; behind its button on a narrow screen."""
+        entry = self.page.locator(f"#nav-sidebar-apps a[href$='/admin/{noun}/']").first
+        if not entry.is_visible():
+            self.page.locator("#header-inner [x-on\\:click*=sidebarMobileOpen]").click()
+        entry.click()
+
+    def choose(self, title: str) -> None:
+        """A deed of the page's header; behind a button on a narrow screen."""
+        more = self.page.locator("#header-inner a", has_text="more_horiz")
+        if more.is_visible():
+            more.click()
+        self.page.get_by_role("link", name=title).first.click()
+
     def threads(self, query: str = "") -> None:
         """The list of threads."""
         self.page.goto(f"{self.hub.url}/admin/threads/thread/{query}")

@@ -5,16 +5,17 @@ fails.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.admin import site
+from django.contrib.admin.models import LogEntry
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
 from tests.conftest import PASSWORD, Tenant
+from tests.console.addresses import addresses, filled, models
 from tests.console.conftest import Everything, furnish
 from tests.console.retention import TERMS, apply_page, plan_of
 from tests.console.test_agent_pages import form_of
@@ -22,7 +23,6 @@ from tests.console.test_approvals import wanted
 from tests.lifecycle.conftest import archive_directory, old_thread, policy  # noqa: F401  fixture
 from threadhub.agents import browsers
 from threadhub.audit.models import AccessAlert, AuditEvent
-from threadhub.console.base import ConsoleAdmin
 from threadhub.workspaces import invitations
 from threadhub.workspaces.models import Membership, User, Workspace
 from threadhub.workspaces.permissions import Role
@@ -37,20 +37,6 @@ Ask = Callable[[], Any]
 READ_ONLY = ("changelist", "history", "delete")  # nothing is deleted but by a deed
 # Addresses that belong to no model, and do nothing to anybody's things.
 OF_THE_SITE = {"index", "jsi18n", "autocomplete", "view_on_site", "app_list", "search", "password_change_done"}
-
-
-def addresses() -> Iterator[tuple[str, str]]:
-    """(pattern, name) of every address of the admin site; those without a name redirect."""
-    for pattern in site.get_urls():
-        inner = getattr(pattern, "url_patterns", None)
-        for each in inner or [pattern]:
-            if each.name is not None:
-                yield (str(pattern.pattern) if inner else "") + str(each.pattern), each.name
-
-
-def models() -> dict[str, ConsoleAdmin]:
-    """`app/model` of every page of the site."""
-    return {f"{each._meta.app_label}/{each._meta.model_name}": admin for each, admin in site._registry.items()}
 
 
 def deeds() -> set[str]:
@@ -357,6 +343,16 @@ def test_every_deed_leaves_an_event(deeds_on: Deeds) -> None:
     assert without == {}
 
 
+def test_every_history_opens_after_what_was_done(deeds_on: Deeds) -> None:
+    for do in deeds_on.rows().values():
+        do()
+    entries = LogEntry.objects.select_related("content_type")
+    about = {(f"{each.content_type.app_label}/{each.content_type.model}", each.object_id) for each in entries}
+    codes = {(noun, pk): deeds_on.console.get(f"/admin/{noun}/{pk}/history/").status_code for noun, pk in about}
+    assert len(about) > 10
+    assert set(codes.values()) <= {200, 302}, codes  # what is gone has none
+
+
 def test_every_deed_of_the_site_has_a_row(deeds_on: Deeds) -> None:
     assert deeds() - SHOWING ^ deeds_on.rows().keys() == set()
 
@@ -374,16 +370,6 @@ def said(tenant: Tenant) -> Everything:
     ToolApproval.objects.filter(thread=made.thread).update(arguments=waiting.canonical(words))
     type(made.session).objects.filter(pk=made.session.pk).update(metadata=words, system_prompt_variables=words)
     return made
-
-
-def filled(pattern: str, things: dict[str, Any], extra: dict[str, Any]) -> str | None:
-    """The address of a pattern, with things of its model; None where there is nothing to fill it with."""
-    noun = "/".join(pattern.split("/")[:2])
-    named = {"object_id": things.get(noun), "id": things.get(noun), **extra}
-    try:
-        return "/admin/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(named[match[1]]), pattern)
-    except KeyError:
-        return None
 
 
 def read(console: Client, address: str) -> tuple[str, set[str]]:

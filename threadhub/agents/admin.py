@@ -271,7 +271,7 @@ class AgentAdmin(HistoryPages, TrialPages):
             return super()._do(request, deed, thing, **given)
         actor = rights.of(request).actor(thing.workspace_id)
         with transaction.atomic():
-            self.log_change(request, thing, [{"changed": {"name": deed.title, "object": thing.name[:100]}}])
+            self.log_change(request, thing, f"{deed.title}: {thing.name[:100]}")
             secret, _ = browsers.new_identity_secret(actor=actor, agent=thing, now=timezone.now())
         once.put(request, thing.wire_id, secret)
         return redirect("admin:agents_agent_secret", thing.wire_id)

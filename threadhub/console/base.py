@@ -286,7 +286,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         actor = self.acting(request, thing)
         try:
             with transaction.atomic():
-                self.log_change(request, thing, [{"changed": {"name": deed.title, "object": str(thing)[:100]}}])
+                self.log_change(request, thing, f"{deed.title}: {str(thing)[:100]}")
                 sentence, outcome = deed.act(actor=actor, thing=thing, now=timezone.now(), **given)
         except DomainError as error:
             messages.error(request, error.message)

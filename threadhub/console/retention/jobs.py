@@ -17,6 +17,11 @@ from threadhub.workspaces.permissions import Permission
 from threads.lifecycle import jobs
 from threads.models import Bundle, RetentionJob
 
+COUNTS = {
+    "before": "Threads before", "active": "Active afterwards", "archived": "Archived afterwards",
+    "trashed": "In the trash afterwards", "purged": "Destroyed",
+}  # fmt: skip
+
 
 @admin.register(RetentionJob)
 class RetentionJobAdmin(ConsoleAdmin):
@@ -110,5 +115,5 @@ def summary(job: RetentionJob) -> dict[str, Any]:
         "faults": faults[:100],
         "more_faults": max(0, len(faults) - 100),
         "bundles": bundles[:20],
-        "counts": counts,
+        "counts": {told: counts[name] for name, told in COUNTS.items() if name in counts},
     }
