@@ -15,7 +15,6 @@ from typing import IO, Any, cast
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
-from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.base import BaseHandler
@@ -115,9 +114,11 @@ class Handler(ASGIHandler):
             await _run(threads, response.close)
 
     def _respond(self, scope: Scope, body: Any, found: ResolverMatch | None = None) -> HttpResponseBase:
-        """From request to answer in one thread. The database connection is back in the pool at the end."""
+        """From request to answer in one thread. The database connection is back in the pool at the end.
+
+        `request_started` is not sent: its receivers clean up after the thread's last request, which did so itself.
+        """
         set_script_prefix(scope.get("root_path") or "/")
-        signals.request_started.send(sender=type(self), scope=scope)
         request, refusal = self.create_request(scope, body)
         if request is not None and found is not None:
             vars(request)[FOUND] = found

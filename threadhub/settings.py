@@ -73,7 +73,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "threadhub.handler.StaticFiles",
     "threadhub.api.cors.Cors",
-    "django_structlog.middlewares.RequestMiddleware",
+    "threadhub.request_log.RequestLog",
     "threadhub.origin.SetOrigin",
     "threadhub.api.middleware.ApiErrors",
     "threadhub.api.etags.EntityTags",

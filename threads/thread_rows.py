@@ -124,6 +124,14 @@ SELECT {columns}, CASE WHEN row_number() OVER () = 1 THEN {count} END,
   FROM (SELECT * FROM threads_thread AS thread WHERE {where}
          ORDER BY thread.created_at {direction}, thread.id {direction} LIMIT {rows}{offset}) AS thread
 """
+# Deep in a list the rows before it are passed over in the index, and only those of the page are read.
+DEEP_PAGE = """
+SELECT {columns}, CASE WHEN row_number() OVER () = 1 THEN {count} END,
+       CASE WHEN row_number() OVER () = 1 THEN {in_force} END
+  FROM (SELECT thread.id, thread.created_at FROM threads_thread AS thread WHERE {where}
+         ORDER BY thread.created_at {direction}, thread.id {direction} LIMIT {rows}{offset}) AS page
+  JOIN threads_thread AS thread ON thread.id = page.id AND thread.workspace_id = %(workspace)s
+"""
 # Whatever the metadata holds is found once, by the index on it, and counted on the way.
 PAGE_OF_FOUND = """
 WITH found AS MATERIALIZED (SELECT thread.id, thread.created_at FROM threads_thread AS thread WHERE {where})
@@ -157,7 +165,7 @@ def page(wanted: Wanted, *, now: datetime, ascending: bool, skip: int, rows: int
 def _read(names: tuple[str, ...], values: dict[str, Any], *, ascending: bool, skip: int, rows: int) -> Page | None:
     """None where there are no rows, and so nothing beside them."""
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
-        cursor.execute(_page_sql(names, ascending, rows, skip > 0), {**values, "skip": skip})
+        cursor.execute(_page_sql(names, ascending, rows, skip > 0, skip > SHALLOW), {**values, "skip": skip})
         found = cursor.fetchall()
     beside = next((row for row in found if row[WIDTH] is not None), None)
     if beside is None:
@@ -227,9 +235,10 @@ def _narrowed(wanted: Wanted) -> Iterator[tuple[str, Any]]:
 
 
 @lru_cache(maxsize=512)
-def _page_sql(names: tuple[str, ...], ascending: bool, rows: int, skips: bool) -> str:
+def _page_sql(names: tuple[str, ...], ascending: bool, rows: int, skips: bool, deep: bool) -> str:
     """`rows` is in the text, so that a plan that is kept knows how few are wanted."""
-    return (PAGE_OF_FOUND if "metadata" in names else PAGE).format(
+    form = PAGE_OF_FOUND if "metadata" in names else DEEP_PAGE if deep else PAGE
+    return form.format(
         columns=COLUMNS,
         count=_number(names),
         in_force=IN_FORCE_OF_ONE,

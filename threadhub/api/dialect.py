@@ -4,16 +4,13 @@ from typing import Literal
 
 Dialect = Literal["ai", "rest"]
 
-PAGES = ("/admin", "/static", "/chat")
+PAGES = frozenset({"admin", "static", "chat"})
 
 
 def dialect_of(path: str) -> Dialect | None:
     """`ai` under /api, None for the console, the chat page and their files, `rest` for everything else: what is no
     address at all, most often a mistyped one of a client, is told so in JSON too."""
-    if _under(path, "/api"):
+    root = path.split("/", 2)[1] if path.startswith("/") else ""
+    if root == "api":
         return "ai"
-    return None if any(_under(path, root) for root in PAGES) else "rest"
-
-
-def _under(path: str, root: str) -> bool:
-    return path == root or path.startswith(root + "/")
+    return None if root in PAGES else "rest"

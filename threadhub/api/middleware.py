@@ -10,6 +10,7 @@ from django.utils.decorators import sync_and_async_middleware
 from threadhub.api import bounds, errors
 from threadhub.api.dialect import dialect_of
 
+IN_BOUNDS = "threadhub_in_bounds"  # of a request that was looked at
 JSON_TYPES = ("application/json", "application/problem+json", "text/event-stream")
 
 
@@ -30,8 +31,13 @@ def ApiErrors(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callab
 
 
 def _refused(request: HttpRequest) -> HttpResponseBase | None:
+    if IN_BOUNDS in vars(request):
+        return None
     status = bounds.refusal(request)
-    return None if status is None else errors.render(request, errors.of_status(status))
+    if status is None:
+        vars(request)[IN_BOUNDS] = True
+        return None
+    return errors.render(request, errors.of_status(status))
 
 
 def _spelled(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -1,8 +1,8 @@
 """Which threads may have something to happen to them: found in the database, page by page, by their making.
 
 The condition is a superset of what the resolver will say yes to: some rule's days are over. Whatever counts the days,
-a thread is never younger than its creation; so the index thread_newest (workspace, created_at, id), read from its old
-end, holds all of them and nothing newer is looked at.
+a thread is never younger than its creation; so the index thread_newest_first (workspace, created_at, id), read from its
+old end, holds all of them and nothing newer is looked at.
 """
 
 from collections.abc import Iterator, Sequence

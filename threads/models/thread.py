@@ -93,7 +93,13 @@ class Thread(models.Model):
         ordering = ["-created_at", "-id"]
         # No index on updated_at, last_activity_at or the counters: an append must stay a HOT update.
         indexes = [
-            models.Index("workspace", models.F("created_at").desc(), models.F("id").desc(), name="thread_newest"),
+            models.Index(
+                "workspace",
+                models.F("created_at").desc(),
+                models.F("id").desc(),
+                include=["state"],  # a deep page of live threads is found in the index alone
+                name="thread_newest_first",
+            ),
             models.Index(
                 "workspace",
                 "agent",

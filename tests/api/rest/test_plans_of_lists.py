@@ -1,0 +1,85 @@
+"""No list of threads scans or sorts the table, whichever documented filter and order it is asked with: PostgreSQL's
+plans for what the requests ask, over rows and statistics that make the point."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from tests.conftest import Api, Tenant
+from threadhub.lib import ids
+
+# A workspace with as many threads as all others together; a user, a reference and a pair of metadata are few of them.
+ROWS = """
+INSERT INTO threads_thread (id, workspace_id, agent_id, user_id, external_ref, title, metadata, state, origin,
+                            message_count, last_position, created_at, archived_at)
+SELECT gen_random_uuid(), %(workspace)s, %(agent)s, CASE WHEN n %% 500 = 0 THEN %(user)s::uuid END, 'ref ' || n %% 900,
+       'number ' || n, jsonb_build_object('n', n %% 900),
+       CASE WHEN n %% 97 = 0 THEN 'archived' ELSE 'active' END, 'direct', 0, 0, now() - n * interval '1 minute',
+       CASE WHEN n %% 97 = 0 THEN now() END
+  FROM generate_series(1, 15000) AS n
+"""
+NARROWINGS = (
+    "",
+    "state=archived",
+    "agentId={agent}",
+    "userId={user}",
+    "externalRef=ref 7",
+    'metadata={{"n":7}}',
+    'metadata={{"n":7}}&agentId={agent}&state=active',
+    "userId={user}&externalRef=ref 500",
+    "date_from=2020-01-01&date_to=2020-02-01",
+    "title=number 77",
+)
+PAGES = ("take=20", "take=20&order=asc", "take=20&skip=150")
+FEW = 500  # rows may be sorted: those that a narrow index gave
+SORTED = re.compile(r"Sort  \(cost=\S+ rows=(\d+)")
+DEEP = ("skip=7000&take=20", "skip=9900&take=20", "skip=9000&take=20&order=asc")
+
+
+@pytest.fixture
+def named(tenant: Tenant, other_tenant: Tenant) -> dict[str, str]:
+    with connection.cursor() as cursor:
+        for each in (tenant, other_tenant):
+            values = {"workspace": each.workspace.pk, "agent": each.agent.pk, "user": each.owner.pk}
+            cursor.execute(ROWS, values)
+        cursor.execute("ANALYZE threads_thread")
+    return {"agent": tenant.agent.wire_id, "user": ids.encode("user", tenant.owner.pk)}
+
+
+@contextmanager
+def plans() -> Iterator[list[tuple[str, str]]]:
+    """Of each statement that reads threads: its text, and how PostgreSQL goes about it."""
+    seen: list[tuple[str, str]] = []
+
+    def explained(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if "threads_thread" in sql and sql.split(None, 1)[0] in ("SELECT", "WITH"):
+            with connection.connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {sql}", params)
+                seen.append((sql, "\n".join(row[0] for row in cursor.fetchall())))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explained):
+        yield seen
+
+
+@pytest.mark.parametrize("path", ["/threads", "/agents/{agent}/threads"])
+def test_no_list_of_threads_scans_the_table(api: Api, named: dict[str, str], path: str) -> None:
+    asked = [f"{narrowing}&{page}" for narrowing in NARROWINGS for page in PAGES] + list(DEEP)
+    for query in asked:
+        address = f"{path}?{query}".format(**named)
+        with plans() as seen:
+            assert api.get(address + ("&include_messages=false" if path == "/threads" else "")).status_code == 200
+        assert seen
+        for sql, plan in seen:
+            assert "Seq Scan on threads_thread" not in plan, (address, sql, plan)
+            assert all(int(rows) <= FEW for rows in SORTED.findall(plan)), (address, sql, plan)
+
+
+def test_a_deep_page_reads_no_rows_before_its_own(api: Api, named: dict[str, str]) -> None:
+    with plans() as seen:
+        assert len(api.get("/threads?include_messages=false&take=20&skip=9900").json()["data"]) == 20
+    assert any("Index Only Scan Backward using thread_newest_first" in plan for _, plan in seen), seen

@@ -1,0 +1,69 @@
+"""Connections of the pool: one that has just worked is given out unasked, one that was cut never."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from psycopg_pool import ConnectionPool
+
+from threadhub.isolation.backend import pool
+
+SECONDS = 20
+
+
+@pytest.fixture
+def pooled(db: None) -> Iterator[Any]:
+    made: Any = connection.copy("pooled")
+    made.settings_dict |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+    made.settings_dict["OPTIONS"] |= {"pool": {"min_size": 1, "max_size": 1, "timeout": SECONDS}}
+    connections["pooled"] = made  # some receivers of Django look it up
+    yield made
+    made.close()
+    made.close_pool()
+    del connections["pooled"]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The connections that were asked whether they live."""
+    seen: list[Any] = []
+    original = ConnectionPool.check_connection
+    monkeypatch.setattr(ConnectionPool, "check_connection", lambda each: (seen.append(each), original(each)))
+    return seen
+
+
+def process_of(pooled: Any) -> int:
+    """Take a connection, ask it for its process, and give it back."""
+    with pooled.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    pooled.close()
+    return int(pid)
+
+
+def test_one_that_has_just_worked_is_not_asked(pooled: Any, asked: list[Any]) -> None:
+    first = process_of(pooled)
+    asked.clear()
+    assert [process_of(pooled) for _ in range(3)] == [first] * 3
+    assert asked == []
+
+
+def test_one_that_lay_for_long_is_asked(pooled: Any, asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    first = process_of(pooled)
+    asked.clear()
+    monkeypatch.setattr(pool, "ASKED_AFTER", -1.0)
+    assert process_of(pooled) == first
+    assert len(asked) == 1
+
+
+def test_one_that_was_cut_is_not_given_out(pooled: Any) -> None:
+    first = process_of(pooled)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [first])
+        assert cursor.fetchone() == (True,)
+    deadline = time.monotonic() + SECONDS
+    while not pool._has_something_to_say(pooled.pool._pool[0]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process_of(pooled) != first
