@@ -1,6 +1,7 @@
 """Full-text search over messages: PostgreSQL's own, in the transaction of the message, so nothing deleted is found.
 
-The index (migration 0002) holds the workspace beside the words. What is ranked is bounded: the newest CANDIDATES
+The index (migrations 0003 and 0029) holds the workspace beside the words, of messages that are searchable: what comes
+back in bulk is made so by the worker (`search_backlog.py`). What is ranked is bounded: the newest CANDIDATES
 messages that match, so that a common word costs as much as a rare one.
 """
 
@@ -33,15 +34,15 @@ class Hit:
     snippet: str
 
 
-# The GIN index message_text (workspace_id, to_tsvector('simple', left(content, 100000))). Ids sort by the time of their
-# making, so the newest of many matches come by the primary key. The text is escaped before ts_headline puts its marks
-# in, so that a message can never be markup.
+# The GIN index message_text (workspace_id, to_tsvector('simple', left(content, 100000))) WHERE searchable. Ids sort by
+# the time of their making, so the newest of many matches come by the primary key. The text is escaped before
+# ts_headline puts its marks in, so that a message can never be markup.
 SEARCH = """
 WITH query AS (SELECT websearch_to_tsquery('simple', %(text)s) AS words),
 found AS (
     SELECT message.thread_id, message.id, message.position, message.role, message.content, message.created_at
       FROM threads_message AS message, query
-     WHERE message.workspace_id = %(workspace)s
+     WHERE message.workspace_id = %(workspace)s AND message.searchable
        AND to_tsvector('simple', left(message.content, 100000)) @@ query.words
        AND message.thread_id IN ({visible})
      ORDER BY message.id DESC

@@ -1,5 +1,6 @@
 """Jobs of the worker. They stand in PostgreSQL, written by the transaction that makes their reason."""
 
+from contextlib import suppress
 from threading import Event
 from uuid import UUID
 
@@ -60,6 +61,25 @@ async def compact_run_events(timestamp: int) -> None:
     from threads.runs.replay import compact_finished
 
     await in_thread(compact_finished)(now=timezone.now())
+
+
+@app.periodic(cron="* * * * * */10")
+@app.task(
+    name="threads.make_searchable", queue="upkeep", lock="threads.make_searchable",
+    queueing_lock="threads.make_searchable",
+)  # fmt: skip
+async def make_searchable(timestamp: int) -> None:
+    """Let search know of what came back in bulk: in short parts, each a job of its own, so that others have a turn."""
+    from threads.search_backlog import catch_up
+
+    stop = Event()
+    try:
+        more = await in_thread(catch_up)(stop=stop)
+    finally:
+        stop.set()
+    if more:
+        with suppress(AlreadyEnqueued):
+            await make_searchable.configure().defer_async(timestamp=timestamp)
 
 
 @app.periodic(cron="*/5 * * * *")

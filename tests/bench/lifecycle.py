@@ -171,6 +171,16 @@ def command(hub: Hub, *words: str) -> Cost:
     return Cost(took, used.ru_utime + used.ru_stime, postgres_cpu(hub) - before, used.ru_maxrss * 1024)
 
 
+def search_follows(hub: Hub, admin: Any, count: int) -> dict[str, float]:
+    """Wait until the worker has made all restored messages searchable; what that cost the database."""
+    before, began = postgres_cpu(hub), time.perf_counter()
+    while admin.execute("SELECT EXISTS (SELECT FROM threads_message WHERE NOT searchable)").fetchone()[0]:
+        time.sleep(0.2)
+    took, cpu = time.perf_counter() - began, postgres_cpu(hub) - before
+    print(f"| search follows | {count / took:,.0f} messages/s | | {cpu / count * 1e6:.1f} | |", flush=True)
+    return {"seconds": round(took, 2), "postgres_cpu_us": round(cpu / count * 1e6, 1)}
+
+
 class Readers:
     """Clients that fetch threads of fifty messages, one after the other, in threads of this process."""
 
@@ -250,6 +260,8 @@ def main() -> None:
                 figures[f"{verb}_{name}"] = cost.as_json(threads * each)
                 title = f"{verb}, {threads:,} threads of {each:,} messages"
                 print(cost.row(title, threads * each, "messages"), flush=True)
+                if verb == "restore":
+                    figures[f"search_{name}"] = search_follows(hub, admin, threads * each)
                 admin.execute("CHECKPOINT")
         if wanted.only in (None, "purge"):
             readers = Readers(hub, fill(hub, admin, threads=200, each=50))

@@ -32,6 +32,7 @@ def test_it_finds_a_running_hub_well(running: Up, data_dir: Path) -> None:
         "isolation",
         "worker",
         "runs",
+        "search",
         "attachments",
         "erasures",
         "provider",

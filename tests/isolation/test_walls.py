@@ -165,7 +165,7 @@ def test_what_is_searched_for_is_found_by_its_index_behind_the_wall(tenant: Tena
         "thread_metadata": "SELECT id FROM threads_thread WHERE workspace_id = %s AND metadata @> '{\"a\": 7}'",
         "thread_title": "SELECT id FROM threads_thread WHERE workspace_id = %s AND"
         " upper(title) LIKE upper('%%number 777%%')",
-        "message_text": "SELECT id FROM threads_message WHERE workspace_id = %s AND"
+        "message_text": "SELECT id FROM threads_message WHERE workspace_id = %s AND searchable AND"
         " to_tsvector('simple', left(content, 100000)) @@ websearch_to_tsquery('simple', '777')",
     }
     with scope.within(workspace), connection.cursor() as cursor:

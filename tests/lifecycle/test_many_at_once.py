@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread
 from tests.lifecycle.test_bundles import full_thread, rows
-from threads.lifecycle import restore
+from threads.lifecycle import acts, restore
 from threads.lifecycle.bundles import archive, live
 from threads.lifecycle.bundles.reader import ThreadReader
 from threads.lifecycle.bundles.verify import Damaged
+from threads.lifecycle.staging import RestoreConflict
 from threads.models import Branch, Bundle, BundledThread, Message, Thread
 from threads.path import Path as Positions
 
@@ -39,9 +40,9 @@ OBJECTS = st.dictionaries(TEXTS, JSON, max_size=4)
 
 def both_ways(workspace_id: Any, ids: list[Any]) -> None:
     lines = live.Lines(workspace_id, ids)
-    for number, id in enumerate(ids, start=1):
-        assert list(lines.of(number)) == list(archive.live_lines(workspace_id, id))
+    at_once = [list(lines.of(number)) for number, _ in enumerate(ids, start=1)]
     lines.end()
+    assert at_once == [list(archive.live_lines(workspace_id, id)) for id in ids]
 
 
 def archived(tenant: Tenant, count: int, messages: int = 3) -> list[Thread]:
@@ -159,6 +160,15 @@ class TestOneThatFails:
         assert [states[each.pk] for each in threads] == ["active", "archived", "active", "active"]
         assert threads[1].wire_id in capsys.readouterr().err
         assert Message.objects.count() == 9
+
+    def test_an_id_that_another_thread_has_is_a_conflict(self, tenant: Tenant) -> None:
+        thread, other = old_thread(tenant, 3), old_thread(tenant, 3)
+        taken = Message.objects.filter(thread=thread).latest("position").pk
+        acts.archive(actor=tenant.actor, thread=thread, now=NOW())
+        Message.objects.create(id=taken, workspace=tenant.workspace, thread=other, position=9, role="user")
+        with pytest.raises(RestoreConflict, match="Another message has the place"):
+            restored(tenant, [thread])
+        assert Message.objects.count() == 4
 
     def test_a_record_of_a_newer_version_is_refused_in_a_sentence(self, tenant: Tenant, monkeypatch: Any) -> None:
         (thread,) = archived(tenant, 1)

@@ -79,6 +79,6 @@ def _referenced(where: Q, term: str) -> Any:
 
 def _saying(where: Q, term: str) -> Any:
     query = SearchQuery(term, config="simple", search_type="websearch")
-    rows = Message.objects.annotate(words=Words(F("content"))).filter(where, words=query)
+    rows = Message.objects.annotate(words=Words(F("content"))).filter(where, words=query, searchable=True)
     # By key, which is by time: PostgreSQL reads the key from its end for a common word, message_text for a rare one.
     return rows.order_by("-pk").values_list("thread_id", "pk")[:CANDIDATES]

@@ -23,7 +23,7 @@ from threadhub.lib import ids
 from threadhub.lib.errors import DomainError
 from threadhub.tasks import DEAD_AFTER_SECONDS
 from threadhub.workspaces.models import Workspace
-from threads import stray_files
+from threads import search_backlog, stray_files
 from threads.lifecycle.erasure import replay
 from threads.models import Erasure, Run
 
@@ -59,6 +59,7 @@ def examine() -> Iterator[Finding]:
         yield isolation()
         yield worker()
         yield runs()
+        yield search()
         yield attachments()
         yield erasures()
         yield from providers()
@@ -112,6 +113,17 @@ def runs() -> Finding:
     if stuck:
         return Finding("runs", False, f"{stuck} are past their lease and nobody ends them: is a worker running?")
     return Finding("runs", True, "None is stuck.")
+
+
+@by_door(Door.EXAMINATION)
+def search() -> Finding:
+    """Whether messages wait to be found."""
+    waiting = search_backlog.waiting()
+    if waiting:
+        return Finding(
+            "search", True, f"{waiting:,} messages that came back in bulk are found once a worker is through."
+        )
+    return Finding("search", True, "Every message can be found.")
 
 
 @by_door(Door.EXAMINATION)

@@ -172,5 +172,10 @@ class LifecycleCommand(HubCommand):
 
         return show
 
+    def say_search_follows(self, messages: int) -> None:
+        """On standard error, where so many messages are not found yet."""
+        if messages:
+            self.stderr.write(f"Search follows: {messages:,} messages are found once a worker is through with them.")
+
     def misused(self, sentence: str) -> NoReturn:
         raise Ended(sentence, USAGE)

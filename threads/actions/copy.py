@@ -87,7 +87,7 @@ def _store(made: Thread, page: Sequence[Message], *, first: int) -> None:
 def _twin(message: Message, made: Thread, position: int) -> Message:
     """The message, whatever columns it has, as one of another thread."""
     same = {field.attname: getattr(message, field.attname) for field in Message._meta.concrete_fields}
-    own = {"id": ids.new(), "thread_id": made.id, "position": position, "run_id": None}
+    own = {"id": ids.new(), "thread_id": made.id, "position": position, "run_id": None, "searchable": True}
     return Message(**{**same, **own})
 
 

@@ -14,6 +14,7 @@ from threadhub.lib import ids
 from threadhub.lib.errors import DomainError
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import Workspace
+from threads import search_backlog
 from threads.lifecycle import candidates, holds, purge, reports, resolver, rules, staging, sweeper, trash
 from threads.lifecycle import restore as restoring
 from threads.lifecycle.apply import bundles_of
@@ -38,6 +39,7 @@ class Done:
     bundles: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    search_follows: int = 0  # messages of the workspace that search learns of later
     dry_run: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -48,6 +50,7 @@ class Done:
             "ended": "dry run" if self.dry_run else self.ended,
             "bundles": self.bundles,
             "skipped": dict(sorted(self.skipped.items())),
+            **({"search_follows": self.search_follows} if self.search_follows else {}),
         }
 
 
@@ -137,7 +140,9 @@ def restore(
 
     def together(threads: Sequence[Candidate]) -> list[Candidate]:
         thread_ids = [each.facts.id for each in threads]
-        restoring.restore_all(actor=actor, workspace_id=selection.workspace_id, thread_ids=thread_ids, now=now)
+        restoring.restore_all(
+            actor=actor, workspace_id=selection.workspace_id, thread_ids=thread_ids, now=now, before=done.messages
+        )
         return list(threads)
 
     def work(batch: list[Candidate], left: int | None) -> int:
@@ -156,7 +161,10 @@ def restore(
 
     states = ["trashed"] if trashed else ["archived"]
     query = candidates.in_states(selection=selection, states=states, now=now)
-    return _through(query, work, bounds, done, Sweep.Kind.RESTORE, now, progress, lambda batch, done, left: list(batch))
+    _through(query, work, bounds, done, Sweep.Kind.RESTORE, now, progress, lambda batch, done, left: list(batch))
+    if not dry_run:
+        done.search_follows = search_backlog.waiting(workspace_id=selection.workspace_id)
+    return done
 
 
 def _through(

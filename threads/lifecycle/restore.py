@@ -15,7 +15,7 @@ from threadhub.lib.errors import Conflict
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import access
-from threads.lifecycle import staging
+from threads.lifecycle import intake
 from threads.lifecycle.bundles import rewrite
 from threads.models import BundledThread, Thread
 
@@ -38,10 +38,16 @@ def restore(*, actor: Actor, thread: Thread, now: datetime, grace: timedelta = G
 
 @transaction.atomic
 def restore_all(
-    *, actor: Actor, workspace_id: UUID, thread_ids: Sequence[UUID], now: datetime, grace: timedelta = GRACE
+    *,
+    actor: Actor,
+    workspace_id: UUID,
+    thread_ids: Sequence[UUID],
+    now: datetime,
+    grace: timedelta = GRACE,
+    before: int = 0,
 ) -> list[Thread]:
-    """Make archived threads active again, all or none. Raises NotArchived, RestoreConflict, Damaged,
-    PermissionMissing."""
+    """Make archived threads active again, all or none; `before`: how many messages the same command restored before.
+    Raises NotArchived, RestoreConflict, Damaged, PermissionMissing."""
     actor.require(Permission.THREAD_ARCHIVE)
     rows = Thread.objects.filter(pk__in=list(thread_ids), workspace_id=workspace_id).order_by("pk")
     threads = list(rows.select_for_update(of=("self",)).select_related("agent"))
@@ -50,7 +56,7 @@ def restore_all(
     if any(thread.state != Thread.State.ARCHIVED or thread.bundle_id is None for thread in threads):
         raise NotArchived
     readers = rewrite.locked_readers(workspace_id=workspace_id, threads=threads)
-    count = insert(readers)
+    count = insert(readers, before=before)
     BundledThread.objects.filter(workspace_id=workspace_id, thread_id__in=list(thread_ids)).delete()
     for bundle_id in {reader.entry.bundle_id for reader in readers}:
         rewrite.retire_if_empty(workspace_id=workspace_id, bundle_id=bundle_id, now=now)
@@ -64,4 +70,4 @@ def restore_all(
     return threads
 
 
-insert = staging.insert
+insert = intake.insert

@@ -19,6 +19,15 @@ UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('threadhub.sweep', 0))"
 # Taken again in every batch: had the connection been lost meanwhile, another sweeper could be at work.
 STILL = "SELECT pg_try_advisory_xact_lock(hashtextextended('threadhub.sweep', 0))"
 
+# Whether anybody has it, without taking it: another who takes it for a moment could be taken for a sweep.
+HELD = """
+SELECT EXISTS (
+    SELECT FROM pg_locks, (SELECT hashtextextended('threadhub.sweep', 0) AS key) AS lock
+     WHERE locktype = 'advisory' AND granted AND objsubid = 1
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND (classid::bigint, objid::bigint) = ((key >> 32) & 4294967295, key & 4294967295))
+"""
+
 
 class SweepRunning(Conflict):
     """Another sweep is running."""
@@ -50,6 +59,13 @@ def alone() -> Iterator[None]:
         if connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute(UNLOCK)
+
+
+def is_running() -> bool:
+    """Whether a sweep, or a command that is one, is under way."""
+    with connection.cursor() as cursor:
+        cursor.execute(HELD)
+        return bool(cursor.fetchone()[0])
 
 
 @contextmanager

@@ -58,6 +58,8 @@ class Message(models.Model):
     usage = models.JSONField(null=True, editable=False)
     # Its time by the clock of a client that resends its history, and knows the message by it.
     sent_at = models.DateTimeField(null=True, editable=False)
+    # Whether search knows it; what comes back in bulk is made known afterwards (threads/search_backlog.py).
+    searchable = models.BooleanField(default=True, db_default=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -65,7 +67,10 @@ class Message(models.Model):
 
     class Meta:
         ordering = ["thread", "position"]
-        indexes = [models.Index("run_id", condition=models.Q(run_id__isnull=False), name="message_of_run")]
+        indexes = [
+            models.Index("run_id", condition=models.Q(run_id__isnull=False), name="message_of_run"),
+            models.Index("workspace", "id", condition=models.Q(searchable=False), name="message_not_searchable"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["thread", "position", "workspace"], name="message_position_once"),
             models.CheckConstraint(

@@ -58,8 +58,8 @@ def restored_in_two_steps() -> None:
 
     insert = restore.insert
 
-    def insert_and_commit(readers: Any) -> int:
-        count = insert(readers)
+    def insert_and_commit(readers: Any, **more: Any) -> int:
+        count = insert(readers, **more)
         with connection.cursor() as cursor:
             cursor.execute("COMMIT")
             cursor.execute("BEGIN")

@@ -10,6 +10,7 @@ from threadhub.agents.models import Agent
 from threadhub.management.lifecycle import NOT_VERIFIED, Ended, LifecycleCommand, an_id
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import User, Workspace
+from threads import search_backlog
 from threads.lifecycle import candidates
 from threads.lifecycle.importing import imports
 from threads.lifecycle.importing.refusal import ImportRefused
@@ -50,3 +51,5 @@ class Command(LifecycleCommand):
         except ImportRefused as error:
             raise Ended(error.message, NOT_VERIFIED) from error
         self.tell(done.as_json(), as_json=as_json)
+        if not dry_run:
+            self.say_search_follows(search_backlog.waiting(workspace_id=workspace))

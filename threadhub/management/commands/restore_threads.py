@@ -38,6 +38,7 @@ class Command(LifecycleCommand):
                     progress=self.progress("restored"),
                 )
                 self.tell(done.as_json(), as_json=as_json)
+                self.say_search_follows(done.search_follows)
                 damaged += done.skipped.get("bundle_damaged", 0)
                 other += done.skipped.get("restore_conflict", 0)
                 for sentence in done.faults:

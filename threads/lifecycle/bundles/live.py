@@ -1,99 +1,115 @@
-"""The live rows of many threads as lines of a bundle: one pass of the database over each table, whatever the number of
-threads, and a few hundred rows of each in memory.
+"""The live rows of many threads as lines of a bundle: one question, whatever the number of threads, and a few rows of
+the answer in memory. The database writes the lines and is a little ahead while they are packed.
 
-Gives, byte for byte, what `archive.live_lines` gives thread by thread; the database writes ids and times itself.
+Gives, byte for byte, what `archive.live_lines` gives thread by thread.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
 from uuid import UUID
 
 from django.db import connection, models
+from psycopg import sql
 
 from threads.lifecycle.bundles import records
 from threads.lifecycle.bundles.writer import Line
 from threads.models import Thread
 
-FIRST_ROWS, MOST_ROWS = 50, 2_000  # that the database's cursor hands over at a time
-FETCH_BYTES = 4 * 2**20  # about so much of one table is in memory
-# For each thread in turn its rows in their order: the join goes through the threads as they stand, and sorts nothing.
-# `Lines` would notice if it did not.
+# For each thread in turn its rows, kind after kind: the join goes through the threads as they stand, and sorts nothing
+# but what one thread has of one kind. `Lines` would notice if it did not.
 ROWS = """
-SELECT wanted.number, {columns}
-  FROM unnest(%s::uuid[]) WITH ORDINALITY AS wanted (id, number)
- CROSS JOIN LATERAL (SELECT * FROM {table} AS part
-                      WHERE part.workspace_id = %s AND part.{key} = wanted.id
-                      ORDER BY part.{order} OFFSET 0) AS part
+COPY (
+SELECT wanted.number, part.kind, part.position, part.line
+  FROM unnest({{threads}}) WITH ORDINALITY AS wanted (id, number)
+ CROSS JOIN LATERAL ({parts}) AS part
+) TO STDOUT
 """
+PART = """(
+SELECT '{kind}' AS kind, {position} AS position, {line} AS line
+  FROM {table} AS part WHERE part.workspace_id = {{workspace}} AND part.{key} = wanted.id ORDER BY part.{order})"""
 SOURCES: tuple[tuple[str, type[models.Model], str, str], ...] = (
     ("thread", Thread, "id", "id"),
     *((kind, model, "thread_id", order) for kind, model, order in records.PARTS),
 )
+BREAK = "\x1e"  # stands in no JSON, and COPY leaves it as it is
+Finish = Callable[[bytes], bytes]
 
 
 class Lines:
-    """The lines of threads, to be taken in the order in which the threads were given."""
+    """The lines of threads, to be taken in the order in which the threads were given. Nothing else is asked of the
+    connection until the last is taken."""
 
     def __init__(self, workspace_id: UUID, thread_ids: Sequence[UUID]) -> None:
-        self.thread_ids = list(thread_ids)
-        self.streams = [
-            _Stream(_rows(kind, model, key, order, workspace_id, self.thread_ids))
-            for kind, model, key, order in SOURCES
-        ]
+        self.rows = _rows(workspace_id, thread_ids)
+        self.head: tuple[int, Line] | None = (0, Line("", 0, b""))  # nothing has been asked yet
 
     def of(self, number: int) -> Iterator[Line]:
         """All lines of one thread, the first is number 1. Those of the threads before it must have been taken."""
-        for stream in self.streams:
-            yield from stream.take(number)
-
-    def end(self) -> None:
-        """Raise RuntimeError if anything was left: the database gave the rows in another order."""
-        if any(stream.head is not None for stream in self.streams):
-            raise RuntimeError("rows of threads that are archived were not in their order")
-
-
-class _Stream:
-    """The rows of one table with the number of their thread, the next one known."""
-
-    def __init__(self, rows: Iterator[tuple[int, Line]]) -> None:
-        self.rows = rows
-        self.head: tuple[int, Line] | None = (0, Line("", 0, b""))  # nothing has been asked yet
-
-    def take(self, number: int) -> Iterator[Line]:
         if self.head is not None and self.head[0] == 0:
             self.head = next(self.rows, None)
         while self.head is not None and self.head[0] == number:
             yield self.head[1]
             self.head = next(self.rows, None)
 
-
-def _rows(
-    kind: str, model: type[models.Model], key: str, order: str, workspace_id: UUID, thread_ids: list[UUID]
-) -> Iterator[tuple[int, Line]]:
-    layout = records.columns(model)
-    names = ["type", *(column.name for column in layout)]  # where the type will be the database has put the number
-    unfinished = [(column.name, column.finish) for column in layout if column.finish is not None]
-    columns = ", ".join(column.select for column in layout)
-    statement = ROWS.format(columns=columns, table=model._meta.db_table, key=key, order=order)
-    encode, messages, attachments = records.encode, kind == "message", kind == "attachment"
-    for row in _fetched(statement, [thread_ids, workspace_id]):
-        record: dict[str, Any] = dict(zip(names, row, strict=True))
-        record["type"] = kind
-        for name, finish in unfinished:
-            value = record[name]
-            if value is not None:
-                record[name] = finish(value)
-        position = record["position"] if messages else 0
-        yield row[0], Line(kind, position, encode(record), record["file"] if attachments else "")
+    def end(self) -> None:
+        """Raise RuntimeError if anything was left: the database gave the rows in another order."""
+        self.rows.close()
+        if self.head is not None:
+            raise RuntimeError("rows of threads that are archived were not in their order")
 
 
-def _fetched(statement: str, values: list[Any]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a statement; fewer at a time the larger they are."""
-    size = FIRST_ROWS
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(statement, values)
-        while rows := cursor.fetchmany(size):
-            yield from rows
-            sample = rows[::8]
-            large = max(1, sum(len(value) for row in sample for value in row if type(value) is str))
-            size = max(1, min(MOST_ROWS, 4 * size, FETCH_BYTES * len(sample) // large))
+def _rows(workspace_id: UUID, thread_ids: Sequence[UUID]) -> Generator[tuple[int, Line]]:
+    statement, finishing = _question()
+    asked = statement.format(threads=sql.Literal(list(thread_ids)), workspace=sql.Literal(workspace_id))
+    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(asked) as answer:
+        for row in answer:
+            number, name, position, text = bytes(row).split(b"\t", 3)
+            kind = name.decode()
+            if b"\\" in text:  # COPY doubles it, and has nothing else to escape in JSON
+                text = text.replace(b"\\\\", b"\\")
+            text = _finished(text, finishing[kind])
+            file = records.parse(text)["file"] if kind == "attachment" else ""
+            yield int(number), Line(kind, int(position), text, file)
+
+
+def _finished(text: bytes, finishing: Sequence[Finish]) -> bytes:
+    pieces = text.split(BREAK.encode())
+    for at, finish in enumerate(finishing):
+        value = pieces[2 * at + 1]
+        if value != b"null":
+            pieces[2 * at + 1] = finish(value)
+    return b"".join(pieces)
+
+
+def _question() -> tuple[sql.SQL, dict[str, tuple[Finish, ...]]]:
+    """The statement, without threads and workspace, and for each kind what is left to do of its lines."""
+    parts, finishing = [], {}
+    for kind, model, key, order in SOURCES:
+        line, finishing[kind] = _line(kind, model)
+        position = "part.position" if kind == "message" else "0"
+        table = model._meta.db_table
+        parts.append(PART.format(kind=kind, position=position, line=line, table=table, key=key, order=order))
+    return sql.SQL(ROWS.format(parts=" UNION ALL ".join(parts))), finishing
+
+
+def _line(kind: str, model: type[models.Model]) -> tuple[str, tuple[Finish, ...]]:
+    """SQL for the line of a row, in pieces: every second one is to be finished."""
+    layout = {column.name: column for column in records.columns(model)}
+    pieces: list[list[str]] = [[]]
+    finishing: list[Finish] = []
+    before = "{{"
+    for name in sorted([*layout, "type"]):
+        pieces[-1].append(f"""'{before}"{name}":'""")
+        before = ","
+        if name == "type":
+            pieces[-1].append(f"""'"{kind}"'""")
+            continue
+        value = f"coalesce({layout[name].json}, 'null')"
+        finish = layout[name].finish
+        if finish is None:
+            pieces[-1].append(value)
+        else:
+            finishing.append(finish)
+            pieces += [[value], []]
+    pieces[-1].append("'}}'")
+    concats = [f"concat({', '.join(piece)})" for piece in pieces]
+    return f"concat_ws(E'\\x1e', {', '.join(concats)})", tuple(finishing)

@@ -36,24 +36,29 @@ PARTS: tuple[tuple[str, type[models.Model], str], ...] = (
 # These rows stay where they are too: they hold no words, and say which messages a branch has.
 STAYING = ("branch",)
 RANK = {"thread": 0, **{kind: number for number, (kind, _, _) in enumerate(PARTS, start=1)}}
-# What a thread's row says of its life now, and what stays in it anyway, is not part of what is archived.
-OF_ITS_LIFE = (
-    "state",
-    "archived_at",
-    "trashed_at",
-    "purge_after",
-    "bundle_id",
-    "exempt_until",
-    "pinned",
-    "taken_over_at",
-    "taken_over_by_id",
-    "assignee_id",
-    "labels",
-)
+# What a row says of its life now, and what of a thread stays in its row anyway, is not part of what is archived.
+OF_ITS_LIFE: dict[type[models.Model], tuple[str, ...]] = {
+    Thread: (
+        "state",
+        "archived_at",
+        "trashed_at",
+        "purge_after",
+        "bundle_id",
+        "exempt_until",
+        "pinned",
+        "taken_over_at",
+        "taken_over_by_id",
+        "assignee_id",
+        "labels",
+    ),
+    Message: ("searchable",),
+}
 
 
 RANGE = re.compile(r"\[(\d+),(\d*)\]", re.ASCII)
+SMALLEST = (b"{}", b"[]")  # JSON that is as it is
 PATH = re.compile(r"\{(\[\d+,\d*\](,\[\d+,\d*\])*)?\}", re.ASCII)
+SHOWN = re.compile(rb"[\[(](\d*),(\d*)\)")  # a range as PostgreSQL shows it
 # A time as `timestamp` writes it.
 MOMENT = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
@@ -68,7 +73,8 @@ class BadRecord(Failed, ValueError):
 class Column:
     """A column: its name, how its value is written and read.
 
-    For reading many rows the database writes what it can: `select` is the column in SQL, `finish` what is left to do.
+    For reading many rows the database writes what it can: `json` is SQL for the JSON of a value, NULL for none. Where
+    `finish` is, it is SQL for a text of which `finish` makes the JSON.
     For writing many, `send` is the value of a record as COPY takes it; the database reads the rest as it stands.
     """
 
@@ -76,15 +82,15 @@ class Column:
     attribute: str
     write: Callable[[Any], Any] | None
     read: Callable[[Any], Any]
-    select: str
-    finish: Callable[[Any], Any] | None = None
+    json: str
+    finish: Callable[[bytes], bytes] | None = None
     send: Callable[[Any], Any] | None = None
 
 
 @cache
 def columns(model: type[models.Model]) -> tuple[Column, ...]:
     """The columns of a table that stand in its records."""
-    left_out = OF_ITS_LIFE if model is Thread else ()
+    left_out = OF_ITS_LIFE.get(model, ())
     return tuple(_column(field) for field in model._meta.concrete_fields if field.column not in left_out)
 
 
@@ -101,7 +107,8 @@ def encode(record: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # an integer beyond 64 bits
-        return json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        members = (_encode(name) + b":" + _encode(value) for name, value in sorted(record.items()))
+        return b"{" + b",".join(members) + b"}\n"
 
 
 def parse(text: bytes) -> dict[str, Any]:
@@ -144,21 +151,28 @@ def timestamp(moment: datetime) -> str:
 def _column(field: Any) -> Column:
     name, attribute = field.column, field.attname
     column = partial(Column, name, attribute)
-    quoted = f'part."{name}"'
+    value = f'part."{name}"'
     target = field.target_field if isinstance(field, models.ForeignKey) else field
     if isinstance(target, models.UUIDField):
-        return column(str, UUID, f"{quoted}::text")
+        return column(str, UUID, _in_quotes(value))
     if isinstance(target, models.DateTimeField):
-        return column(timestamp, datetime.fromisoformat, MOMENT.format(quoted))
+        return column(timestamp, datetime.fromisoformat, _in_quotes(MOMENT.format(value)))
     if isinstance(target, models.BinaryField):
-        return column(_hex, bytes.fromhex, f"encode({quoted}, 'hex')", send=_hex_sent)
+        return column(_hex, bytes.fromhex, _in_quotes(f"encode({value}, 'hex')"), send=_hex_sent)
     if isinstance(target, models.JSONField):
-        return column(_json, _same, f"{quoted}::text", _json_fast, _json_sent)
+        return column(_json, _same, f"{value}::text", _json_finished, _json_sent)
     if isinstance(target, PathField):
-        return column(_path, _read_path, quoted, _path, _path_sent)
+        return column(_path, _read_path, f"{value}::text", _path_finished, _path_sent)
     if isinstance(target, models.DecimalField):
-        return column(str, Decimal, quoted, str)
-    return column(None, _list if isinstance(target, ArrayField) else _plain, quoted)
+        return column(str, Decimal, f"{value}::text", _decimal_finished)
+    if isinstance(target, models.IntegerField | models.BooleanField):
+        return column(None, _plain, f"{value}::text")
+    return column(None, _list if isinstance(target, ArrayField) else _plain, f"to_json({value})::text")
+
+
+def _in_quotes(value: str) -> str:
+    """SQL for a JSON text of what needs no escapes."""
+    return f"""'"' || {value} || '"'"""
 
 
 def _same(value: Any) -> Any:
@@ -197,9 +211,25 @@ def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value  # Django's connections give JSON as text
 
 
-def _json_fast(text: str) -> Any:
-    """The same as `_json`."""
-    return {} if text == "{}" else _loads(text)
+def _json_finished(text: bytes) -> bytes:
+    """What PostgreSQL shows of JSON, as it stands in a line: without spaces, keys sorted."""
+    return text if text in SMALLEST else _encode(_loads(text))
+
+
+def _path_finished(text: bytes) -> bytes:
+    ranges = ((int(first or 1), int(end) - 1 if end else None) for first, end in SHOWN.findall(text))
+    return b'"%s"' % str(Path(tuple(ranges))).encode()
+
+
+def _decimal_finished(text: bytes) -> bytes:
+    return b'"%s"' % str(Decimal(text.decode())).encode()
+
+
+def _encode(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer beyond 64 bits
+        return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _loads(text: str | bytes) -> Any:

@@ -15,6 +15,7 @@ from threads.lifecycle.bundles.manifest import MANIFEST, THREADS
 
 MAX_LINE = 256 * 2**20
 READ_BYTES = 2**20
+TYPE = b'"type":"'
 
 
 class Damaged(Failed):
@@ -131,7 +132,12 @@ def _threads(path: str, source: _Counted, entries: list[dict[str, Any]], checked
 
 
 def _kind(line: bytes) -> str:
-    """The type of a line. It is among the last of the sorted keys, so the line is parsed."""
+    """The type of a line. It is among the last of the sorted keys; where a key within says the same, and in JSON with
+    spaces, the line is parsed."""
+    _, _, after = line.partition(TYPE)
+    name = after.partition(b'"')[0].decode(errors="replace")
+    if name in records.RANK and TYPE not in after:
+        return name
     try:
         kind = _record(line)["type"]
     except (ValueError, KeyError, TypeError) as error:

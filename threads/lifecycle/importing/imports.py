@@ -185,7 +185,7 @@ def _thread(
             raise ImportRefused("A thread of the export has two records.")
         rows = (_row(record, target, thread, done, source) for record in group)
         try:
-            count = staging.stage(kind, rows, thread.pk, target.workspace_id)
+            count = staging.stage(kind, rows, thread.pk, target.workspace_id, before=done.messages)
         except records.BadRecord as error:
             raise ImportRefused(f"A record cannot be read: {error}.") from error
         done.messages += count if kind == "message" else 0
