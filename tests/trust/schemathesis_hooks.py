@@ -22,7 +22,9 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     be. The API key that all come with stays out of reach: without it all answers are 401, and nothing is tried."""
     if case.path_parameters and case.path_parameters.get("key_id") == os.environ[OWN_KEY] and case.method != "GET":
         case.path_parameters["key_id"] = NO_KEY
-    case.body = _within_64_bits(case.body)
+    body = _within_64_bits(case.body)
+    if body != case.body:  # a case that is touched is taken for another
+        case.body = body
     if case.headers and isinstance(key := case.headers.get(KEY), str) and GOOD.fullmatch(key):
         case.headers[KEY] = uuid.uuid4().hex
 
