@@ -11,9 +11,8 @@ KEY = "Idempotency-Key"
 GOOD = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 OWN_KEY = "THREADHUB_CONTRACT_KEY"  # environment: the id of the API key that all requests come with
 NO_KEY = "key_00000000000000000000000000"
-LARGEST = (
-    2**63 - 1
-)  # an integer beyond it is refused anywhere in a body, which a schema of free-form metadata cannot say
+# An integer beyond it is refused anywhere in a body, which a schema of free-form metadata cannot say.
+LARGEST = 2**63 - 1
 
 
 @schemathesis.hook
