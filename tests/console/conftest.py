@@ -158,7 +158,7 @@ def furnish(tenant: Tenant, text: str) -> Everything:
         Draft(role="tool", tool_call_id="unknown", name=text, tool_result={"error": text}),
     )
     run = start(actor=actor, thread=thread, drafts=[Draft(role="user", content=text)], now=now).run
-    changes = {"error_message": text, "error_code": text[:64], "model": text, "options": {text: text}}
+    changes = {"error_message": text, "error_code": text[:64], "model": text[:200], "options": {text: text}}
     Run.objects.filter(pk=run.pk).update(enabled_tools=[text], started_at=now, **changes)
     Summary.objects.create(workspace=tenant.workspace, thread=thread, from_position=1, to_position=2, text=text)
     run.refresh_from_db()

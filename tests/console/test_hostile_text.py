@@ -7,10 +7,9 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.conftest import Tenant
-from tests.console.conftest import Everything, furnish
-from threadhub.agents.models import Agent, AgentVersion, Tool
+from tests.console.conftest import furnish
+from tests.console.hostile_site import pages_of, spread
 from threadhub.console import markup
-from threadhub.workspaces.models import ApiKey, User, Workspace
 
 MARK = "qzx7"
 PAYLOADS = [
@@ -68,35 +67,11 @@ class Page(HTMLParser):
         return (name in ("href", "src", "action") and own) or mail
 
 
-def spread(tenant: Tenant, payload: str) -> Everything:
-    """The payload in every text that anybody can write."""
-    made = furnish(tenant, payload)
-    Workspace.objects.filter(pk=tenant.workspace.pk).update(name=payload[:200])
-    Agent.objects.update(
-        name=payload[:200], description=payload, instructions=payload, model=payload[:200], metadata={payload: payload}
-    )
-    texts = dict.fromkeys(("name", "description", "instructions", "model"), f"{payload} then")
-    for version in AgentVersion.objects.all():
-        told = {**version.values, **texts, "metadata": {payload: payload}}
-        AgentVersion.objects.filter(pk=version.pk).update(values=told, author=payload[:64], changed=[payload])
-    Tool.objects.update(name=payload[:64], description=payload, parameters={payload: payload})
-    ApiKey.objects.update(name=payload[:200], scopes=[payload[:16]])
-    User.objects.filter(pk=tenant.owner.pk).update(
-        username=payload[:150],
-        first_name=payload[:150],
-        last_name=payload[:150],
-        email=payload[:254],
-        metadata={payload: payload},
-    )
-    type(made.thread).objects.update(user=tenant.owner)
-    return made
-
-
 @pytest.mark.parametrize("payload", ROUNDS, ids=range(5))
 def test_nothing_that_was_written_comes_alive(payload: str, console: Client, tenant: Tenant) -> None:
     made = spread(tenant, payload)
     shown = []
-    for name, address in made.pages().items():
+    for name, address in {**made.pages(), **pages_of(made)}.items():
         page = Page(console.get(address).content.decode())
         assert page.alive == [], name
         if MARK in page.text:

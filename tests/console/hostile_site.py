@@ -1,0 +1,126 @@
+"""One of everything that has a page, with hostile text wherever anybody can write."""
+
+import json
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+from django.apps import apps
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.utils import timezone
+
+from tests.conftest import Tenant, make_tenant
+from tests.console.addresses import addresses, filled, models
+from tests.console.conftest import Everything, furnish
+from tests.console.hostile import GROUPS, PAYLOADS
+from threadhub.agents.models import Agent, AgentVersion, Tool
+from threadhub.audit.models import AccessAlert, AuditEvent
+from threadhub.lib import ids
+from threadhub.workspaces import invitations
+from threadhub.workspaces.models import ApiKey, Invitation, User, Workspace
+from threadhub.workspaces.permissions import Role
+from threads.models import Attachment, Feedback, Message, Run, Thread
+
+ACTION = "hostile.text"
+NO_PAGES = ("_download", "_certificate", "_file", "_progress", "_try", "_desk", "_live", "_delete")  # or refused
+OF_NOBODY = ("login", "logout", "app_list", "jsi18n", "autocomplete", "search", "view_on_site")
+
+
+def spread(tenant: Tenant, payload: str) -> Everything:
+    """The payload in every text that anybody can write."""
+    made = furnish(tenant, payload)
+    own, now = {"workspace": tenant.workspace}, timezone.now()
+    invited, _ = invitations.create(actor=tenant.actor, invitee="x", role=Role.VIEWER, now=now)
+    Workspace.objects.filter(pk=tenant.workspace.pk).update(name=payload[:200])
+    texts = dict.fromkeys(("name", "description", "instructions", "model"), payload)
+    Agent.objects.filter(**own).update(
+        **{**texts, "name": payload[:200], "model": payload[:200]}, metadata={payload: payload}
+    )
+    told = {**{name: f"{text} then" for name, text in texts.items()}, "metadata": {payload: payload}}
+    for version in AgentVersion.objects.filter(**own):
+        changes = {"values": {**version.values, **told}, "author": payload[:64], "changed": [payload]}
+        AgentVersion.objects.filter(pk=version.pk).update(**changes)
+    Tool.objects.filter(**own).update(name=payload[:64], description=payload, parameters={payload: payload})
+    ApiKey.objects.filter(**own).update(name=payload[:200], scopes=[payload[:16]])
+    User.objects.filter(pk=tenant.owner.pk).update(
+        username=payload[:150],
+        first_name=payload[:150],
+        last_name=payload[:150],
+        email=payload[:254],
+        metadata={payload: payload},
+    )
+    Thread.objects.filter(**own).update(user=tenant.owner)
+    Invitation.objects.filter(pk=invited.pk).update(invitee=payload[:254])
+    AccessAlert.objects.create(
+        workspace_id=tenant.workspace.pk, actor=payload, kind="reads", window_start=now, count=1, address=payload
+    )
+    AuditEvent.objects.create(
+        workspace_id=tenant.workspace.pk, actor=payload, on_behalf_of=payload, action=ACTION, ids=[payload],
+        details={payload: payload}, face=payload, address=payload, user_agent=payload, request_id=payload,
+    )  # fmt: skip
+    said = Message.objects.filter(thread=made.thread, role="assistant").first()
+    Feedback.objects.create(
+        **own, thread=made.thread, message=said, author=payload[:64], rating=-1, tags=[payload[:50]], text=payload
+    )
+    remember(made, payload)
+    return made
+
+
+def remember(made: Everything, payload: str) -> None:
+    """A line in the history of each of them, by somebody whose name is the payload."""
+    changed = json.dumps([{"changed": {"fields": [payload]}}])
+    for (noun, wire_id), message in product(made.things().items(), (f"{payload}: {payload}", changed)):
+        model: Any = apps.get_model(*noun.split("/"))
+        prefix = getattr(model, "PREFIX", "")
+        LogEntry.objects.create(
+            user=made.tenant.owner,
+            content_type=ContentType.objects.get_for_model(model),
+            object_id=str(ids.decode(prefix, wire_id)) if prefix else str(wire_id),
+            object_repr=payload[:200],
+            action_flag=CHANGE,
+            change_message=message,
+        )
+
+
+def build() -> None:
+    """In the shell of a running hub: forty workspaces of one payload each, then eight of five together, of which the
+    pages' addresses are printed: [{name: address}]."""
+    pages = []
+    for number, payload in enumerate([*PAYLOADS, *GROUPS]):
+        with transaction.atomic():  # the worker sees nothing before the runs wait for a person
+            made = spread(make_tenant(f"workspace {number}"), payload)
+            wait_for_a_person(made)
+        if payload in GROUPS:
+            pages.append(pages_of(made))
+    print(json.dumps(pages))
+
+
+def pages_of(made: Everything) -> dict[str, str]:
+    """name: address, of every page of the site that can be opened."""
+    workspace = made.tenant.workspace.pk
+    things = {
+        **made.things(),
+        "workspaces/invitation": Invitation.objects.get(workspace=workspace).wire_id,
+        "audit/accessalert": AccessAlert.objects.get(workspace_id=workspace).wire_id,
+        "audit/auditevent": AuditEvent.objects.get(workspace_id=workspace, action=ACTION).wire_id,
+        "procrastinate/procrastinatejob": 1,
+    }
+    file = Attachment.objects.filter(thread=made.thread).first()
+    extra = {"number": 1, "file_id": file and file.wire_id, "content_type_id": 1, "way": "older"}
+    found = {"overview": "/admin/"}
+    for pattern, name in addresses():
+        noun = "/".join(pattern.split("/")[:2])
+        for deed in models()[noun].deeds if name.endswith("_deed") else [None]:
+            address = filled(pattern, things, {**extra, "deed": deed and deed.name})
+            if address is not None and not name.endswith(NO_PAGES) and name not in OF_NOBODY:
+                found[f"{noun} {deed.name}" if deed else name] = address
+    return found
+
+
+def wait_for_a_person(made: Everything) -> None:
+    now = timezone.now()
+    taken = {"taken_over_at": now, "taken_over_by_id": made.tenant.owner.pk, "assignee_id": made.tenant.owner.pk}
+    Thread.objects.filter(pk=made.thread.pk).update(**taken)
+    Run.objects.filter(pk=made.run.pk).update(status="queued", lease_expires_at=now + timedelta(days=1))

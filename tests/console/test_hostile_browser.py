@@ -1,0 +1,88 @@
+"""Nothing that anybody writes does anything, on any page, in a real browser: no script, no request to elsewhere."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser import browser  # noqa: F401  a fixture
+from tests.console.hostile import GROUPS, PAYLOADS
+from tests.console.staff import Staff
+from tests.hub import ROOT, Hub, clean_environment
+
+pytestmark = pytest.mark.xdist_group("hub")
+
+# What somebody wrote became an attribute that acts, or an element that none of our pages has.
+ALIVE = """() => {
+    document.querySelectorAll("details").forEach((one) => { one.open = true; });
+    const acts = (one) => one.getAttributeNames().some((name) => name.startsWith("on"));
+    const strange = "iframe, object, embed, base, marquee, math, video, audio, [srcdoc], [href^='javascript' i]";
+    const found = [...document.querySelectorAll("*")].filter((one) => acts(one) || one.matches(strange));
+    return found.map((one) => one.outerHTML);
+}"""
+
+
+@pytest.fixture(scope="module")
+def pages(hub: Hub) -> list[dict[str, str]]:
+    """name: address, of the pages of eight workspaces, each full of five payloads; beside forty with one each."""
+    command = [sys.executable, "manage.py", "shell", "-c", "from tests.console.hostile_site import build; build()"]
+    environment = {**clean_environment(), "THREADHUB_DATA_DIR": str(hub.data_dir)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    found: list[dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def staff(browser: Browser, hub: Hub) -> Iterator[Staff]:  # noqa: F811
+    someone = Staff.sign_in(browser, hub)
+    yield someone
+    someone.leave()
+
+
+def look(staff: Staff, address: str) -> None:
+    answer = staff.page.goto(f"{staff.hub.url}{address}")
+    assert answer is not None
+    assert answer.status < 500, address
+    assert staff.page.evaluate(ALIVE) == [], address
+    assert (staff.faults, staff.outside) == ([], []), address
+
+
+@pytest.mark.parametrize("at", range(len(GROUPS)))
+def test_no_page_does_what_it_shows(at: int, staff: Staff, pages: list[dict[str, str]]) -> None:
+    """Details, histories, questions and previews; lists and empty forms are below."""
+    for name, address in pages[at].items():
+        if not name.endswith(("_changelist", "_add")):
+            look(staff, address)
+
+
+def test_no_list_does_what_it_shows(staff: Staff, pages: list[dict[str, str]]) -> None:
+    """All forty-eight of each noun on one page, with the filters and forms that name workspaces, agents and tools."""
+    for name, address in pages[0].items():
+        if name.endswith(("_changelist", "_add")):
+            look(staff, address)
+
+
+def test_no_list_does_what_it_is_asked_for(staff: Staff) -> None:
+    for payload in PAYLOADS:
+        asked = quote(payload)
+        look(staff, f"/admin/threads/thread/?q={asked}&external_ref={asked}&label={asked}&tool={asked}&user={asked}")
+
+
+@pytest.mark.parametrize(
+    ("name", "button"),
+    [("threads/hold release", "Release hold"), ("threads/cannedanswer remove", "Remove"),
+     ("threads/retentionpolicy remove", "Remove policy"), ("threads/thread delete", "Delete thread")],
+)  # fmt: skip
+def test_nor_does_a_message_of_what_was_done(name: str, button: str, staff: Staff, pages: list[dict[str, str]]) -> None:
+    for each in pages:
+        look(staff, each[name])
+        for field in staff.page.locator(".th-confirm input[type=text], .th-confirm textarea").all():
+            field.fill(PAYLOADS[0])
+        staff.page.get_by_role("button", name=button).click()
+        staff.page.wait_for_load_state()
+        assert staff.page.evaluate(ALIVE) == []
+    assert (staff.faults, staff.outside) == ([], [])
