@@ -26,12 +26,6 @@ TRIGGER = """
 CREATE OR REPLACE TRIGGER message_held_changed BEFORE UPDATE ON threads_message
     FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION {}()
 """
-# A message that goes asks for itself (message_held). That its attachments go with it was asked once more for every
-# message, also for those without any: ten times what the deletion itself takes.
-ATTACHMENTS = """
-CREATE OR REPLACE TRIGGER attachment_held AFTER DELETE ON threads_attachment
-    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT {} EXECUTE FUNCTION threads_keep_held_messages()
-"""
 
 
 class Migration(migrations.Migration):
@@ -45,5 +39,4 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(CHANGED, "DROP FUNCTION threads_keep_held_message"),
         migrations.RunSQL(TRIGGER.format("threads_keep_held_message"), TRIGGER.format("threads_keep_held_content")),
-        migrations.RunSQL(ATTACHMENTS.format("WHEN (pg_trigger_depth() = 0)"), ATTACHMENTS.format("")),
     ]
