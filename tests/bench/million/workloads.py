@@ -29,7 +29,7 @@ ALL = (
 )
 LIST = "/threads?include_messages=false&take=20"
 DEEP = 0.7  # of the large workspace, and no deeper than `skip` may go
-MAX_SKIP = 50_000
+MAX_SKIP = 10_000
 
 
 def requests(workload: Workload, world: World) -> Iterator[bytes]:
