@@ -88,6 +88,40 @@ def test_j_and_k_with_shift_go_through_the_list_that_was_filtered(staff: Staff, 
     expect(staff.page.locator("[data-th-said]")).to_have_text("This is the oldest thread of the list.")
 
 
+def test_a_conversation_is_gone_through_by_keys_alone(browser: Browser, hub: Hub) -> None:  # noqa: F811
+    someone = Staff.sign_in(browser, hub, permissions=["clipboard-read", "clipboard-write"])
+    page, keys = someone.page, someone.page.keyboard
+    lines = [("user", f"Line {number} about an octopus") for number in range(1, 31)]
+    someone.read(new_thread(hub, "Keys", *lines))
+    keys.press("/")
+    keys.type("line 13")
+    keys.press("Enter")
+    expect(page.locator("[data-th-hits] a")).to_contain_text("Line 13 about")
+    keys.press("Tab")
+    for _ in range(8):  # past what stands between the box and its hits
+        if page.evaluate("document.activeElement.matches('[data-th-hits] a')"):
+            break
+        keys.press("Tab")
+    keys.press("Enter")
+    expect(page.locator(".th-shown")).to_contain_text("Line 13 about")
+    keys.press("g")
+    keys.type("17")
+    keys.press("Enter")
+    expect(page.locator(".th-shown")).to_contain_text("Line 17 about")
+    for key, way in (("j", ">"), ("k", "<")):
+        before = page.evaluate("scrollY")
+        keys.press(key)
+        page.wait_for_function(f"(before) => scrollY {way} before", arg=before)
+    keys.press("Escape")
+    keys.press("c")
+    expect(page.locator("[data-th-said]")).to_have_text("The link is copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    page.goto(copied)
+    expect(page.locator(".th-shown")).to_be_visible()
+    assert "?at=" in copied
+    someone.leave()
+
+
 def test_twenty_thousand_messages_open_at_once_and_only_some_are_in_the_page(staff: Staff, hub: Hub) -> None:
     thread = new_thread(hub, "A long one")
     code = MAKE_LONG.format(thread_id=thread, count=LONG)
