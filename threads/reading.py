@@ -37,8 +37,11 @@ def note_by_staff(*, user_id: UUID | None, threads: Iterable[Thread]) -> None:
     for thread in threads:
         if thread.user_id != user_id:
             by_workspace.setdefault(thread.workspace_id, []).append(thread.pk)
-    for workspace_id, found in by_workspace.items():
-        _record(audit.By(f"user:{user_id}", workspace_id), sorted(set(found)))
+    events: list[tuple[audit.Who, list[str]]] = [
+        (audit.By(f"user:{user_id}", workspace_id), [ids.encode(Thread.PREFIX, pk) for pk in sorted(set(found))])
+        for workspace_id, found in by_workspace.items()
+    ]
+    audit.record_each_once(events=events, action="thread.read", within=ONCE_IN)
 
 
 def _is_staff(actor: Actor) -> bool:

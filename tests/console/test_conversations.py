@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tests.conftest import Tenant
+from tests.conftest import Tenant, make_tenant
 from tests.console.conftest import Everything, say, signed_in
 from tests.console.test_threads import LIST, make, page, titles
 from threadhub.audit.models import AuditEvent
@@ -73,6 +73,23 @@ def test_a_list_takes_as_many_queries_for_many_threads_as_for_few(query: str, co
         more()
     assert queries() == few
     assert few <= 20
+
+
+def test_hits_in_many_workspaces_take_one_look_into_all_their_trails(console: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert console.get(f"{LIST}?q=order").status_code == 200
+        return len(captured)
+
+    numbers = []
+    for number in range(4):
+        tenant = make_tenant(f"Workspace {number}")
+        say(make(tenant, "Asked"), tenant, Draft(role="user", content="Where is my order?"))
+        queries()
+        numbers.append(queries())
+    assert len(set(numbers)) == 1
+    reads = AuditEvent.objects.filter(action="thread.read")
+    assert reads.values("workspace_id").distinct().count() == reads.count() == 4
 
 
 def ask_reasons(tenant: Tenant) -> None:

@@ -74,10 +74,23 @@ def values(*, actor: Who, action: str, ids: Sequence[str]) -> dict[str, Any]:
 def record_once(*, actor: Who, action: str, ids: Sequence[str], within: timedelta) -> None:
     """As `record`, but only for those ids for which the same actor left no such event within that time. Of two requests
     at once both may leave one."""
-    workspace_id = actor.workspace_id or INSTALLATION
-    told = sql.told(workspace_id=workspace_id, actor=actor.identity, action=action, ids=list(ids), within=within)
-    if new := [each for each in ids if each not in told]:
-        record(actor=actor, action=action, ids=new)
+    record_each_once(events=[(actor, ids)], action=action, within=within)
+
+
+def record_each_once(*, events: Sequence[tuple[Who, Sequence[str]]], action: str, within: timedelta) -> None:
+    """As `record_once`, of one actor in several workspaces: one look-up for them all."""
+    if not events:
+        return
+    told = sql.told(
+        workspace_ids=[actor.workspace_id or INSTALLATION for actor, _ in events],
+        actor=events[0][0].identity,
+        action=action,
+        ids=[each for _, ids in events for each in ids],
+        within=within,
+    )
+    for actor, ids in events:
+        if new := [each for each in ids if each not in told]:
+            record(actor=actor, action=action, ids=new)
 
 
 def _shortened(value: Any) -> Any:

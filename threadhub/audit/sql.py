@@ -35,18 +35,18 @@ def insert(**values: Any) -> None:
 # A plan by audit_of_actor: what one actor did lately.
 TOLD = """
 SELECT DISTINCT unnest(ids) FROM audit_auditevent
- WHERE workspace_id = %(workspace)s AND actor = %(actor)s AND action = %(action)s AND ids && %(ids)s::text[]
+ WHERE workspace_id = ANY(%(workspaces)s) AND actor = %(actor)s AND action = %(action)s AND ids && %(ids)s::text[]
    AND created_at > statement_timestamp() - make_interval(secs => %(within)s)
 """
 
 
-def told(*, workspace_id: UUID, actor: str, action: str, ids: Sequence[str], within: timedelta) -> set[str]:
+def told(*, workspace_ids: Sequence[UUID], actor: str, action: str, ids: Sequence[str], within: timedelta) -> set[str]:
     """The ids (and maybe others) that events of this action by this actor name, of that last while."""
     with connection.cursor() as cursor:
         cursor.execute(
             TOLD,
             {
-                "workspace": workspace_id,
+                "workspaces": list(workspace_ids),
                 "actor": actor,
                 "action": action,
                 "ids": list(ids),
