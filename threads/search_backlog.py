@@ -20,12 +20,16 @@ PART_SECONDS = 5.0  # then others have their turn on the worker's queue
 PAUSE = 0.02  # seconds between two batches
 NOBODY = UUID(int=0)
 # What somebody holds locked comes with a later part: nobody waits for this, and this waits for nobody.
+# Chosen once and for all before anything is updated: as a part of the join, PostgreSQL may choose again for every row.
 NEXT = """
+WITH waiting AS MATERIALIZED (
+    SELECT workspace_id, id FROM threads_message
+     WHERE NOT searchable AND (workspace_id, id) > (%s, %s)
+     ORDER BY workspace_id, id LIMIT %s
+       FOR NO KEY UPDATE SKIP LOCKED
+)
 UPDATE threads_message AS message SET searchable = true
-  FROM (SELECT workspace_id, id FROM threads_message
-         WHERE NOT searchable AND (workspace_id, id) > (%s, %s)
-         ORDER BY workspace_id, id LIMIT %s
-           FOR NO KEY UPDATE SKIP LOCKED) AS waiting
+  FROM waiting
  WHERE message.workspace_id = waiting.workspace_id AND message.id = waiting.id AND NOT message.searchable
 RETURNING message.workspace_id, message.id
 """

@@ -154,6 +154,18 @@ class TestTheWorker:
         assert search_backlog.waiting() == 0
         assert catch_up() is False
 
+    def test_a_batch_is_no_larger_however_it_is_planned(self) -> None:
+        class Once(Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                return True
+
+        with connection.cursor() as cursor:  # by statistics of a time when nothing waited
+            cursor.execute("UPDATE threads_message SET searchable = true")
+            cursor.execute("ANALYZE threads_message")
+            cursor.execute("UPDATE threads_message SET searchable = false")
+        assert search_backlog.catch_up(stop=Once()) is True
+        assert search_backlog.waiting() == 7
+
     def test_it_leaves_the_machine_to_a_sweep(self, other_connection: Any) -> None:
         other_connection.execute(sweeper.LOCK)
         assert catch_up() is False
