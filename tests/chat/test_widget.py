@@ -4,6 +4,7 @@ import functools
 import hashlib
 import hmac
 import http.server
+import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,14 +25,17 @@ class Site:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self.url = url
+        self.numbers = itertools.count()
 
     def page(self, hub: Hub, agent_key: str, attributes: str = "", before: str = "") -> str:
-        """Writes the page; its address."""
+        """Writes the page; its address. Each has one of its own: the browser takes what was written in the same second
+        under the same name for the page that it has."""
         widget = f'<script src="{hub.url}/chat/widget.js" data-agent="{agent_key}" {attributes} defer></script>'
         style = "<style>* { font-size: 40px !important; color: red !important; display: block }</style>"
         head = f"<!doctype html><html lang=en><meta charset=utf-8><title>Shop</title>{style}{before}{widget}"
-        (self.folder / "index.html").write_text(f"{head}<h1>Shop</h1><button id=own>Buy</button>")
-        return f"{self.url}/index.html"
+        name = f"{next(self.numbers)}.html"
+        (self.folder / name).write_text(f"{head}<h1>Shop</h1><button id=own>Buy</button>")
+        return f"{self.url}/{name}"
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
