@@ -61,7 +61,7 @@ class Staff:
 
     def choose(self, title: str) -> None:
         """A deed of the page's header; behind a button on a narrow screen."""
-        more = self.page.locator("#header-inner a", has_text="more_horiz")
+        more = self.page.get_by_role("button", name="Actions")
         if more.is_visible():
             more.click()
         self.page.get_by_role("link", name=title).first.click()

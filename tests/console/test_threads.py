@@ -301,6 +301,26 @@ def test_a_chat_session_is_ended_from_its_page(console: Client, everything: Ever
     assert everything.session.ended_at is not None
 
 
+def test_it_is_said_where_branches_part_and_which_one_is_read(console: Client, tenant: Tenant) -> None:
+    thread = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
+    say(thread, tenant, *(Draft(role="user", content=f"line {number}") for number in range(1, 4)))
+    for before in (3, 2):  # of three branches the second leaves the first after 2, the third the second after 1
+        with transaction.atomic():
+            branches.fork(thread=access.lock(thread=thread), before=before, actor=tenant.actor, now=timezone.now())
+        say(thread, tenant, Draft(role="user", content=f"again {before}"))
+    found = {}
+    for number in (1, 2, 3):
+        thread.refresh_from_db()
+        window = transcript.window(thread=thread, turned_to=transcript.branches_of(thread=thread, number=number))
+        notes = [entry for entry in window.entries if isinstance(entry, transcript.ForkNote)]
+        found[number] = {note.position: [branch.number for branch in note.branches] for note in notes}
+    assert found == {1: {1: [3], 2: [2]}, 2: {1: [3], 2: [1]}, 3: {1: [2, 1]}}
+    left = page(console, thread, "?branch=1")
+    assert "You read branch 1, which was left." in left
+    assert "go on elsewhere" in page(console, thread)
+    assert "which was left" not in page(console, thread)
+
+
 def test_other_branches_are_read_and_turned_to(console: Client, tenant: Tenant) -> None:
     thread = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
     say(thread, tenant, Draft(role="user", content="old words"))

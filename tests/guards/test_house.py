@@ -27,6 +27,7 @@ TOP_LEVEL = {
     "threadhub",
     "threads",
 }
+OF_UNFOLD = "threadhub/templates/unfold/"  # templates in place of unfold's bear unfold's names
 
 
 def tracked() -> list[str]:
@@ -39,7 +40,8 @@ def test_the_top_level_stays_as_it_is() -> None:
 
 
 def test_every_module_is_named_by_its_subject() -> None:
-    assert [name for name in tracked() if NAMES_THAT_SAY_NOTHING.search(name)] == []
+    own = [name for name in tracked() if not name.startswith(OF_UNFOLD)]
+    assert [name for name in own if NAMES_THAT_SAY_NOTHING.search(name)] == []
 
 
 @pytest.mark.django_db

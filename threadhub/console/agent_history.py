@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from threadhub.agents import configure, versions
 from threadhub.agents.models import Agent, AgentVersion
-from threadhub.console import display, rights
+from threadhub.console import display, identities, rights
 from threadhub.console.base import ConsoleAdmin
 from threadhub.lib.errors import DomainError
 from threadhub.workspaces.permissions import Permission
@@ -70,6 +70,7 @@ class HistoryPages(ConsoleAdmin):
         found = versions.of_agent(actor=self.acting(request, agent), agent=agent)
         before = _number(request.GET.get("before", ""))
         rows = list((found.filter(number__lt=before) if before else found)[: PAGE + 1])
+        identities.tell(rows, ("author",))
         told = [_entry(row, earlier) for row, earlier in zip(rows, [*rows[1:], None], strict=True)][:PAGE]
         more = {"entries": told, "older": told[-1].version.number if len(rows) > PAGE else None, "is_first": not before}
         return self._page(request, agent, "console/agent_history.html", f"History of {agent.name}", more)
@@ -110,6 +111,7 @@ class HistoryPages(ConsoleAdmin):
             "opts": self.opts,
             "title": title,
             "agent": agent,
+            "object": agent,
             "back": self.address_of(agent),
             "history_url": reverse("admin:agents_agent_history", args=(agent.wire_id,)),
             **more,
@@ -139,7 +141,7 @@ def _entry(version: AgentVersion, earlier: AgentVersion | None) -> Entry:
 
 
 def _author(version: AgentVersion) -> str:
-    return display.actor(version.author) if version.author else "before there was history"
+    return identities.told(version, "author") if version.author else "before there was history"
 
 
 def _lines(old: Any, new: Any) -> Iterator[tuple[str, str]]:

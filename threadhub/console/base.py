@@ -47,6 +47,8 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     noun: ClassVar[str] = ""  # in the audit trail; empty: the model's name
     deeds: ClassVar[Sequence[Deed]] = ()
     searched: ClassVar[Sequence[str]] = ()  # columns that the search box looks into, besides ids
+    told_by: ClassVar[Sequence[str]] = ()  # columns that say who did something, as Actor.identity spells it
+    save_title: ClassVar[str] = ""  # what the button of a new one says, where that is more than to save
 
     list_per_page = 50
     show_full_result_count = False
@@ -187,6 +189,8 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         thing = kwargs.get("obj")
         if thing is not None:
             context["actions_detail"] = self.deeds_of(request, thing)
+        else:
+            context["save_title"] = self.save_title
         context["show_save_and_add_another"] = False
         context["show_save_and_continue"] = thing is not None
         return super().render_change_form(request, context, *args, **kwargs)

@@ -15,6 +15,7 @@ from threadhub.agents.usage import written
 from threadhub.lib import ids
 
 JSON_SHOWN = 20_000  # characters
+NONE = format_html('<span class="th-none">{}</span>', "–")  # a narrow list leaves its cell out
 
 
 def moment(value: datetime | None) -> SafeString | str:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from unfold.views import ChangeList
 
-from threadhub.console import display, keyset
+from threadhub.console import display, identities, keyset
 
 
 class NoCount(Paginator):  # type: ignore[type-arg]
@@ -41,6 +41,7 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]
             by_time=self.model_admin.ordered_by_time(request),
         )
         self.result_list = page.rows
+        identities.tell(page.rows, self.model_admin.told_by)
         self.result_count = self.full_result_count = len(page.rows)
         self.show_full_result_count = False
         self.show_admin_actions = False

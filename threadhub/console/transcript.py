@@ -10,9 +10,10 @@ from uuid import UUID
 
 from django.utils.safestring import SafeString
 
-from threadhub.console import display, markup
+from threadhub.console import display, forks, markup
 from threadhub.workspaces.models import User
 from threads import branches, summaries
+from threads.branches import BEYOND
 from threads.lifecycle import reading
 from threads.models import Attachment, Branch, Message, Run, Summary, Thread
 from threads.path import Path
@@ -70,7 +71,17 @@ class SummaryNote:
     kind = "summary"
 
 
-Entry = Bubble | RunNote | SummaryNote
+@dataclass(slots=True)
+class ForkNote:
+    """Where other branches go on elsewhere, below the last message that they share with the one that is read."""
+
+    position: int
+    branches: list[Branch]
+
+    kind = "fork"
+
+
+Entry = Bubble | RunNote | SummaryNote | ForkNote
 
 
 @dataclass(slots=True)
@@ -89,6 +100,12 @@ class Branches:
 
     shown: Branch
     others: list[Branch]
+    active: int
+
+    @property
+    def left(self) -> bool:
+        """Whether what is read is not where the thread goes on."""
+        return bool(self.others) and self.shown.number != self.active
 
     @property
     def query(self) -> str:
@@ -100,25 +117,30 @@ def branches_of(*, thread: Thread, number: int | None) -> Branches:
     """The branch of that number, the active one without it. Raises BranchNotFound."""
     shown = branches.get(thread=thread, number=thread.branch if number is None else number)
     if thread.path is None:
-        return Branches(shown, [])
-    return Branches(shown, list(branches.of_thread(thread).order_by("-number")[:BRANCHES]))
+        return Branches(shown, [], thread.branch)
+    return Branches(shown, list(branches.of_thread(thread).order_by("-number")[:BRANCHES]), thread.branch)
 
 
 def window(
     *,
     thread: Thread,
-    branch: Branch | None = None,
+    turned_to: Branches | None = None,
     before: int | None = None,
     after: int | None = None,
     size: int = SIZE,
 ) -> Transcript:
     """The newest messages of a branch of a thread (the active one by default), or those next to a position, oldest
     first."""
+    branch = turned_to.shown if turned_to else None
     path = branch.path if branch is not None and thread.path is not None else thread.path
     number = thread.branch if branch is None else branch.number
     messages, older, newer = _messages(thread, path, before, after, size)
     runs = _runs(thread, number, messages, newest=newer is None, oldest=older is None)
-    entries = list(_entries(_bubbles(thread, messages), runs, _summaries(thread, path, messages)))
+    parted = forks.of(turned_to.shown, turned_to.others) if turned_to else {}
+    if messages:
+        least, most = (messages[0].position if older else 0), (messages[-1].position if newer else BEYOND)
+        parted = {position: parted[position] for position in sorted(parted) if least <= position <= most}
+    entries = list(_entries(_bubbles(thread, messages), runs, _summaries(thread, path, messages), parted))
     return Transcript(entries, older, newer, any(run.live for run in runs))
 
 
@@ -247,7 +269,9 @@ def _file(thread: Thread, attachment: Attachment) -> dict[str, Any]:
     }
 
 
-def _entries(bubbles: Sequence[Bubble], runs: Sequence[Run], summaries: Sequence[Summary]) -> Iterator[Entry]:
+def _entries(
+    bubbles: Sequence[Bubble], runs: Sequence[Run], summaries: Sequence[Summary], parted: dict[int, list[Branch]]
+) -> Iterator[Entry]:
     """Everything in reading order: a run after the last message it stored, or where it was asked if it stored none."""
     last_of: dict[UUID, int] = {}
     for at, bubble in enumerate(bubbles):
@@ -260,6 +284,9 @@ def _entries(bubbles: Sequence[Bubble], runs: Sequence[Run], summaries: Sequence
     for run in runs:
         asked = max((at for at, each in enumerate(bubbles) if each.message.created_at <= run.created_at), default=-1)
         placed.setdefault(last_of.get(run.id, asked), []).append(RunNote(run, _took(run)))
+    for position, others in parted.items():
+        at = max((at for at, each in enumerate(bubbles) if each.message.position <= position), default=-1)
+        placed.setdefault(at, []).append(ForkNote(position, others))
     yield from placed.get(-1, [])
     for at, bubble in enumerate(bubbles):
         yield bubble

@@ -116,4 +116,4 @@ def rating_badges(good: int, bad: int) -> SafeString | str:
     """`2 good`, `1 bad`; a dash for a thread that nobody rated."""
     shown = [display.badge("good", f"{good} good")] if good else []
     shown += [display.badge("bad", f"{bad} bad")] if bad else []
-    return format_html_join(" ", "{}", ((badge,) for badge in shown)) if shown else "–"
+    return format_html_join(" ", "{}", ((badge,) for badge in shown)) if shown else display.NONE

@@ -225,7 +225,7 @@ class ThreadReading(ThreadList):
         try:
             shown = transcript.window(
                 thread=thread,
-                branch=turned_to.shown,
+                turned_to=turned_to,
                 before=before,
                 after=_position(request.GET.get("after")),
                 size=size,

@@ -128,7 +128,7 @@ class ThreadList(ConsoleAdmin):
     @column("External ref")
     def reference(self, thread: Any) -> SafeString | str:
         if thread.external_ref is None:
-            return "–"
+            return display.NONE
         return marks.marked(display.shortened(thread.external_ref, 40), thread.term)
 
     @column("State")
@@ -155,7 +155,7 @@ class ThreadList(ConsoleAdmin):
     def expiry(self, thread: Any) -> SafeString | str:
         outlook = _marks(thread).outlooks.get(thread.pk)
         if outlook is None or outlook.held or outlook.at is None:
-            return "–"
+            return display.NONE
         days = (outlook.at - timezone.now()).days
         verbs = {"archive": "Archived", "trash": "Trashed", "purge": "Destroyed"}
         when = "soon" if days < 1 else f"in {days:,} d"

@@ -15,7 +15,7 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from chat_sessions.models import EXTERNAL_REF_CHARACTERS, ChatSession
-from threadhub.console import display, rights
+from threadhub.console import display, identities, rights
 from threadhub.console.base import ConsoleAdmin, column, created
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import WorkspaceFilter, by_column, decoded
@@ -79,6 +79,8 @@ class ErasureAdmin(ConsoleAdmin):
     reading = Permission.PERSON_ERASE
     writing = Permission.PERSON_ERASE
     may_be_added = True
+    told_by = ("requested_by",)
+    save_title = "List what would be erased"
     has_form = False
     form = ErasureForm
     list_display = ("listed", "whom", "state_label", "threads", "by", "workspace")
@@ -169,7 +171,7 @@ class ErasureAdmin(ConsoleAdmin):
 
     @column("Asked by")
     def by(self, erasure: Erasure) -> str:
-        return display.actor(erasure.requested_by)
+        return identities.told(erasure, "requested_by")
 
 
 BADGES = {"planned": "queued", "running": "running", "blocked": "held", "done": "done"}
@@ -208,6 +210,7 @@ def _told(erasure: Erasure) -> dict[str, Any]:
     counts = erasure.plan.get("counts", {})
     progress = {name: count for name, count in erasure.progress.items() if name != "threads"}
     certificate = erasure.certificate
+    who = identities.names([erasure.requested_by, erasure.confirmed_by])
     named = [ids.decode(Thread.PREFIX, each) for each in erasure.plan.get("sample", [])]
     held = set(erasure.plan.get("blocked_by_hold", []))
     return {
@@ -228,7 +231,7 @@ def _told(erasure: Erasure) -> dict[str, Any]:
         "certificate": certificate,
         "mentioned": (certificate or {}).get("verified", {}).get("mentioned_by_others", {}),
         "genuine": certificate is not None and proof.is_genuine(erasure),
-        "asked_by": display.actor(erasure.requested_by),
-        "confirmed_by": display.actor(erasure.confirmed_by) if erasure.confirmed_by else "",
+        "asked_by": who.get(erasure.requested_by, ""),
+        "confirmed_by": who.get(erasure.confirmed_by, ""),
         "progress_url": reverse("admin:threads_erasure_progress", args=(erasure.wire_id,)),
     }

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from threadhub.console import display, rights
+from threadhub.console import display, identities, rights
 from threadhub.console.base import ConsoleAdmin, column, created
 from threadhub.console.filters import WorkspaceFilter, by_column
 from threadhub.console.retention import words
@@ -71,6 +71,8 @@ class ExportAdmin(ConsoleAdmin):
     reading = Permission.EXPORT_WRITE
     writing = Permission.EXPORT_WRITE
     may_be_added = True
+    told_by = ("requested_by",)
+    save_title = "Make the export"
     has_form = False
     form = ExportForm
     list_display = ("asked", "format_label", "state_label", "threads", "big", "by", "workspace")
@@ -127,7 +129,7 @@ class ExportAdmin(ConsoleAdmin):
             "format": dict(FORMATS).get(export.format, export.format),
             "wanted": len(export.selection.get("threads", [])),
             "size": words.size(export.size) if export.size is not None else "",
-            "asked_by": display.actor(export.requested_by),
+            "asked_by": identities.name(export.requested_by),
             "progress_url": reverse("admin:threads_export_progress", args=(export.wire_id,)),
         }
         return TemplateResponse(request, "console/export.html", context)
@@ -156,4 +158,4 @@ class ExportAdmin(ConsoleAdmin):
 
     @column("Asked by")
     def by(self, export: Export) -> str:
-        return display.actor(export.requested_by)
+        return identities.told(export, "requested_by")

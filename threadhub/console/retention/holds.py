@@ -13,7 +13,7 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from threadhub.agents.models import Agent
-from threadhub.console import display, rights
+from threadhub.console import display, identities, rights
 from threadhub.console.base import ConsoleAdmin, column, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter, by_column, decoded
@@ -100,6 +100,8 @@ class HoldAdmin(ConsoleAdmin):
     reading = Permission.HOLD_READ
     writing = Permission.HOLD_WRITE
     may_be_added = True
+    told_by = ("placed_by",)
+    save_title = "Place on hold"
     form = HoldForm
     list_display = ("kept", "state_label", "why", "placed", "by", "workspace")
     list_filter = (WorkspaceFilter, by_column("scope", "Keeps", SCOPES), InForceFilter)
@@ -194,7 +196,7 @@ class HoldAdmin(ConsoleAdmin):
 
     @column("By")
     def by(self, hold: Hold) -> str:
-        return display.actor(hold.placed_by)
+        return identities.told(hold, "placed_by")
 
     @column("Released")
     def released(self, hold: Hold) -> str:
@@ -202,7 +204,7 @@ class HoldAdmin(ConsoleAdmin):
 
     @column("Why released")
     def end(self, hold: Hold) -> str:
-        who = f" ({display.actor(hold.released_by)})" if hold.released_by else ""
+        who = f" ({identities.name(hold.released_by)})" if hold.released_by else ""
         return f"{hold.release_reason or '–'}{who}"
 
 

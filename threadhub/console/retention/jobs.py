@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from threadhub.console import display
+from threadhub.console import display, identities
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import WorkspaceFilter, by_column
@@ -27,6 +27,7 @@ COUNTS = {
 class RetentionJobAdmin(ConsoleAdmin):
     reading = Permission.RETENTION_READ
     has_form = False
+    told_by = ("asked_by",)
     list_display = ("asked", "kind_label", "status_label", "progress", "by", "workspace")
     list_filter = (WorkspaceFilter, by_column("kind", "Kind"), by_column("status", "Status"))
     list_select_related = ("workspace",)
@@ -71,7 +72,7 @@ class RetentionJobAdmin(ConsoleAdmin):
             "percent": 100 if not job.planned else min(100, round(100 * job.done / job.planned)),
             "sum": summary(job),
             "bundle": bundles.filter(pk=job.bundle_id).first() if job.bundle_id else None,
-            "asked_by": display.actor(job.asked_by),
+            "asked_by": identities.name(job.asked_by),
             "ended": words.ended(job.ended) if job.ended else "",
             "progress_url": reverse("admin:threads_retentionjob_progress", args=(job.wire_id,)),
         }
@@ -91,7 +92,7 @@ class RetentionJobAdmin(ConsoleAdmin):
 
     @column("Asked by")
     def by(self, job: RetentionJob) -> str:
-        return display.actor(job.asked_by)
+        return identities.told(job, "asked_by")
 
 
 def summary(job: RetentionJob) -> dict[str, Any]:

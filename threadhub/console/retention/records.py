@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.html import format_html, format_html_join
 
-from threadhub.console import display
+from threadhub.console import display, identities
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import CreatedFilter, OptionFilter, WorkspaceFilter, by_column, decoded
@@ -253,6 +253,7 @@ class BundleAdmin(ConsoleAdmin):
 @admin.register(Tombstone)
 class TombstoneAdmin(ConsoleAdmin):
     reading = Permission.RETENTION_READ
+    told_by = ("purged_by",)
     list_display = ("thread", "why", "purged", "by", "messages", "workspace")
     list_filter = (WorkspaceFilter, by_column("reason", "Why", list(REASONS.items())))
     list_select_related = ("workspace",)
@@ -277,7 +278,7 @@ class TombstoneAdmin(ConsoleAdmin):
 
     @column("By")
     def by(self, stone: Tombstone) -> str:
-        return display.actor(stone.purged_by)
+        return identities.told(stone, "purged_by")
 
     @column("It was")
     def state(self, stone: Tombstone) -> str:

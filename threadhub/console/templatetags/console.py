@@ -1,14 +1,18 @@
 """What the console's own templates need beyond Django's."""
 
+import re
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django import template
+from django.template.defaultfilters import capfirst
 from django.utils.safestring import SafeString
 
 from threadhub.console import display
 
 register = template.Library()
+ID = re.compile(r"[a-z_]+_0[0-9a-z]{25}\b")
 
 
 @register.simple_tag
@@ -25,3 +29,10 @@ def grouped(number: int) -> str:
 @register.filter
 def money(cost: Decimal | None) -> str:
     return display.money(cost)
+
+
+@register.filter
+def headed(title: Any) -> str:
+    """A part of a heading: with a capital, but for an id, which is spelled as it is."""
+    text = str(title)
+    return text if ID.match(text) else str(capfirst(text))

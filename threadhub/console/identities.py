@@ -1,0 +1,56 @@
+"""Who did something, by name: what rows keep of them is an identity (`user:…`, `key:…`), which nobody can read."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from threadhub.console import display
+from threadhub.workspaces.models import ApiKey, User
+
+NAMED = "named"  # on a row of a list: {identity: name}
+
+
+def names(identities: Iterable[str]) -> dict[str, str]:
+    """What each of them is called: users and keys by their names, two queries at most; whoever is gone, or never had a
+    name, by their id."""
+    wanted = {identity for identity in identities if identity}
+    users, keys = _ids("user", wanted), _ids("key", wanted)
+    found = {identity: display.actor(identity) for identity in wanted}
+    if users:
+        for user in User.objects.filter(pk__in=users):
+            found[f"user:{user.pk}"] = user.get_full_name() or user.get_username()
+    if keys:
+        for pk, name in ApiKey.objects.filter(pk__in=keys).order_by().values_list("pk", "name"):
+            found[f"key:{pk}"] = f"key “{name}”"
+    return found
+
+
+def name(identity: str) -> str:
+    """The same of one."""
+    return names([identity]).get(identity, "")
+
+
+def tell(rows: Sequence[Any], columns: Sequence[str]) -> None:
+    """Give a page's rows the names of those whom these columns hold."""
+    if columns:
+        found = names(getattr(row, column) for row in rows for column in columns)
+        for row in rows:
+            setattr(row, NAMED, found)
+
+
+def told(row: Any, column: str) -> str:
+    """Who a column of a row names; by the names that `tell` gave it, if it did."""
+    identity = getattr(row, column)
+    known: dict[str, str] | None = getattr(row, NAMED, None)
+    return known.get(identity, "") if known is not None else name(identity)
+
+
+def _ids(kind: str, identities: Iterable[str]) -> list[UUID]:
+    found = []
+    for identity in identities:
+        prefix, _, rest = identity.partition(":")
+        try:
+            found += [UUID(rest)] if prefix == kind else []
+        except ValueError:
+            continue
+    return found
