@@ -29,6 +29,39 @@ def test_the_way_down_and_the_way_up_are_the_same(by_time: bool, tenant: Tenant)
     assert up.newer is None
 
 
+@pytest.mark.parametrize("by_time", [True, False])
+def test_where_no_index_tells_a_page_looks_through_so_many_and_leads_on(
+    by_time: bool, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        configure.create(actor=tenant.actor, name=f"{number}", provider="echo")
+    monkeypatch.setattr(keyset, "LOOKED_THROUGH", 4)
+    wanted = Agent.objects.filter(name__in=["7", "1", "0"])
+
+    def at(cursor: str | None) -> Page:
+        return keyset.page(queryset=wanted, cursor=cursor, size=2, by_time=by_time, among=Agent.objects.all())
+
+    down = [at(None)]
+    while down[-1].older:
+        down.append(at(down[-1].older))
+    assert [[agent.name for agent in page.rows] for page in down] == [["7"], ["1"], ["0"]]
+    assert [page.looked_through for page in down] == [4, 4, None]
+    up = at(down[2].newer)
+    assert ([agent.name for agent in up.rows], up.looked_through) == (["1"], 4)
+    assert [agent.name for agent in at(up.newer).rows] == ["7"]
+
+
+def test_a_full_page_of_what_is_looked_through_is_a_page(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        configure.create(actor=tenant.actor, name=f"{number}", provider="echo")
+    monkeypatch.setattr(keyset, "LOOKED_THROUGH", 4)
+    every = Agent.objects.all()
+    first = keyset.page(queryset=every, cursor=None, size=2, by_time=True, among=every)
+    assert ([agent.name for agent in first.rows], first.looked_through) == (["4", "3"], None)
+    then = keyset.page(queryset=every, cursor=first.older, size=2, by_time=True, among=every)
+    assert ([agent.name for agent in then.rows], then.looked_through) == (["2", "1"], None)
+
+
 def test_a_cursor_of_the_other_kind_is_the_first_page(tenant: Tenant) -> None:
     cursor = "o." + "0" * 32
     assert keyset.page(queryset=Agent.objects.all(), cursor=cursor, size=3, by_time=True).rows == [tenant.agent]

@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.console.conftest import PNG, Everything, say, signed_in
 from threadhub.agents import configure
-from threadhub.console import transcript
+from threadhub.console import keyset, transcript
 from threadhub.lib import ids
 from threadhub.workspaces.models import User
 from threads import access, branches
@@ -130,8 +130,54 @@ def test_filters_narrow_the_list(console: Client, tenant: Tenant, other_tenant: 
     assert titles(console, created_from=the_day, created_to=the_day) == ["Mine"]
 
 
+def test_days_are_those_of_making_or_those_of_the_last_activity(console: Client, tenant: Tenant) -> None:
+    now = timezone.now()
+
+    def day(ago: int) -> str:
+        return (now - timedelta(days=ago)).date().isoformat()
+
+    for title, made, active in (("Long", 40, 2), ("Short", 40, 40), ("New", 1, 0), ("Silent", 2, None)):
+        moment = None if active is None else now - timedelta(days=active)
+        fields = {"created_at": now - timedelta(days=made), "last_activity_at": moment}
+        Thread.objects.filter(pk=make(tenant, title).pk).update(**fields)
+    assert titles(console, created_from=day(50), created_to=day(30)) == ["Short", "Long"]
+    assert titles(console, active_from=day(50), active_to=day(30)) == ["Short"]
+    assert titles(console, active_from=day(3), active_to=day(2)) == ["Silent", "Long"], "without a message: its making"
+    assert titles(console, active_from=day(3)) == ["New", "Silent", "Long"]
+    assert titles(console, active_to=day(2)) == ["Silent", "Short", "Long"]
+    assert titles(console, active_from=day(3), created_to=day(30), workspace=tenant.workspace.wire_id) == ["Long"]
+
+
+def test_a_page_that_no_index_serves_says_how_many_it_looked_through(
+    console: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyset, "LOOKED_THROUGH", 2)
+    now = timezone.now()
+    made = [make(tenant, f"Thread {number}") for number in range(5)]
+    Thread.objects.exclude(pk=made[1].pk).update(last_activity_at=now - timedelta(days=9))
+    address, seen = f"{LIST}?active_from={now.date() - timedelta(days=1)}", []
+    for _ in range(2):
+        html = console.get(address).content.decode()
+        address = LIST + unescape(re.findall(r'href="([^"]+)"[^>]*>\s*Look further', html)[0])
+        seen.append(("2 threads were looked through" in html, "1 found among 2" in html, "Thread 1" in html))
+    assert seen == [(True, False, False), (False, True, True)]
+    html = console.get(address).content.decode()
+    assert "Look further" not in html
+    step = console.get(f"{LIST}{made[1].wire_id}/step/newer/?_changelist_filters=active_from%3D{now.date()}")
+    assert "end=newer" in step["Location"]
+
+
 @pytest.mark.parametrize(
-    "query", [{"agent": "nobody"}, {"workspace": "x"}, {"state": "lost"}, {"user": "nobody"}, {"created_from": "soon"}]
+    "query",
+    [
+        {"agent": "nobody"},
+        {"workspace": "x"},
+        {"state": "lost"},
+        {"user": "nobody"},
+        {"created_from": "soon"},
+        {"active_to": "soon"},
+        {"active_from": "\x00"},
+    ],
 )
 def test_a_value_that_nothing_has_finds_nothing(query: dict[str, str], console: Client, everything: Everything) -> None:
     assert titles(console, **query) == []

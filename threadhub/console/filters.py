@@ -23,6 +23,8 @@ class ConsoleFilter(ListFilter):
     """A filter whose parameters are known beforehand (`names`), so that a list can refuse every other one."""
 
     names: ClassVar[Sequence[str]]
+    in_order: ClassVar[bool] = False  # an index finds what it chooses, newest first
+    looks_at_each: ClassVar[bool] = False  # no index does: a page looks through so many rows at most
     template = "unfold/filters/filters_field.html"
 
     def __init__(
@@ -40,6 +42,13 @@ class ConsoleFilter(ListFilter):
 
     def has_output(self) -> bool:
         return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        raise NotImplementedError
+
+    def among(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """What an index leaves to look at, in the list's order."""
+        return self.queryset(request, queryset) if self.in_order else queryset
 
     def expected_parameters(self) -> list[str | None]:
         return list(self.names)
@@ -87,6 +96,7 @@ def by_column(name: str, title: str, options: Sequence[tuple[str, str]] | None =
 class WorkspaceFilter(OptionFilter):
     title = "Workspace"
     names = ("workspace",)
+    in_order = True
     parameter_name = "workspace"
 
     def options(self) -> list[tuple[str, str]]:
@@ -104,6 +114,7 @@ class WorkspaceFilter(OptionFilter):
 class AgentFilter(OptionFilter):
     title = "Agent"
     names = ("agent",)
+    in_order = True
 
     def options(self) -> list[tuple[str, str]]:
         agents = Agent.objects.select_related("workspace").order_by("-pk")
@@ -143,6 +154,7 @@ class TextFilter(ConsoleFilter):
 class ExternalRefFilter(TextFilter):
     title = "External reference"
     names = ("external_ref",)
+    in_order = True
 
     def matching(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         # One index scan per workspace, instead of one over all threads.
@@ -152,6 +164,7 @@ class ExternalRefFilter(TextFilter):
 class UserFilter(TextFilter):
     title = "Username"
     names = ("user",)
+    in_order = True
 
     def matching(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         user_id = User.objects.filter(username=value).values_list("pk", flat=True).first()
@@ -159,27 +172,41 @@ class UserFilter(TextFilter):
         return queryset.filter(workspace__in=workspaces, user_id=user_id) if user_id else queryset.none()
 
 
-class CreatedFilter(ConsoleFilter):
-    """Made from one day to another, both included, in UTC."""
+class DaysFilter(ConsoleFilter):
+    """From one day to another, both included, in UTC. Names are `…_from` and `…_to`."""
 
-    title = "Created"
-    names = ("created_from", "created_to")
     template = "unfold/filters/filters_date_range.html"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        first, last = (self.given(name) for name in self.names)
         try:
-            if first is not None:
-                queryset = queryset.filter(created_at__gte=_midnight(first))
-            if last is not None:
-                queryset = queryset.filter(created_at__lt=_midnight(last) + timedelta(days=1))
+            return self.between(queryset, *self.days())
         except (ValueError, OverflowError):
             return queryset.none()
-        return queryset
+
+    def days(self) -> tuple[datetime | None, datetime | None]:
+        """The first moment, and the first one that is too late. Raises ValueError, OverflowError."""
+        first, last = (None if given is None else _midnight(given) for given in map(self.given, self.names))
+        return first, last + timedelta(days=1) if last else None
+
+    def between(self, queryset: QuerySet[Any], first: datetime | None, end: datetime | None) -> QuerySet[Any]:
+        raise NotImplementedError
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
-        form = RangeDateForm(name="created", data={name: self.given(name) for name in self.names})
-        yield {"request": self.request, "parameter_name": "created", "form": form}
+        name = self.names[0].removesuffix("_from")
+        form = RangeDateForm(name=name, data={each: self.given(each) for each in self.names})
+        for each, word in zip(self.names, ("from", "to"), strict=True):
+            form.fields[each].widget.attrs["aria-label"] = f"{self.title} {word}"
+        yield {"request": self.request, "parameter_name": name, "form": form}
+
+
+class CreatedFilter(DaysFilter):
+    title = "Created"
+    names = ("created_from", "created_to")
+    in_order = True
+
+    def between(self, queryset: QuerySet[Any], first: datetime | None, end: datetime | None) -> QuerySet[Any]:
+        queryset = queryset.filter(created_at__gte=first) if first else queryset
+        return queryset.filter(created_at__lt=end) if end else queryset
 
 
 def decoded(prefix: str, value: str) -> UUID | None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
 
+LOOKED_THROUGH = 20_000  # rows, for one page, where no index tells which of them match
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CURSOR = re.compile(r"(?P<way>[on])(?P<moment>\d{1,17})?\.(?P<id>[0-9a-f]{32}|\d{1,18})", re.ASCII)
 
@@ -23,27 +24,39 @@ class Page:
     rows: list[Any]
     newer: str | None
     older: str | None
+    looked_through: int | None = None  # so many and no more, before the page was full
 
 
-def page(*, queryset: QuerySet[Any], cursor: str | None, size: int, by_time: bool) -> Page:
-    """The page that `cursor` names. `by_time`: by (created_at, id), else by id alone; ids are made in order anyway."""
+def page(
+    *, queryset: QuerySet[Any], cursor: str | None, size: int, by_time: bool, among: QuerySet[Any] | None = None
+) -> Page:
+    """The page that `cursor` names. `by_time`: by (created_at, id), else by id alone; ids are made in order anyway.
+
+    `among`: the rows that an index finds in this order, where it takes looking at each to know whether it is one of
+    `queryset`. Of them the next LOOKED_THROUGH are looked at; the cursors of the page lead on from there.
+    """
     fields = ("created_at", "pk") if by_time else ("pk",)
     way, edge = _parse(cursor, queryset.model, by_time)
-    if edge is not None:
-        queryset = queryset.filter(_beyond(fields, edge, "lt" if way == "o" else "gt"))
     backwards = way == "n"
-    rows = list(queryset.order_by(*(name if backwards else f"-{name}" for name in fields))[: size + 1])
+    order = [name if backwards else f"-{name}" for name in fields]
+    if edge is not None:
+        beyond = _beyond(fields, edge, "gt" if backwards else "lt")
+        queryset, among = queryset.filter(beyond), among if among is None else among.filter(beyond)
+    end = None
+    if among is not None:
+        end = among.order_by(*order).values_list(*fields)[LOOKED_THROUGH - 1 : LOOKED_THROUGH].first()
+        queryset = queryset if end is None else queryset.filter(_up_to(fields, end, "lt" if backwards else "gt"))
+    rows = list(queryset.order_by(*order)[: size + 1])
     more = len(rows) > size
     rows = rows[:size]
     if backwards:
         rows.reverse()
-    has_newer = more if backwards else edge is not None
-    has_older = edge is not None if backwards else more
-    return Page(
-        rows,
-        cursor_at("n", rows[0], by_time=by_time) if rows and has_newer else None,
-        cursor_at("o", rows[-1], by_time=by_time) if rows and has_older else None,
-    )
+    before = cursor_at("n", rows[0], by_time=by_time) if rows and (more if backwards else edge is not None) else None
+    after = cursor_at("o", rows[-1], by_time=by_time) if rows and (edge is not None if backwards else more) else None
+    if more or end is None:
+        return Page(rows, before, after)
+    on = _spelled(way, end, by_time=by_time)
+    return Page(rows, on if backwards else before, after if backwards else on, LOOKED_THROUGH)
 
 
 def _beyond(fields: tuple[str, ...], edge: tuple[Any, ...], lookup: str) -> Q:
@@ -54,11 +67,23 @@ def _beyond(fields: tuple[str, ...], edge: tuple[Any, ...], lookup: str) -> Q:
     return Q((f"{fields[0]}__{lookup}e", edge[0])) & same
 
 
+def _up_to(fields: tuple[str, ...], end: tuple[Any, ...], lookup: str) -> Q:
+    """Rows no further than the end, which is among them."""
+    if len(fields) == 1:
+        return Q((f"{fields[0]}__{lookup}e", end[0]))
+    same = Q((f"{fields[1]}__{lookup}e", end[1])) | ~Q((fields[0], end[0]))
+    return Q((f"{fields[0]}__{lookup}e", end[0])) & same
+
+
 def cursor_at(way: str, row: Model, *, by_time: bool) -> str:
     """The cursor of what is older (`o`) or newer (`n`) than a row."""
-    key = row.pk.hex if isinstance(row.pk, UUID) else str(row.pk)
-    moment = (row.created_at - EPOCH) // timedelta(microseconds=1) if by_time else ""  # type: ignore[attr-defined]
-    return f"{way}{moment}.{key}"
+    return _spelled(way, (row.created_at, row.pk) if by_time else (row.pk,), by_time=by_time)  # type: ignore[attr-defined]
+
+
+def _spelled(way: str, key: tuple[Any, ...], *, by_time: bool) -> str:
+    pk = key[-1].hex if isinstance(key[-1], UUID) else str(key[-1])
+    moment = (key[0] - EPOCH) // timedelta(microseconds=1) if by_time else ""
+    return f"{way}{moment}.{pk}"
 
 
 def _parse(cursor: str | None, model: type[Model], by_time: bool) -> tuple[str, tuple[Any, ...] | None]:

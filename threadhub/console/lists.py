@@ -11,6 +11,7 @@ from django.urls import reverse
 from unfold.views import ChangeList
 
 from threadhub.console import display, identities, keyset
+from threadhub.console.filters import ConsoleFilter
 
 
 class NoCount(Paginator):  # type: ignore[type-arg]
@@ -39,7 +40,9 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]
             cursor=request.GET.get(PAGE_VAR),
             size=self.list_per_page,
             by_time=self.model_admin.ordered_by_time(request),
+            among=self.among(request),
         )
+        self.looked_through = page.looked_through
         self.result_list = page.rows
         identities.tell(page.rows, self.model_admin.told_by)
         self.result_count = self.full_result_count = len(page.rows)
@@ -50,8 +53,20 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]
         self.paginator = NoCount(page.rows, self.list_per_page)
         self.newer_url = self.get_query_string({PAGE_VAR: page.newer}) if page.newer else None
         self.older_url = self.get_query_string({PAGE_VAR: page.older}) if page.older else None
-        self.first_url = self.get_query_string({PAGE_VAR: None}) if page.newer else None
+        further = page.looked_through and request.GET.get(PAGE_VAR)
+        self.first_url = self.get_query_string({PAGE_VAR: None}) if page.newer or further else None
         self.is_all = page.newer is None and page.older is None
+
+    def among(self, request: HttpRequest) -> QuerySet[Any] | None:
+        """The rows to look through for a page, newest first, where a filter has no index; None where each has, and for
+        a search, which finds few."""
+        given = [each for each in self.filter_specs if isinstance(each, ConsoleFilter) and each.used_parameters]
+        if self.query or not any(each.looks_at_each for each in given):
+            return None
+        rows: QuerySet[Any] = self.root_queryset
+        for each in given:
+            rows = each.among(request, rows)
+        return rows
 
     def url_for_result(self, result: Model) -> str:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"

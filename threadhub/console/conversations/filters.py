@@ -1,12 +1,15 @@
 """Filters of the list of threads. Each names the index that serves it: no list of threads may read all of them."""
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
 
 from threadhub.agents.models import Tool
 from threadhub.console import rights
-from threadhub.console.filters import OFFERED, OptionFilter, TextFilter
+from threadhub.console.filters import OFFERED, DaysFilter, OptionFilter, TextFilter
 from threadhub.workspaces.models import Workspace
 from threads.models import Feedback, Thread, ToolUse
 
@@ -99,6 +102,27 @@ class AssigneeFilter(OptionFilter):
             case "nobody":
                 return queryset.filter(assignee_id__isnull=True)
         return queryset.none()
+
+
+class ActivityFilter(DaysFilter):
+    """By the last message. Threads are not indexed by it, so that appending stays cheap; none is older than itself, so
+    those begun later are left out by the order's own index."""
+
+    title = "Last activity"
+    names = ("active_from", "active_to")
+    looks_at_each = True
+
+    def between(self, queryset: QuerySet[Any], first: datetime | None, end: datetime | None) -> QuerySet[Any]:
+        active = queryset.annotate(active_at=Coalesce("last_activity_at", "created_at"))
+        active = active.filter(active_at__gte=first) if first else active
+        return active.filter(active_at__lt=end, created_at__lt=end) if end else active
+
+    def among(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        try:
+            _, end = self.days()
+        except (ValueError, OverflowError):
+            return queryset.none()
+        return queryset.filter(created_at__lt=end) if end else queryset
 
 
 class LabelFilter(TextFilter):

@@ -183,14 +183,15 @@ class ThreadReading(ThreadList):
         try:
             by_time = self.ordered_by_time(request)
             try:
-                rows = self.get_changelist_instance(request).queryset
+                found = self.get_changelist_instance(request)
+                rows, among = found.queryset, found.among(request)
             except (IncorrectLookupParameters, SuspiciousOperation):
-                rows = self.get_queryset(request)
+                rows, among = self.get_queryset(request), None
         finally:
             request.GET = own
         cursor = keyset.cursor_at("o" if way == "older" else "n", thread, by_time=by_time)
-        found = keyset.page(queryset=rows, cursor=cursor, size=1, by_time=by_time).rows
-        return found[0] if found else None
+        page = keyset.page(queryset=rows, cursor=cursor, size=1, by_time=by_time, among=among)
+        return page.rows[0] if page.rows else None
 
     # --- what stands in them
 

@@ -14,6 +14,7 @@ from threadhub.console import display, rights, thread_search
 from threadhub.console.base import ConsoleAdmin, column
 from threadhub.console.conversations import marks
 from threadhub.console.conversations.filters import (
+    ActivityFilter,
     AssigneeFilter,
     HandledFilter,
     LabelFilter,
@@ -29,6 +30,8 @@ from threadhub.workspaces.permissions import Permission
 from threads import reading
 from threads.models import Thread
 
+# Filters that are served by the indexes on the time of making.
+IN_TIME = ("workspace", "agent", "created_from", "created_to", "active_from", "active_to")
 SOON = 7  # days before the end that a badge turns to a warning
 
 
@@ -62,7 +65,7 @@ class ThreadList(ConsoleAdmin):
     )  # fmt: skip
     list_filter = (
         AgentFilter, WorkspaceFilter, StateFilter, HandledFilter, AssigneeFilter, RatingFilter, ToolFilter, HeldFilter,
-        CreatedFilter, UserFilter, ExternalRefFilter, LabelFilter,
+        CreatedFilter, ActivityFilter, UserFilter, ExternalRefFilter, LabelFilter,
     )  # fmt: skip
     list_select_related = ("agent", "workspace", "user")
     search_help_text = "Title, reference, words of messages, or an id"
@@ -84,7 +87,7 @@ class ThreadList(ConsoleAdmin):
 
     def ordered_by_time(self, request: HttpRequest) -> bool:
         """Within one workspace, or between two days, by time, on indexes; else by id, on the primary key."""
-        named = any(request.GET.get(name) for name in ("workspace", "agent", "created_from", "created_to"))
+        named = any(request.GET.get(name) for name in IN_TIME)
         return bool(named or self._only_workspace(request)) and not request.GET.get("q")
 
     def _only_workspace(self, request: HttpRequest) -> UUID | None:
