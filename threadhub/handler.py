@@ -11,6 +11,7 @@ import contextvars
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from typing import IO, Any, cast
 
 from asgiref.sync import iscoroutinefunction
@@ -18,14 +19,18 @@ from django.conf import settings
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.base import BaseHandler
+from django.core.handlers.exception import convert_exception_to_response
 from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import Resolver404, ResolverMatch, resolve, set_script_prefix
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.module_loading import import_string
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from threadhub.api import errors
+from threadhub.api.dialect import dialect_of
 from threadhub.lib.asynchronous import release_thread
 
 DRAINED = 16  # times the largest body: so much is read to its end, more is refused unread
@@ -43,7 +48,7 @@ class SyncHandler(BaseHandler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.load_middleware(is_async=False)
+        self.load_middleware()
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """What the address means: looked up once, to choose between the stacks."""
@@ -54,12 +59,34 @@ class SyncHandler(BaseHandler):
         return found
 
 
-class Handler(ASGIHandler):
-    """Both stacks behind one ASGI application."""
+class ForApi(BaseHandler):
+    """Without what is for pages, which would look at each request only to let it pass."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """API_MIDDLEWARE, none of which hooks into the view (a test holds it)."""
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        stack: Any = self
+        answer: Any = convert_exception_to_response(stack._get_response_async if is_async else stack._get_response)
+        for path in reversed(settings.API_MIDDLEWARE):
+            made = import_string(path)(answer)
+            if is_async and isinstance(made, MiddlewareMixin):
+                made = _in_the_loop(made, answer)
+            answer = convert_exception_to_response(made)
+        self._middleware_chain = answer
+
+
+class ApiHandler(ForApi, SyncHandler):
+    """The synchronous stack of the API."""
+
+
+class Handler(ForApi, ASGIHandler):
+    """All stacks behind one ASGI application; the asynchronous one, which is itself, is the API's."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.synchronous = SyncHandler()
+        self.pages, self.api = SyncHandler(), ApiHandler()
         threads = max(LEAST_THREADS, settings.DATABASE_POOL_SIZE)
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
 
@@ -116,21 +143,42 @@ class Handler(ASGIHandler):
     def _respond(self, scope: Scope, body: Any, found: ResolverMatch | None = None) -> HttpResponseBase:
         """From request to answer in one thread. The database connection is back in the pool at the end.
 
-        `request_started` is not sent: its receivers clean up after the thread's last request, which did so itself.
+        Neither `request_started` nor, for what is no stream, `request_finished` is sent: what Django has listening to
+        them cleans up after a request, which is done here.
         """
         set_script_prefix(scope.get("root_path") or "/")
         request, refusal = self.create_request(scope, body)
         if request is not None and found is not None:
             vars(request)[FOUND] = found
-        response = refusal if request is None else self.synchronous.get_response(request)
+        stack = self.api if dialect_of(scope["path"]) else self.pages
+        response = refusal if request is None else stack.get_response(request)
         assert response is not None  # noqa: S101  either a request or a refusal
         vars(response)["_handler_class"] = type(self)
         if response.streaming:
             close_old_connections()
         else:
-            response.close()
+            _finish(response)
             body.close()
         return response
+
+
+def _in_the_loop(made: Any, get_response: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """One of Django's middlewares that only look at a request and its answer, without the two hops into a thread that
+    all requests share."""
+
+    async def middleware(request: HttpRequest) -> Any:
+        return made.process_request(request) or made.process_response(request, await get_response(request))
+
+    return middleware
+
+
+def _finish(response: HttpResponseBase) -> None:
+    """As `response.close()`, without the signal."""
+    for close in vars(response)["_resource_closers"]:
+        with suppress(Exception):
+            close()
+    response.closed = True
+    close_old_connections()
 
 
 def declared_length(scope: Scope) -> int:

@@ -11,7 +11,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponse, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from threadhub.api.dialect import dialect_of
@@ -44,6 +44,7 @@ DOCS = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self';"
     " connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
+EMPTY = (204, 304)  # no body, whose length could be said
 PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
@@ -74,14 +75,16 @@ def _doubt(request: HttpRequest) -> None:
 
 
 def _guarded(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    policy = DOCS if request.path == "/docs" else NOTHING
-    response.headers.setdefault("Content-Security-Policy", policy)
-    response.headers.setdefault("Permissions-Policy", PERMISSIONS)
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", DOCS if request.path == "/docs" else NOTHING)
+    headers.setdefault("Permissions-Policy", PERMISSIONS)
+    if isinstance(response, HttpResponse) and response.status_code not in EMPTY:
+        headers.setdefault("Content-Length", str(len(response.content)))
     return response
 
 
 class OnPages:
-    """Before one of Django's: it is left out for whatever answers in JSON."""
+    """Before one of Django's: left out for whatever answers in JSON, where the whole list is gone through too."""
 
     get_response: Callable[[HttpRequest], Any]
 

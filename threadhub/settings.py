@@ -66,7 +66,7 @@ INSTALLED_APPS = [
     "threadhub.chat",
 ]
 
-MIDDLEWARE = [
+API_MIDDLEWARE = [  # all that requests of the API go through, when they are served (threadhub/handler.py)
     "threadhub.middleware.Nowhere",
     "threadhub.middleware.Guarded",
     "threadhub.api.middleware.ApiErrors",  # for what the next ones refuse; within, once more, with the request's id
@@ -77,6 +77,9 @@ MIDDLEWARE = [
     "threadhub.origin.SetOrigin",
     "threadhub.api.middleware.ApiErrors",
     "threadhub.api.etags.EntityTags",
+]
+MIDDLEWARE = [
+    *API_MIDDLEWARE,
     "threadhub.console.middleware.ContentSecurityPolicy",
     "threadhub.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -91,6 +92,7 @@ COLUMNS = ", ".join(
     "thread.metadata::text" if name == "metadata_text" else f"thread.{name}" for name in ThreadRow._fields
 )
 WIDTH = len(ThreadRow._fields)
+CREATED = attrgetter("created_at", "id")
 # Agents that the actor may not have; by the index of limited agents, most often none (agents.access.closed_to).
 CLOSED = """ARRAY(
     SELECT closed.id FROM agents_agent AS closed
@@ -170,8 +172,8 @@ def _read(names: tuple[str, ...], values: dict[str, Any], *, ascending: bool, sk
     beside = next((row for row in found if row[WIDTH] is not None), None)
     if beside is None:
         return None
-    shown = [ThreadRow(*row[:WIDTH]) for row in found]
-    shown.sort(key=lambda row: (row.created_at, row.id), reverse=not ascending)
+    shown = [ThreadRow._make(row[:WIDTH]) for row in found]
+    shown.sort(key=CREATED, reverse=not ascending)
     return Page(shown, beside[WIDTH], in_force(beside[WIDTH + 1]))
 
 

@@ -3,6 +3,7 @@
 The web server has bounds of its own before these: a head that it cannot read is answered by it, without a body.
 """
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 
 PATH_BYTES = 8 * 2**10
@@ -12,7 +13,8 @@ PLAIN = ("", "identity")
 
 
 def refusal(request: HttpRequest) -> int | None:
-    """The status of what is out of bounds, or None: 414, 431, or 415 for a compressed body, which could be any size."""
+    """The status of what is out of bounds, or None: 414, 431, 415 for a compressed body, which could be any size,
+    or 400 for a Host that is not in ALLOWED_HOSTS."""
     if (
         len(request.path.encode(errors="replace")) > PATH_BYTES
         or len(request.META.get("QUERY_STRING", "")) > QUERY_BYTES
@@ -20,6 +22,10 @@ def refusal(request: HttpRequest) -> int | None:
         return 414
     if sum(len(name) + len(value) for name, value in request.headers.items()) > HEADERS_BYTES:
         return 431
-    if request.headers.get("Content-Encoding", "").strip().lower() not in PLAIN:
+    if request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in PLAIN:
         return 415
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return 400
     return None

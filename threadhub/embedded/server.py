@@ -154,7 +154,7 @@ def ensure_running_for(database: Mapping[str, Any]) -> None:
     For whoever connects without Django, such as the worker's own connections.
     """
     if data_dir := database.get("THREADHUB_DATA_DIR"):
-        ensure_running(Path(data_dir), durable=database.get("THREADHUB_DURABLE", True))
+        ensure_running(data_dir, durable=database.get("THREADHUB_DURABLE", True))
 
 
 def release() -> None:

@@ -19,6 +19,7 @@ MAX_ITEMS = 100_000  # of one array
 MAX_KEYS = 10_000  # of one object
 MAX_VALUES = 500_000  # of all arrays and objects
 MAX_INTEGER_DIGITS = 20
+MICROSECONDS = len('"2025-01-01T00:00:00.000000Z"')
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 MAYBE_UNSTORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 # A text without an end is one token to the end of the body: it must not be looked at again from each quote in it.
@@ -88,6 +89,9 @@ def dumps_sorted(value: Any) -> bytes:
 
 def timestamp(moment: datetime) -> str:
     """`2025-01-01T00:00:00.000Z`, the form both dialects use."""
+    written = orjson.dumps(moment, option=orjson.OPT_UTC_Z)
+    if len(written) == MICROSECONDS:  # of a time in UTC: a fifth of the work of what follows
+        return written[1:24].decode() + "Z"
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

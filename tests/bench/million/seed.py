@@ -82,14 +82,8 @@ def fill(database: Database, *, threads: int) -> World:
         for name, share in SHARES.items():
             _fill_threads(connection, worlds[name], int(threads * share))
         _fill_messages(connection, worlds)
-        connection.execute("CREATE TABLE bench_count (number bigint)")
-        large = worlds["large"]
-        connection.execute(
-            "INSERT INTO bench_count SELECT count(*) FROM threads_thread"
-            " WHERE workspace_id = %(workspace)s AND state IN ('active', 'archived')",
-            large,
-        )
         connection.execute("VACUUM (ANALYZE) threads_thread, threads_message")
+        large = worlds["large"]
         return World(
             threads=threads,
             key=large["key"],

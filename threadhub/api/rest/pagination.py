@@ -3,6 +3,7 @@ any depth. A cursor is a place between two rows, signed, good for one list of on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +25,8 @@ TAKE = 50
 MAX_TAKE = 100
 MAX_SKIP = 10_000
 MAX_DIGITS = 18
+# A query whose names are plain; its values may be escaped.
+SPELLED = re.compile(r"(?:&|[\w.-]+=(?:[\w.~*+-]|%[0-9A-Fa-f]{2})*(?![^&]))*", re.ASCII)
 WHOLE_NUMBER = {"type": "integer", "minimum": 0}  # in the OpenAPI document
 
 
@@ -62,10 +65,15 @@ def read_order(request: Request, default: str = "desc") -> str:
 def address(request: Request, **changes: str) -> str:
     """The absolute URL of the same list with the same filters, elsewhere in it."""
     gone = {"skip", "cursor", "after", "before", *changes}
-    query = [(name, value) for name, values in request.query_params.lists() if name not in gone for value in values]
-    query += changes.items()
+    sent = request.META["QUERY_STRING"]
+    if SPELLED.fullmatch(sent):  # as an address has it: not taken apart and put together again
+        kept = "&".join(pair for pair in sent.split("&") if pair and pair.partition("=")[0] not in gone)
+    else:
+        lists = request.query_params.lists()
+        kept = urlencode([(name, value) for name, values in lists if name not in gone for value in values])
+    query = "&".join(filter(None, (kept, urlencode(changes, safe=":"))))
     url = request.build_absolute_uri(request.path)
-    return f"{url}?{urlencode(query)}" if query else url
+    return f"{url}?{query}" if query else url
 
 
 class KeysetPagination(BasePagination):

@@ -29,6 +29,8 @@ PREPARED_AFTER = 2  # times on one connection
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    _was_connected = False
+
     @property
     def pool(self) -> Any:
         """Django's, with a cheaper look at connections that have just worked (pool.py)."""
@@ -36,6 +38,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if made is not None and made._check is ConnectionPool.check_connection:
             made._check = pools.check
         return made
+
+    def connect(self) -> None:
+        """A connection of the pool is set up already. Of Django's steps those are left that make this wrapper as it is
+        for a new one; the first time all of them, some of which are for the process."""
+        pool = self.pool
+        if pool is None or not self._was_connected:
+            super().connect()
+            self._was_connected = True
+            return
+        self.in_atomic_block = self.needs_rollback = self.closed_in_transaction = self.errors_occurred = False
+        self.savepoint_ids, self.atomic_blocks, self.run_on_commit = [], [], []
+        self.health_check_done, self.close_at = True, 0.0  # back to the pool after each request
+        self.connection = self.get_new_connection({})
+        self.set_autocommit(True)
 
     def prepared_cursor(self) -> Any:
         """A cursor whose statements PostgreSQL plans once for a connection, when they come again: for those that hot

@@ -110,11 +110,11 @@ def _outlooks(rows: Sequence[ThreadRow], beside: Page | Whole, now: datetime) ->
 
 
 def _thread(thread: Thread | ThreadRow, outlook: Outlook) -> dict[str, Any]:
-    rule = outlook.rule
+    rule, user_id, session_id, active_at = outlook.rule, thread.user_id, thread.chat_session_id, thread.last_activity_at
     return {
-        "id": thread.wire_id,
+        "id": ids.encode(Thread.PREFIX, thread.pk),
         "agent_id": ids.encode(Agent.PREFIX, thread.agent_id),
-        "user_id": _id(User.PREFIX, thread.user_id),
+        "user_id": user_id and ids.encode(User.PREFIX, user_id),
         "external_ref": thread.external_ref,
         "title": thread.title,
         "created_at": json.timestamp(thread.created_at),
@@ -122,10 +122,10 @@ def _thread(thread: Thread | ThreadRow, outlook: Outlook) -> dict[str, Any]:
         "metadata": thread.metadata,
         "state": thread.state,
         "origin": thread.origin,
-        "chat_session_id": _id(ChatSession.PREFIX, thread.chat_session_id),
+        "chat_session_id": session_id and ids.encode(ChatSession.PREFIX, session_id),
         "messages_count": thread.message_count,
-        "last_activity_at": thread.last_activity_at and json.timestamp(thread.last_activity_at),
-        "handled_by": "person" if thread.taken_over else "agent",
+        "last_activity_at": active_at and json.timestamp(active_at),
+        "handled_by": "person" if thread.taken_over_at is not None else "agent",
         "branch": thread.branch,
         "expires_at": outlook.at and json.timestamp(outlook.at),
         "policy": rule
