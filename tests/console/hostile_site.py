@@ -11,17 +11,33 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.utils import timezone
 
+from chat_sessions.models import ChatSession
 from tests.conftest import Tenant, make_tenant
 from tests.console.addresses import addresses, filled, models
 from tests.console.conftest import Everything, furnish
 from tests.console.hostile import GROUPS, PAYLOADS
-from threadhub.agents.models import Agent, AgentVersion, Tool
-from threadhub.audit.models import AccessAlert, AuditEvent
+from threadhub.agents.models import Agent, AgentVersion, DailyUsage, Tool
+from threadhub.audit.models import AccessAddress, AccessAlert, AccessCount, AuditEvent
 from threadhub.lib import ids
 from threadhub.workspaces import invitations
-from threadhub.workspaces.models import ApiKey, Invitation, User, Workspace
+from threadhub.workspaces.models import ApiKey, EndUser, Invitation, User, Workspace
+from threadhub.workspaces.models.end_user import REFERENCE_CHARACTERS
 from threadhub.workspaces.permissions import Role
-from threads.models import Attachment, Feedback, Message, Run, Thread
+from threads.models import (
+    Attachment,
+    Branch,
+    DailyActivity,
+    Export,
+    Feedback,
+    Hold,
+    Message,
+    Note,
+    RetentionJob,
+    Run,
+    RunEvent,
+    Thread,
+)  # fmt: skip
+from threads.path import WHOLE
 
 ACTION = "hostile.text"
 NO_PAGES = ("_download", "_certificate", "_file", "_progress", "_try", "_desk", "_live", "_delete")  # or refused
@@ -65,7 +81,46 @@ def spread(tenant: Tenant, payload: str) -> Everything:
         **own, thread=made.thread, message=said, author=payload[:64], rating=-1, tags=[payload[:50]], text=payload
     )
     remember(made, payload)
+    fill(made, payload)
     return made
+
+
+def fill(made: Everything, payload: str) -> None:
+    """The columns that only services, clients' pages and the worker write: their words are anybody's too."""
+    own, now, tenant = {"workspace": made.tenant.workspace}, timezone.now(), made.tenant
+    call = {"tool_call_id": payload, "id": payload, "name": payload, "code": payload, "arguments": {payload: payload}}
+    Agent.objects.filter(**own).update(allowed_origins=[payload])
+    Tool.objects.filter(**own).update(config={payload: payload})
+    ChatSession.objects.filter(**own).update(
+        name=payload[:200], origin=payload, metadata={payload: payload}, enabled_tools=[payload]
+    )
+    Message.objects.filter(thread=made.thread).update(extra={payload: payload}, usage={"model": payload})
+    # A person's answer; a name that is nobody's.
+    Message.objects.filter(thread=made.thread, role="assistant").update(author=payload[:64])
+    Note.objects.create(**own, thread=made.thread, author=payload[:64], text=payload)
+    Attachment.objects.filter(thread=made.thread).update(content_type=payload[:100])
+    Run.objects.filter(pk=made.run.pk).update(
+        provider=payload[:16], finish_reason=payload[:16], ignored_tools=[payload], refused_tools=[call],
+        input=[{"role": "user", "content": payload}], context={"hash": payload}, replay=[{"text": payload}],
+        required_action={"tool_calls": [call], "approvals": []},
+    )  # fmt: skip
+    RunEvent.objects.create(**own, run=made.run, seq=10_000, type=payload[:32], data={payload: payload})
+    Branch.objects.create(**own, thread=made.thread, number=9, path=WHOLE, created_by=payload[:64])
+    told = {"day": now.date(), "agent": tenant.agent}
+    DailyActivity.objects.create(**own, **told, failures=1, faults={payload: 1})
+    DailyUsage.objects.create(
+        **own, **told, provider=payload[:16], model=payload[:200], purpose=DailyUsage.Purpose.choices[0][0], count=1
+    )
+    EndUser.objects.create(**own, user=tenant.owner, reference=payload[:REFERENCE_CHARACTERS])
+    AccessAddress.objects.create(workspace_id=tenant.workspace.pk, actor=payload, address=payload)
+    AccessCount.objects.create(workspace_id=tenant.workspace.pk, actor=payload, kind="reads", window_start=now, count=1)
+    Hold.objects.filter(**own).update(placed_by=payload[:64])
+    Hold.objects.create(
+        **own, scope="external_ref", external_ref=f"{payload} gone", reason=payload, placed_by=payload[:64],
+        released_at=now, released_by=payload[:64], release_reason=payload,
+    )  # fmt: skip
+    RetentionJob.objects.filter(**own).update(ended=payload[:16])
+    Export.objects.filter(**own).update(selection={"threads": [], payload: payload})
 
 
 def remember(made: Everything, payload: str) -> None:

@@ -113,7 +113,7 @@ class ActivityFilter(DaysFilter):
     looks_at_each = True
 
     def between(self, queryset: QuerySet[Any], first: datetime | None, end: datetime | None) -> QuerySet[Any]:
-        active = queryset.annotate(active_at=Coalesce("last_activity_at", "created_at"))
+        active: QuerySet[Any] = queryset.annotate(active_at=Coalesce("last_activity_at", "created_at"))
         active = active.filter(active_at__gte=first) if first else active
         return active.filter(active_at__lt=end, created_at__lt=end) if end else active
 
