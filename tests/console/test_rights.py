@@ -7,6 +7,7 @@ from django.utils import timezone
 from tests.conftest import Tenant, make_user
 from tests.console.conftest import Everything, furnish, signed_in
 from threadhub.agents.models import Agent
+from threadhub.lib import ids
 from threadhub.workspaces.models import ApiKey, Membership, User, Workspace
 from threadhub.workspaces.permissions import Role
 from threads.actions import threads
@@ -63,6 +64,43 @@ def test_a_viewer_who_is_staff_reads_no_transcripts(tenant: Tenant, everything: 
     assert (client.get(removal).status_code, client.post(removal).status_code) == (403, 403)
     assert agent.tools.exists()
     assert "no role in a workspace" in client.get("/admin/").content.decode()
+
+
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.VIEWER])
+def test_what_is_refused_is_a_page_that_says_why(role: Role, tenant: Tenant, everything: Everything) -> None:
+    member = make_user("mia", tenant.workspace, role)
+    User.objects.filter(pk=member.pk).update(is_staff=True)
+    member.refresh_from_db()
+    client, pages = signed_in(member), everything.pages()
+    refused = {name: client.get(address) for name, address in pages.items()}
+    refused = {name: answer for name, answer in refused.items() if answer.status_code in (403, 404)}
+    assert {"threads/thread list", "workspaces/apikey list", "threads/hold add", "jobs"} <= refused.keys()
+    for name, answer in refused.items():
+        html = answer.content.decode()
+        assert "You may not do this" in html or "Nothing is here" in html, name
+        assert "To the overview" in html, name
+        assert "Where is my order" not in html, name
+    seen = client.get(pages["threads/thread page"], follow=True).content.decode()
+    assert "There is no such thread, or you may not see it." in seen
+
+
+def test_absent_and_foreign_read_the_same(olivia: User, everything: Everything, foreign: Everything) -> None:
+    client = signed_in(olivia)
+    for noun in ("threads/thread", "agents/agent", "threads/hold", "workspaces/apikey"):
+        there = foreign.things()[noun]
+        never = ids.encode(there.rpartition("_")[0], ids.new())
+        for page in ("change", "history"):
+            found = [client.get(f"/admin/{noun}/{pk}/{page}/", follow=True) for pk in (there, never)]
+            told = [
+                (one.status_code, one.redirect_chain, [str(said) for said in one.context["messages"]]) for one in found
+            ]
+            assert told[0] == told[1], (noun, page)
+
+
+def test_a_bad_filter_is_a_page_too(console: Client, tenant: Tenant) -> None:
+    answer = console.get("/admin/threads/thread/?title__regex=(a")
+    assert answer.status_code == 400
+    assert "This cannot be asked" in answer.content.decode()
 
 
 def test_an_owner_makes_nothing_in_other_workspaces(olivia: User, everything: Everything, foreign: Everything) -> None:

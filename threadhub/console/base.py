@@ -150,6 +150,13 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             messages.error(request, error.message)
             return redirect(request.get_full_path())
 
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """To the list where it would stand, if they may see that; absent and not theirs read the same."""
+        name = str(opts.verbose_name)
+        self.message_user(request, f"There is no such {name}, or you may not see it.", messages.WARNING)
+        listed = self.has_view_permission(request)
+        return redirect(f"admin:{opts.app_label}_{opts.model_name}_changelist" if listed else "admin:index")
+
     def page(self, request: HttpRequest, thing: Any) -> HttpResponseBase:
         """The page of one object that has no form."""
         raise NotImplementedError

@@ -1,7 +1,10 @@
 """The admin site: unfold's, with our front page."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import transaction
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
@@ -15,6 +18,17 @@ from threadhub.isolation.scope import Door, by_door
 from threadhub.workspaces import sign_in
 from threadhub.workspaces.models import User
 
+# kind of error: status, title, sentence
+REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
+    PermissionDenied: (
+        403,
+        "You may not do this",
+        "No role that you have in a workspace allows it. An owner of the workspace can give you one that does.",
+    ),
+    Http404: (404, "Nothing is here", "There is no such page, or it is of a workspace that you do not see."),
+    SuspiciousOperation: (400, "This cannot be asked", "The address asks for something that this page does not know."),
+}
+
 
 class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
     site_title = "threadhub"
@@ -23,6 +37,29 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
     index_template = "console/dashboard.html"
     enable_nav_sidebar = True
     login_form = SignInForm
+
+    def admin_view(
+        self, view: Callable[..., HttpResponseBase], cacheable: bool = False
+    ) -> Callable[..., HttpResponseBase]:
+        """A page that is refused, is not there or was asked for wrongly is a page too, with the way back."""
+        inner: Callable[..., HttpResponseBase] = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            try:
+                return inner(request, *args, **kwargs)
+            except (PermissionDenied, Http404, SuspiciousOperation) as error:
+                if request.headers.get("Accept", "").startswith("application/json"):
+                    raise
+                return self.refusal(request, error)
+
+        return answered
+
+    def refusal(self, request: HttpRequest, error: Exception) -> TemplateResponse:
+        status, title, why = next(told for kind, told in REFUSALS.items() if isinstance(error, kind))
+        said = str(error) if isinstance(error, PermissionDenied) else ""
+        context = {**self.each_context(request), "title": title, "why": said or why, "content_title": title}
+        return TemplateResponse(request, "console/refusal.html", context, status=status)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         page: TemplateResponse = super().index(request, {**(extra_context or {}), "overview": dashboard.read(request)})
