@@ -1,5 +1,6 @@
-"""One thread with its messages as rows, by one prepared statement; or, for who has it already, no more of it than tells
-whether it is still the same. Threads that were forked or are in a bundle are left to those who can read them.
+"""One thread with its messages or a part of them as rows, by one prepared statement; or, for who has it already, no
+more of it than tells whether it is still the same. Threads that were forked or are in a bundle are left to those who
+can read them.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from threads.message_rows import MessageRow
 from threads.thread_rows import COLUMNS, WIDTH, ThreadRow, Wanted
 
 # What is shown of a thread changes with its row: messages come and go, and branches change, in the transaction that
-# changes it (tests/threads/test_whole_rows.py), and so does whatever is beside its messages.
+# changes it (tests/api/rest/test_changes_are_told.py), and so does whatever is beside its messages.
 VERSION = (
     "concat_ws('.', thread.version, extract(epoch FROM thread.updated_at), thread.last_position, thread.message_count)"
 )
@@ -30,12 +31,26 @@ SELECT {columns}, {version}, thread.path IS NULL AND thread.bundle_id IS NULL, {
 # By the unique index on (thread, position).
 MESSAGES = """
 UNION ALL
-SELECT {nothing}, {columns}
+(SELECT {nothing}, {columns}
   FROM thread
   JOIN threads_message AS message ON message.workspace_id = thread.workspace_id AND message.thread_id = thread.id
- WHERE thread.path IS NULL AND thread.bundle_id IS NULL
+ WHERE thread.path IS NULL AND thread.bundle_id IS NULL{positions}{order})
 """
 BESIDE = 4  # of the columns of HEAD: what stands beside the thread's own
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The messages between two positions, and of these the first or the last ones; or a single one."""
+
+    one: UUID | None = None
+    after: int | None = None
+    before: int | None = None
+    limit: int | None = None
+    last: bool = False
+
+
+ALL = Part()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +65,19 @@ class Whole:
 
 
 def read(
-    *, actor: Actor, thread_id: UUID, agent_id: UUID | None, now: datetime, with_messages: bool = True
+    *, actor: Actor, thread_id: UUID, agent_id: UUID | None, now: datetime, part: Part | None = ALL
 ) -> Whole | None:
-    """The thread that the actor may see, of `agent_id` where it is not None. None: ask the gate (access.get)."""
+    """The thread that the actor may see, of `agent_id` where it is not None, with this part of its messages in their
+    order. None: ask the gate (access.get)."""
     told = thread_rows.conditions(Wanted(actor, agent_id=agent_id))
     if told is None:
         return None
     names, values = told
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
-        cursor.execute(_sql((*names, "one"), with_messages), {**values, "thread": thread_id, "now": now})
+        values |= {"thread": thread_id, "now": now}
+        if part is not None:
+            values |= {"one": part.one, "after": part.after, "before": part.before}
+        cursor.execute(_sql((*names, "one"), *_form(part)), values)
         found = cursor.fetchall()
     at = next((at for at, row in enumerate(found) if row[0] is not None), None)
     if at is None:
@@ -72,15 +91,35 @@ def read(
     return Whole(ThreadRow(*head[:WIDTH]), version, thread_rows.in_force(in_force), files, messages)
 
 
-@lru_cache(maxsize=64)
-def _sql(names: tuple[str, ...], with_messages: bool) -> str:
+def _form(part: Part | None) -> tuple[str, str] | tuple[None, None]:
+    """The conditions and the order of a part; its length is in the text, as the planner should know it."""
+    if part is None:
+        return None, None
+    positions = "".join(
+        condition
+        for condition, value in (
+            (" AND message.id = %(one)s", part.one),
+            (" AND message.position > %(after)s", part.after),
+            (" AND message.position < %(before)s", part.before),
+        )
+        if value is not None
+    )
+    if part.limit is None:
+        return positions, ""
+    return positions, f" ORDER BY message.position {'DESC' if part.last else 'ASC'} LIMIT {part.limit}"
+
+
+@lru_cache(maxsize=512)
+def _sql(names: tuple[str, ...], positions: str | None, order: str | None) -> str:
     head = HEAD.format(
         where=thread_rows.where(names),
         columns=COLUMNS,
         version=VERSION,
         in_force=IN_FORCE_OF_ONE,
-        nothing=", NULL" * len(MessageRow._fields) if with_messages else "",
+        nothing=", NULL" * len(MessageRow._fields) if positions is not None else "",
     )
-    if not with_messages:
+    if positions is None:
         return head
-    return head + MESSAGES.format(nothing=", ".join(["NULL"] * (WIDTH + BESIDE)), columns=MESSAGE_COLUMNS)
+    return head + MESSAGES.format(
+        nothing=", ".join(["NULL"] * (WIDTH + BESIDE)), columns=MESSAGE_COLUMNS, positions=positions, order=order
+    )

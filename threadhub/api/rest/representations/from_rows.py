@@ -28,6 +28,7 @@ from threads.runs.events import PERSON
 from threads.thread_rows import Page, ThreadRow
 from threads.whole_rows import Whole
 
+A_PAGE = 100  # messages whose files are looked for one by one
 Context = dict[str, Any]
 NOTHING_AHEAD = Outlook(held=False, at=None, rule=None, action=None)  # where neither policy nor hold is in force
 
@@ -47,7 +48,7 @@ def threads_with_messages(found: Sequence[Thread], context: Context) -> list[dic
     """As ThreadWithMessages; those whose messages are in a bundle are rendered by it."""
     live = [thread for thread in found if not reading.is_bundled(thread)]
     rows, has_files = message_rows.of_threads(live)
-    files = _files(rows) if has_files else {}
+    files = _files(thread_id__in=list(rows)) if has_files else {}
     shown = {thread["id"]: thread for thread in threads(live)}
     for thread in live:
         told = {"thread_wire_id": thread.wire_id, **context}
@@ -65,10 +66,15 @@ def page(found: Page, *, now: datetime) -> list[dict[str, Any]]:
 
 def whole(found: Whole, context: Context, *, outlook: Outlook) -> dict[str, Any]:
     """As `threads_with_messages`, of one."""
-    files = _files([found.thread.id]) if found.files else {}
+    return {**_thread(found.thread, outlook), "messages": messages(found, found.messages, context)}
+
+
+def messages(found: Whole, rows: Sequence[MessageRow], context: Context) -> list[dict[str, Any]]:
+    """As MessageRepresentation, of some messages of a thread."""
+    few = {"message_id__in": [row.id for row in rows]} if len(rows) <= A_PAGE else {"thread_id": found.thread.id}
+    files = _files(**few) if found.files else {}
     told = {"thread_wire_id": found.thread.wire_id, **context}
-    messages = [_message(row, files.get(row.id, []), told) for row in found.messages]
-    return {**_thread(found.thread, outlook), "messages": messages}
+    return [_message(row, files.get(row.id, []), told) for row in rows]
 
 
 def appended(sent: Draft, stored: Appended, context: Context) -> dict[str, Any]:
@@ -178,10 +184,10 @@ def _type(kind: str, files: list[Attachment]) -> str:
     return "pdf" if {each.content_type for each in files} <= {"application/pdf"} else "document"
 
 
-def _files(thread_ids: Iterable[UUID]) -> dict[UUID, list[Attachment]]:
+def _files(**where: Any) -> dict[UUID, list[Attachment]]:
     """By message."""
     files: dict[UUID, list[Attachment]] = {}
-    for each in Attachment.objects.filter(thread_id__in=list(thread_ids)).order_by("message", "id"):
+    for each in Attachment.objects.filter(**where).order_by("message", "id"):
         files.setdefault(each.message_id, []).append(each)
     return files
 

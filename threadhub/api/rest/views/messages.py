@@ -1,5 +1,6 @@
 """The messages of a thread by themselves: `…/threads/{thread_id}/messages[/{message_id}]`."""
 
+from functools import partial
 from typing import Any, cast
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
@@ -11,10 +12,11 @@ from threadhub.api.rest.filters import MessageFilter
 from threadhub.api.rest.inputs import plain_bodies
 from threadhub.api.rest.inputs.messages import NewMessage, draft
 from threadhub.api.rest.pagination import WHOLE_NUMBER, whole_number
-from threadhub.api.rest.position_page import PositionPage
+from threadhub.api.rest.position_page import PositionPage, by_objects
 from threadhub.api.rest.representations import from_rows
 from threadhub.api.rest.representations.messages import MessageRepresentation, versions
 from threadhub.api.rest.representations.threads import DONE, Done
+from threadhub.api.rest.views import whole_thread
 from threadhub.api.rest.views.base import InThread
 from threadhub.api.views import path_id
 from threadhub.workspaces.permissions import Permission
@@ -55,16 +57,21 @@ class Messages(InThread):
 
     @extend_schema(responses={200: MessagePage}, parameters=PARAMETERS)
     def list(self, request: Request, **path: Any) -> Response:
+        page = whole_thread.messages(self)
+        return page if page is not None else self._by_objects(request)
+
+    def _by_objects(self, request: Request) -> Response:
+        """Of a thread that was forked or archived, of one role, of another branch; or why there is no such page."""
         thread = self.find_thread()
         shown = self._shown(thread)
         rows = self.filter_queryset(Message.objects.of_all_branches(thread).on(shown.path))
         if reading.is_bundled(thread):
             rows = reading.ArchivedMessages.of(thread).on(shown.path).with_role(request.query_params.get("role"))  # type: ignore[assignment]
-        page = PositionPage(request, cast("MessageQuerySet", rows))
+        page = PositionPage(request)
+        page.fill(partial(by_objects, cast("MessageQuerySet", rows)))
         context = self._context() | versions(thread, shown.number)
         data = MessageRepresentation(page.rows, many=True, context=context).data
-        links = {"has_more": page.next is not None, "next": page.next, "previous": page.previous}
-        return Response({"count": shown.message_count, **links, "data": data})
+        return Response(page.envelope(shown.message_count, data))
 
     @extend_schema(request=NewMessage, responses={201: MessageRepresentation})
     def create(self, request: Request, **path: Any) -> Response:
@@ -78,6 +85,9 @@ class Messages(InThread):
 
     @extend_schema(responses={200: MessageRepresentation})
     def retrieve(self, request: Request, **path: Any) -> Response:
+        found = whole_thread.message(self)
+        if found is not None:
+            return found
         message = self._find()
         context = self._context() | versions(message.thread, message.thread.branch)
         return Response(MessageRepresentation(message, context=context).data)

@@ -1,15 +1,21 @@
-"""A thread with its messages, as three paths read it: by rows where it can be read so, and not at all by who has it."""
+"""A thread with its messages, or a page of these, as several paths read it: by rows where it can be read so, and not at
+all by who has it."""
 
 from typing import Any
 
 from rest_framework.response import Response
 
 from threadhub.api import etags
+from threadhub.api.rest.position_page import PositionPage
 from threadhub.api.rest.representations import from_rows
 from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.views.base import InThread
-from threads import reading, whole_rows
-from threads.whole_rows import Whole
+from threadhub.api.views import path_id
+from threadhub.lib.errors import Invalid
+from threads import access, reading, whole_rows
+from threads.message_rows import MessageRow
+from threads.models import Message
+from threads.whole_rows import ALL, Part, Whole
 
 KNOWN: dict[str, Any] = {}  # the body of an answer that its asker has: it is not sent
 
@@ -18,15 +24,86 @@ def answer(view: InThread) -> Response:
     """The thread of the view's path. Raises ThreadNotFound, ChatSessionNotFound."""
     context = {"threads_path": view.threads_path}
     asked = "If-None-Match" in view.request.headers
-    found = _read(view, with_messages=not asked)
+    found = _read(view, None if asked else ALL)
     if found is None:
         return _by_objects(view, context)
     reading.note(actor=view.actor, threads=[found.thread])
     response = _shown(view, found, context, only_if_new=asked)
     if response is None:
-        found = _read(view, with_messages=True)
+        found = _read(view, ALL)
         response = _shown(view, found, context) if found is not None else None
     return response if response is not None else _by_objects(view, context)
+
+
+def messages(view: InThread) -> Response | None:
+    """A page of its messages. None: by objects, which also say what is wrong with what was asked."""
+    asked = view.request.query_params.dict()
+    if "role" in asked or "branch" in asked:
+        return None
+    try:
+        page = PositionPage(view.request)
+    except Invalid:
+        return None
+    known = _known(view, asked)
+    if known is not None:
+        return known
+    read = _Reading(view)
+    page.fill(read)
+    found = read.first
+    if found is None:
+        return None
+    return _tagged(view, found, asked, page.envelope(found.thread.message_count, _messages(view, found, page.rows)))
+
+
+def message(view: InThread) -> Response | None:
+    """One of its messages. None: by objects."""
+    known = _known(view, {})
+    if known is not None:
+        return known
+    message_id = path_id(Message.PREFIX, view.kwargs["message_id"], access.MessageNotFound)
+    found = _read(view, Part(one=message_id))
+    if found is None or not found.messages:
+        return None
+    (shown,) = _messages(view, found, found.messages)
+    return _tagged(view, found, {}, shown)
+
+
+class _Reading:
+    """Reads parts of the thread's messages, and remembers how the thread stood at first."""
+
+    def __init__(self, view: InThread) -> None:
+        self.view = view
+        self.first: Whole | None = None
+
+    def __call__(self, part: Part) -> list[MessageRow]:
+        found = _read(self.view, part)
+        self.first = self.first or found
+        return [] if found is None else found.messages
+
+
+def _messages(view: InThread, found: Whole, rows: list[MessageRow]) -> list[dict[str, Any]]:
+    return from_rows.messages(found, rows, {"threads_path": view.threads_path})
+
+
+def _known(view: InThread, asked: dict[str, str]) -> Response | None:
+    """The answer to who has read the same messages of the thread as it is."""
+    if "If-None-Match" not in view.request.headers:
+        return None
+    found = _read(view, None)
+    if found is None or not etags.is_known(view.request, _tag(view, found, asked)):
+        return None
+    return _tagged(view, found, asked, KNOWN)
+
+
+def _tagged(view: InThread, found: Whole, asked: dict[str, str], body: Any) -> Response:
+    reading.note(actor=view.actor, threads=[found.thread])
+    response = Response(body)
+    etags.tag(response, _tag(view, found, asked))
+    return response
+
+
+def _tag(view: InThread, found: Whole, asked: dict[str, str]) -> str:
+    return etags.of_version(view.actor, view.request.path, sorted(asked.items()), found.version)
 
 
 def _by_objects(view: InThread, context: dict[str, Any]) -> Response:
@@ -35,11 +112,9 @@ def _by_objects(view: InThread, context: dict[str, Any]) -> Response:
     return Response(from_rows.threads_with_messages([thread], context | versions(thread, thread.branch))[0])
 
 
-def _read(view: InThread, *, with_messages: bool) -> Whole | None:
+def _read(view: InThread, part: Part | None) -> Whole | None:
     thread_id, agent_id = view.named()
-    return whole_rows.read(
-        actor=view.acting, thread_id=thread_id, agent_id=agent_id, now=view.now, with_messages=with_messages
-    )
+    return whole_rows.read(actor=view.acting, thread_id=thread_id, agent_id=agent_id, now=view.now, part=part)
 
 
 def _shown(view: InThread, found: Whole, context: dict[str, Any], *, only_if_new: bool = False) -> Response | None:
