@@ -17,6 +17,7 @@ from threads.message_rows import MessageRow
 from threads.models import Message
 from threads.whole_rows import ALL, Part, Whole
 
+ANY = "*"
 KNOWN: dict[str, Any] = {}  # the body of an answer that its asker has: it is not sent
 
 
@@ -87,7 +88,7 @@ def _messages(view: InThread, found: Whole, rows: list[MessageRow]) -> list[dict
 
 def _known(view: InThread, asked: dict[str, str]) -> Response | None:
     """The answer to who has read the same messages of the thread as it is."""
-    if "If-None-Match" not in view.request.headers:
+    if view.request.headers.get("If-None-Match", ANY).strip() == ANY:  # what is not there is not known either
         return None
     found = _read(view, None)
     if found is None or not etags.is_known(view.request, _tag(view, found, asked)):
