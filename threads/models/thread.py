@@ -71,6 +71,9 @@ class Thread(models.Model):
     last_position = models.IntegerField(default=0, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
+    # The same to ten minutes, kept by the database: an append seldom changes it, so it may have an index (and lists by
+    # `updated` begin there, threads/querysets/threads.py).
+    updated_about = models.DateTimeField(null=True, editable=False)
     # When the last message came, by the database's clock; empty for a thread without messages.
     last_activity_at = models.DateTimeField(null=True, editable=False)
     # Its life (threads/lifecycle). None of these is touched by an append.
@@ -93,6 +96,7 @@ class Thread(models.Model):
         ordering = ["-created_at", "-id"]
         # No index on updated_at, last_activity_at or the counters: an append must stay a HOT update.
         indexes = [
+            models.Index("workspace", models.F("updated_about").desc(nulls_last=True), name="thread_updated_about"),
             models.Index(
                 "workspace",
                 models.F("created_at").desc(),

@@ -15,11 +15,11 @@ from threadhub.lib import ids
 # A workspace with as many threads as all others together; a user, a reference and a pair of metadata are few of them.
 ROWS = """
 INSERT INTO threads_thread (id, workspace_id, agent_id, user_id, external_ref, title, metadata, state, origin,
-                            message_count, last_position, created_at, archived_at)
+                            message_count, last_position, created_at, updated_at, archived_at)
 SELECT gen_random_uuid(), %(workspace)s, %(agent)s, CASE WHEN n %% 500 = 0 THEN %(user)s::uuid END, 'ref ' || n %% 900,
        'number ' || n, jsonb_build_object('n', n %% 900),
        CASE WHEN n %% 97 = 0 THEN 'archived' ELSE 'active' END, 'direct', 0, 0, now() - n * interval '1 minute',
-       CASE WHEN n %% 97 = 0 THEN now() END
+       now() - n * interval '30 seconds', CASE WHEN n %% 97 = 0 THEN now() END
   FROM generate_series(1, 15000) AS n
 """
 NARROWINGS = (
@@ -36,7 +36,7 @@ NARROWINGS = (
 )
 PAGES = ("take=20", "take=20&order=asc", "take=20&skip=150")
 FEW = 500  # rows may be sorted: those that a narrow index gave
-SORTED = re.compile(r"Sort  \(cost=\S+ rows=(\d+)")
+SORTED = re.compile(r"(?<!Incremental )Sort  \(cost=\S+ rows=(\d+)")
 DEEP = ("skip=7000&take=20", "skip=9900&take=20", "skip=9000&take=20&order=asc")
 
 
@@ -83,3 +83,16 @@ def test_a_deep_page_reads_no_rows_before_its_own(api: Api, named: dict[str, str
     with plans() as seen:
         assert len(api.get("/threads?include_messages=false&take=20&skip=9900").json()["data"]) == 20
     assert any("Index Only Scan Backward using thread_newest_first" in plan for _, plan in seen), seen
+
+
+@pytest.mark.parametrize("sort", ["", "-updated", "updated", "-created", "created", "-_id", "_id"])
+def test_no_list_of_the_other_dialect_sorts_the_table(api: Api, named: dict[str, str], sort: str) -> None:
+    for narrowing in ("", "integration={agent}", "user={user}"):
+        for page in ("", "page=3"):
+            address = f"/api/ai/threads?sort={sort}&{narrowing}&{page}".format(**named)
+            with plans() as seen:
+                assert api.get(address).status_code == 200
+            assert seen
+            for sql, plan in seen:
+                assert "Seq Scan on threads_thread" not in plan, (address, sql, plan)
+                assert all(int(rows) <= FEW for rows in SORTED.findall(plan)), (address, sql, plan)

@@ -29,6 +29,7 @@ SORT_FIELDS = {
     "user": "user_id",
     "workspace": "workspace_id",
 }
+MAY_BE_EMPTY = ("title", "user_id", "updated_about")
 DEFAULT_SORT = "-updated"
 
 
@@ -74,10 +75,15 @@ def sort_order(text: str) -> list[OrderBy]:
             columns.setdefault(SORT_FIELDS[name], field.startswith("-"))
     columns = columns or {"updated_at": True}
     columns.setdefault("id", list(columns.values())[-1])
-    return [
-        F(column).desc(nulls_last=True) if descending else F(column).asc(nulls_first=True)
-        for column, descending in columns.items()
-    ]
+    if next(iter(columns)) == "updated_at":
+        columns = {"updated_about": columns["updated_at"], **columns}  # its index gives most of the order
+    return [_ordered(column, descending) for column, descending in columns.items()]
+
+
+def _ordered(column: str, descending: bool) -> OrderBy:
+    if column not in MAY_BE_EMPTY:
+        return F(column).desc() if descending else F(column).asc()
+    return F(column).desc(nulls_last=True) if descending else F(column).asc(nulls_first=True)
 
 
 def _with_id(

@@ -40,6 +40,7 @@ RANK = {"thread": 0, **{kind: number for number, (kind, _, _) in enumerate(PARTS
 OF_ITS_LIFE: dict[type[models.Model], tuple[str, ...]] = {
     Thread: (
         "state",
+        "updated_about",
         "archived_at",
         "trashed_at",
         "purge_after",
