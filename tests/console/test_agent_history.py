@@ -30,6 +30,13 @@ def test_it_tells_what_was_changed_by_whom(console: Client, history: str) -> Non
     assert "key “test”" in html
 
 
+def test_an_agent_without_a_version_says_so(console: Client, tenant: Tenant) -> None:
+    AgentVersion.objects.filter(agent_id=tenant.agent.pk).delete()
+    answer = console.get(f"/admin/agents/agent/{tenant.agent.wire_id}/history/")
+    assert answer.status_code == 200
+    assert "No version yet" in answer.content.decode()
+
+
 def test_one_goes_back(console: Client, history: str, tenant: Tenant) -> None:
     asked = console.get(f"{history}2/").content.decode()
     assert "<ins>+ Be brief.</ins>" in asked

@@ -92,6 +92,16 @@ def test_hits_in_many_workspaces_take_one_look_into_all_their_trails(console: Cl
     assert reads.values("workspace_id").distinct().count() == reads.count() == 4
 
 
+def test_the_first_search_of_an_hour_takes_no_query_for_each_workspace(console: Client) -> None:
+    for number in range(20):
+        tenant = make_tenant(f"Workspace {number}")
+        say(make(tenant, "Asked"), tenant, Draft(role="user", content="Where is my order?"))
+    with CaptureQueriesContext(connection) as captured:
+        assert console.get(f"{LIST}?q=order").status_code == 200
+    assert len(captured) <= 20
+    assert AuditEvent.objects.filter(action="thread.read").values("workspace_id").distinct().count() == 20
+
+
 def ask_reasons(tenant: Tenant) -> None:
     Workspace.objects.filter(pk=tenant.workspace.pk).update(transcript_reason=True)
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.console.conftest import PNG, Everything, say, signed_in
 from threadhub.agents import configure
-from threadhub.console import keyset, transcript
+from threadhub.console import keyset, thread_search, transcript
 from threadhub.lib import ids
 from threadhub.workspaces.models import User
 from threads import access, branches
@@ -87,6 +87,16 @@ def test_one_box_finds_titles_references_and_words(term: str, console: Client, t
     say(found, tenant, Draft(role="user", content="Where are the tide tables for May?"))
     make(tenant, "Something else", external_ref="ref 8")
     assert titles(console, q=term) == ["About the lighthouse keeper"]
+
+
+def test_a_search_for_what_many_say_tells_how_many_were_looked_at(
+    console: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = make(tenant, "Asked")
+    say(thread, tenant, *(Draft(role="user", content="Where is my order?") for _ in range(3)))
+    assert "Many say this" not in console.get(LIST, {"q": "order"}).content.decode()
+    monkeypatch.setattr(thread_search, "MESSAGES", 3)
+    assert "Many say this" in console.get(LIST, {"q": "order"}).content.decode()
 
 
 def test_a_percent_sign_is_a_percent_sign(console: Client, tenant: Tenant) -> None:

@@ -48,8 +48,7 @@ def record(*, actor: Who, action: str, ids: Sequence[str], details: Mapping[str,
     `details` is small JSON without content and without secrets; long texts in it are cut to 200 characters. Its
     top-level values are what an erasure may mask, so personal data stands there and nowhere else.
     """
-    told = json.dumps({name: _shortened(value) for name, value in (details or {}).items()}).decode()
-    sql.insert(audit_details=told, **values(actor=actor, action=action, ids=ids))
+    sql.insert(audit_details=_told(details), **values(actor=actor, action=action, ids=ids))
 
 
 def values(*, actor: Who, action: str, ids: Sequence[str]) -> dict[str, Any]:
@@ -78,7 +77,7 @@ def record_once(*, actor: Who, action: str, ids: Sequence[str], within: timedelt
 
 
 def record_each_once(*, events: Sequence[tuple[Who, Sequence[str]]], action: str, within: timedelta) -> None:
-    """As `record_once`, of one actor in several workspaces: one look-up for them all."""
+    """As `record_once`, of one actor in several workspaces: one look-up for them all, and their events together."""
     if not events:
         return
     told = sql.told(
@@ -88,9 +87,14 @@ def record_each_once(*, events: Sequence[tuple[Who, Sequence[str]]], action: str
         ids=[each for _, ids in events for each in ids],
         within=within,
     )
-    for actor, ids in events:
-        if new := [each for each in ids if each not in told]:
-            record(actor=actor, action=action, ids=new)
+    news = [(actor, [each for each in ids if each not in told]) for actor, ids in events]
+    rows = [{"audit_details": _told(None), **values(actor=actor, action=action, ids=new)} for actor, new in news if new]
+    if rows:
+        sql.insert_each(rows)
+
+
+def _told(details: Mapping[str, Any] | None) -> str:
+    return json.dumps({name: _shortened(value) for name, value in (details or {}).items()}).decode()
 
 
 def _shortened(value: Any) -> Any:

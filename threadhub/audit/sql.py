@@ -32,6 +32,12 @@ def insert(**values: Any) -> None:
         cursor.execute(INSERT, values)
 
 
+def insert_each(rows: Sequence[dict[str, Any]]) -> None:
+    """The same for several at once, sent together."""
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.executemany(INSERT, rows)
+
+
 # A plan by audit_of_actor: what one actor did lately.
 TOLD = """
 SELECT DISTINCT unnest(ids) FROM audit_auditevent

@@ -71,7 +71,7 @@ class HistoryPages(ConsoleAdmin):
         before = _number(request.GET.get("before", ""))
         rows = list((found.filter(number__lt=before) if before else found)[: PAGE + 1])
         identities.tell(rows, ("author",))
-        told = [_entry(row, earlier) for row, earlier in zip(rows, [*rows[1:], None], strict=True)][:PAGE]
+        told = [_entry(row, earlier) for row, earlier in zip(rows, [*rows[1:], None], strict=False)][:PAGE]
         more = {"entries": told, "older": told[-1].version.number if len(rows) > PAGE else None, "is_first": not before}
         return self._page(request, agent, "console/agent_history.html", f"History of {agent.name}", more)
 

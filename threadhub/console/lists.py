@@ -27,6 +27,8 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]
     Django's own pages.
     """
 
+    note = ""  # about the whole list, below it
+
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
         self.title = str(self.opts.verbose_name_plural).capitalize()

@@ -32,6 +32,10 @@ from threads.models import Thread
 
 # Filters that are served by the indexes on the time of making.
 IN_TIME = ("workspace", "agent", "created_from", "created_to", "active_from", "active_to")
+TOO_MANY = (
+    f"Many say this: the newest {thread_search.MESSAGES:,} messages and {thread_search.CANDIDATES:,} titles that"
+    " do were looked at."
+)
 SOON = 7  # days before the end that a badge turns to a warning
 
 
@@ -41,6 +45,8 @@ class ThreadChangeList(KeysetChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         held = rights.of(request)
+        if request.__dict__.get("_capped"):
+            self.note = TOO_MANY
         told = marks.of(
             self.result_list,
             term=self.query,
@@ -103,7 +109,7 @@ class ThreadList(ConsoleAdmin):
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         workspaces = rights.of(request).workspaces(self.reading)
         found = thread_search.find(threads=queryset, workspaces=workspaces, term=term)
-        request.__dict__["_found_in"] = found.messages
+        request.__dict__["_found_in"], request.__dict__["_capped"] = found.messages, found.capped
         return found.threads
 
     @column("Title")
