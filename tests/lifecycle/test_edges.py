@@ -91,7 +91,7 @@ class TestTwoAtOnce:
         self, api: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         thread = old_thread(tenant)
-        reached, go = held_up(monkeypatch, bundling, "_delete")
+        reached, go = held_up(monkeypatch, bundling.Removal, "begin")
         with meanwhile(lambda: acts.archive(actor=tenant.actor, thread=thread, now=NOW())) as archiving:
             assert reached.wait(DEADLINE)
             with meanwhile(lambda: api.post(f"/threads/{thread.wire_id}/invoke", {"prompt": "hello"})) as asking:

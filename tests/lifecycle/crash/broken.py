@@ -12,9 +12,9 @@ def deleted_before_the_bundle_is_written() -> None:
     """The messages go, and are committed to be gone, before their bundle stands in the archive."""
     from threads.lifecycle.bundles import archive
 
-    store, counted = archive.store, archive._delete
+    store, counted = archive.store, archive.Removal.end
 
-    def delete_then_store(*, workspace_id: UUID, sources: Sequence[Any], now: Any) -> Any:
+    def delete_then_store(*, workspace_id: UUID, sources: Sequence[Any], **more: Any) -> Any:
         kept = [archive.Source(each.thread_id, each.created_at, iter(list(each.lines))) for each in sources]
         with connection.cursor() as cursor:
             cursor.execute(
@@ -22,14 +22,12 @@ def deleted_before_the_bundle_is_written() -> None:
             )
             cursor.execute("COMMIT")
             cursor.execute("BEGIN")
-        return store(workspace_id=workspace_id, sources=kept, now=now)
+        return store(workspace_id=workspace_id, sources=kept, **more)
 
-    def delete(workspace_id: UUID, thread_ids: Sequence[UUID], bundle: Any) -> None:
-        count, bundle.message_count = bundle.message_count, 0
-        counted(workspace_id, thread_ids, bundle)
-        bundle.message_count = count
+    def end(removal: archive.Removal, *, messages: int) -> None:
+        counted(removal, messages=0)
 
-    archive.store, archive._delete = delete_then_store, delete
+    archive.store, archive.Removal.end = delete_then_store, end
 
 
 def not_synced() -> None:

@@ -54,7 +54,7 @@ def attach(pid: int, log: Path, point: Point | None) -> subprocess.Popen[bytes]:
     command = [
         "strace",
         "-f",
-        "-q",
+        "-qq",
         "-y",
         "-s",
         "256",

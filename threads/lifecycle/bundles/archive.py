@@ -7,7 +7,8 @@ The order, so that a crash at any instant loses nothing (each line only after th
     → one transaction: catalogue, deletions with their counts asserted, the threads' state → commit
 
 All of it is one transaction of the caller's. Until its commit every message is readable live and the file is an orphan;
-after it every message is readable through the catalogue.
+after it every message is readable through the catalogue. So the deletion may begin, in the transaction, while the file
+is still being compared: unless that says yes, it is taken back.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,16 +18,19 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, models
+from psycopg import sql
 
 from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
 from threads.lifecycle.bundles import live, manifest, records, vault, verify
 from threads.lifecycle.bundles.manifest import Range
 from threads.lifecycle.bundles.writer import BundleWriter, Line, Written
+from threads.lifecycle.in_flight import Statement
 from threads.models import Bundle, BundledThread, Run, Thread
 from threads.runs import replay
 
 CHUNK = 2_000  # rows that the database's cursor hands over at a time
+DELETE = "DELETE FROM {table} WHERE workspace_id = {workspace} AND thread_id = ANY({threads})"
 CHAIN_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('bundles:' || %s::text, 0))"
 
 
@@ -47,18 +51,19 @@ def archive(*, workspace_id: UUID, thread_ids: Sequence[UUID], now: datetime) ->
     _compact_runs(workspace_id, thread_ids)
     lines = live.Lines(workspace_id, [pk for _, pk in found])
     sources = [Source(pk, created_at, lines.of(number)) for number, (created_at, pk) in enumerate(found, start=1)]
-    bundle, written = store(workspace_id=workspace_id, sources=sources, now=now)
-    lines.end()
-    _delete(workspace_id, [pk for _, pk in found], bundle)
+    with Removal(workspace_id, [pk for _, pk in found], lines) as removal:
+        bundle, written = store(workspace_id=workspace_id, sources=sources, now=now, meanwhile=removal)
     stubs = Thread.objects.filter(workspace_id=workspace_id, pk__in=[pk for _, pk in found])
     stubs.update(state=Thread.State.ARCHIVED, archived_at=now, bundle_id=bundle.id, updated_at=now)
     enter(bundle, written)
     return bundle
 
 
-def store(*, workspace_id: UUID, sources: Sequence[Source], now: datetime) -> tuple[Bundle, list[Written]]:
+def store(
+    *, workspace_id: UUID, sources: Sequence[Source], now: datetime, meanwhile: "Removal | None" = None
+) -> tuple[Bundle, list[Written]]:
     """Write threads into a new bundle, durable and verified, with its row in the catalogue; the chain is locked until
-    the transaction ends."""
+    the transaction ends. `meanwhile`: what the database does while the bundle is verified."""
     workspace = ids.encode(Workspace.PREFIX, workspace_id)
     with connection.cursor() as cursor:
         cursor.execute(CHAIN_LOCK, [str(workspace_id)])
@@ -66,9 +71,9 @@ def store(*, workspace_id: UUID, sources: Sequence[Source], now: datetime) -> tu
     previous = last.manifest_sha256 if last else ""
     first_at, last_at = min(s.created_at for s in sources), max(s.created_at for s in sources)
     with vault.writing() as draft, vault.writing() as index:
-        writer = BundleWriter(draft.file)
-        for source in sources:
-            writer.add(source.thread_id, source.lines)
+        with BundleWriter(draft.file) as writer:
+            for source in sources:
+                writer.add(source.thread_id, source.lines)
         content = writer.content_hash.hexdigest()
         text = manifest.encode(
             workspace=workspace,
@@ -84,9 +89,13 @@ def store(*, workspace_id: UUID, sources: Sequence[Source], now: datetime) -> tu
         index.file.write(text)
         draft.keep(f"{path}/{manifest.THREADS}")
         index.keep(f"{path}/{manifest.MANIFEST}")
+    if meanwhile is not None:
+        meanwhile.begin()
     checked = verify.whole(path=path, workspace=workspace)
     if checked.threads != {thread.thread_id: thread.sha256 for thread in writer.threads}:
         raise verify.Damaged(path, "it does not hold the threads that were written")
+    if meanwhile is not None:
+        meanwhile.end(messages=checked.messages)
     bundle = Bundle.objects.create(
         workspace_id=workspace_id,
         number=(last.number if last else 0) + 1,
@@ -159,15 +168,36 @@ def _compact_runs(workspace_id: UUID, thread_ids: Sequence[UUID]) -> None:
         replay.compact(run=run)
 
 
-def _delete(workspace_id: UUID, thread_ids: Sequence[UUID], bundle: Bundle) -> None:
-    """Delete what is in the bundle now; raises where that is not exactly what was there."""
-    with connection.cursor() as cursor:
+class Removal:
+    """The deletion of what stands in a bundle now. Between `begin` and `end` nothing is asked of the connection."""
+
+    def __init__(self, workspace_id: UUID, thread_ids: Sequence[UUID], lines: live.Lines) -> None:
+        self.values = {"workspace": sql.Literal(workspace_id), "threads": sql.Literal(list(thread_ids))}
+        self.lines = lines
+        self.messages: Statement | None = None
+
+    def __enter__(self) -> "Removal":
+        return self
+
+    def __exit__(self, *failed: object) -> None:
+        if self.messages is not None:
+            self.messages.abandon()
+
+    def begin(self) -> None:
+        """Delete what belongs to the threads; of the messages, which are most of it, the end is not waited for."""
+        self.lines.end()
         for kind, model, _ in reversed(records.PARTS):
-            if kind in records.STAYING:
-                continue
-            cursor.execute(
-                f"DELETE FROM {model._meta.db_table} WHERE workspace_id = %s AND thread_id = ANY(%s)",  # noqa: S608
-                [workspace_id, list(thread_ids)],
-            )
-            if kind == "message" and cursor.rowcount != bundle.message_count:
-                raise RuntimeError(f"{bundle.message_count} messages were archived, {cursor.rowcount} were there")
+            statement = sql.SQL(DELETE).format(table=sql.Identifier(model._meta.db_table), **self.values)
+            if kind == "message":
+                self.messages = Statement(statement)
+            elif kind not in records.STAYING:
+                with connection.cursor() as cursor:
+                    cursor.execute(statement)
+
+    def end(self, *, messages: int) -> None:
+        """It is done; raises RuntimeError where it was not exactly so many messages."""
+        assert self.messages is not None  # noqa: S101  begun
+        statement, self.messages = self.messages, None
+        deleted = statement.rows()
+        if deleted != messages:
+            raise RuntimeError(f"{messages} messages were archived, {deleted} were there")

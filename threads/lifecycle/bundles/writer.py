@@ -1,11 +1,14 @@
 """Writing the threads of a bundle: line by line, in frames of a few megabytes, so that memory does not grow with what
 is archived, and so that a page of a giant thread can be read without all of it.
 
-A thread begins a frame; `zstd -dc` reads the frames of a file as one text.
+A thread begins a frame; `zstd -dc` reads the frames of a file as one text. Frames are packed beside the thread that
+collects their lines: compressing takes as long as reading.
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO, Any, NamedTuple
 from uuid import UUID
@@ -14,6 +17,7 @@ import zstandard
 
 LEVEL = 3  # 6 takes three times as long for a fortieth less
 FRAME_BYTES = 4 * 2**20  # uncompressed; a frame ends with the line that passes it
+WAITING_BYTES = 2 * FRAME_BYTES  # of text that is to be packed
 
 
 @dataclass(slots=True)
@@ -38,7 +42,8 @@ class Line(NamedTuple):
 
 
 class BundleWriter:
-    """Writes threads one after the other into an open file."""
+    """Writes threads one after the other into an open file. What was added is in it, and its hashes are known, once the
+    `with` is over. The file is written by the thread that adds."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
@@ -47,31 +52,61 @@ class BundleWriter:
         self.file_hash = hashlib.sha256()
         self.content_hash = hashlib.sha256()
         self.threads: list[Written] = []
+        self.packer = ThreadPoolExecutor(1, "pack")
+        self.frames: deque[_Frame] = deque()  # that are not written yet
+        self.waiting = 0  # bytes of their texts
 
-    def add(self, thread_id: UUID, lines: Iterable[Line]) -> Written:
-        """Write a thread."""
-        whole = hashlib.sha256()
+    def __enter__(self) -> "BundleWriter":
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *more: object) -> None:
+        try:
+            while failed is None and self.frames:
+                self._write(self.frames.popleft())
+        finally:
+            self.packer.shutdown(cancel_futures=True)
+
+    def add(self, thread_id: UUID, lines: Iterable[Line]) -> None:
+        """Write a thread. Raises OSError, of this thread or one before."""
         written = Written(thread_id, "", 0)
+        whole = hashlib.sha256()
         for frame in _frames(lines):
-            text = b"".join(line.text for line in frame)
+            text = b"".join([line.text for line in frame])
             for line in frame:
                 written.counts[line.kind] = written.counts.get(line.kind, 0) + 1
                 if line.file:
                     written.files.append(line.file)
-            whole.update(text)
-            self.content_hash.update(text)
             written.size += len(text)
-            packed = self.compressor.compress(text)
-            written.frames.append([self.offset, len(packed), frame[0].kind, frame[0].position])
-            self._write(packed)
-        written.sha256 = whole.hexdigest()
+            packed = self.packer.submit(self._pack, text, whole)
+            self.frames.append(_Frame(written, frame[0].kind, frame[0].position, len(text), packed))
+            self.waiting += len(text)
+            while self.waiting > WAITING_BYTES:
+                self._write(self.frames.popleft())
         self.threads.append(written)
-        return written
 
-    def _write(self, data: bytes) -> None:
+    def _pack(self, text: bytes, whole: Any) -> tuple[bytes, str]:
+        """The frame, and the hash of its thread up to its end."""
+        whole.update(text)
+        self.content_hash.update(text)
+        return self.compressor.compress(text), whole.hexdigest()
+
+    def _write(self, frame: "_Frame") -> None:
+        data, frame.written.sha256 = frame.packed.result()
+        self.waiting -= frame.size
+        frame.written.frames.append([self.offset, len(data), frame.kind, frame.position])
         self.file.write(data)
         self.file_hash.update(data)
         self.offset += len(data)
+
+
+class _Frame(NamedTuple):
+    """A frame that is being packed; `kind` and `position` of its first line, `size` of its text."""
+
+    written: Written
+    kind: str
+    position: int
+    size: int
+    packed: Future[tuple[bytes, str]]
 
 
 def _frames(lines: Iterable[Line]) -> Iterator[list[Line]]:

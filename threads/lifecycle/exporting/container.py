@@ -43,10 +43,10 @@ def _bundle(archive: zipfile.ZipFile, workspace_id: UUID, thread_ids: Sequence[U
     """`threadhub-archive/1`, as in the archive, with no bundle before it."""
     moments = []
     with tempfile.TemporaryFile() as packed:
-        writer = BundleWriter(packed)
-        for thread in _threads(workspace_id, thread_ids):
-            writer.add(thread.pk, content.lines(thread))
-            moments.append(thread.created_at)
+        with BundleWriter(packed) as writer:
+            for thread in _threads(workspace_id, thread_ids):
+                writer.add(thread.pk, content.lines(thread))
+                moments.append(thread.created_at)
         text = manifest.encode(
             workspace=ids.encode(Workspace.PREFIX, workspace_id),
             content_sha256=writer.content_hash.hexdigest(),
