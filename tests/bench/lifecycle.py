@@ -36,11 +36,15 @@ TICKS = os.sysconf("SC_CLK_TCK")
 VOCABULARY, TEXTS = 5_000, 20_000
 READERS, PAUSE = 4, 0.02  # seconds between two requests of one reader
 IDLE_SECONDS = 20.0
+# As the product makes ids: UUIDv7, in the order of their making.
+ID = """
+CREATE FUNCTION bench_id(made timestamptz) RETURNS uuid LANGUAGE sql VOLATILE RETURN uuidv7(made - clock_timestamp())
+"""
 THREADS = """
 INSERT INTO threads_thread
        (id, workspace_id, agent_id, title, metadata, state, origin, message_count, last_position, created_at,
         updated_at, last_activity_at, trashed_at, purge_after)
-SELECT gen_random_uuid(), %(workspace)s, %(agent)s, 'number ' || n, jsonb_build_object('k', n %% 5000),
+SELECT bench_id(made), %(workspace)s, %(agent)s, 'number ' || n, jsonb_build_object('k', n %% 5000),
        %(state)s::text, 'direct', %(each)s, %(each)s, made, made, made,
        CASE WHEN %(state)s::text = 'trashed' THEN made END,
        CASE WHEN %(state)s::text = 'trashed' THEN made + interval '1 day' END
@@ -51,7 +55,7 @@ SELECT gen_random_uuid(), %(workspace)s, %(agent)s, 'number ' || n, jsonb_build_
 MESSAGES = """
 INSERT INTO threads_message (id, workspace_id, thread_id, position, role, kind, content, extra, run_id, usage, partial,
        created_at, updated_at)
-SELECT gen_random_uuid(), thread.workspace_id, thread.id, n,
+SELECT bench_id(thread.created_at + n * interval '1 millisecond'), thread.workspace_id, thread.id, n,
        CASE WHEN n %% 2 = 0 THEN 'assistant' ELSE 'user' END, 'text', text.content,
        CASE WHEN n %% 10 = 1 THEN '{"client": {"page": 3, "beta": true}}'::jsonb ELSE '{}' END,
        CASE WHEN n %% 10 = 0 THEN gen_random_uuid() END,
@@ -114,6 +118,7 @@ def fill_texts(admin: Any) -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
     words = ["".join(dice.choices(letters, k=dice.randint(2, 11))) for _ in range(VOCABULARY)]
     weights = [1 / rank for rank in range(1, VOCABULARY + 1)]
+    admin.execute(ID)
     admin.execute("CREATE UNLOGGED TABLE bench_text (number int PRIMARY KEY, content text NOT NULL)")
     with admin.cursor() as cursor, cursor.copy("COPY bench_text FROM STDIN") as copy:
         for number in range(TEXTS):

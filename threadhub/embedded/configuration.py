@@ -18,8 +18,10 @@ TUNING = {
     "effective_cache_size": "1GB",
     "work_mem": "8MB",
     "maintenance_work_mem": "128MB",
-    "max_wal_size": "1GB",  # bounds how long recovery takes after a crash
-    "wal_compression": "on",  # pglz, which every build has
+    "max_wal_size": "2GB",  # bounds how long recovery takes after a crash
+    # A page's first change after a checkpoint writes all of it. Compressing that by pglz, the only way that every build
+    # has, takes 0.2 ms of processor time: most of what removing archived messages cost.
+    "wal_compression": "off",
     "random_page_cost": "1.1",
     "jit": "off",  # compiling costs more than it saves in queries of milliseconds
     "timezone": "UTC",
