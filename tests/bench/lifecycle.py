@@ -4,8 +4,9 @@ Starts a hub of its own (`manage.py up`) in a temporary directory, fills its dat
 commands as an administrator would, each in a process of its own: `archive_threads` and `restore_threads` for many
 threads and for one huge one, then `purge_trash` while readers fetch threads over HTTP.
 
-Rates count the whole command, its start included. CPU is that of the command's process and of PostgreSQL (all of the
-server: its own upkeep and the hub's questions too). Memory is the largest resident set of the command's process.
+Rates and CPU are without the start of the command, which is that of the same command with nothing to do. CPU is that of
+the command's process and of PostgreSQL (all of the server: its own upkeep and the hub's questions too). Memory is the
+largest resident set of the command's process.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,10 @@ class Cost:
     cpu: float
     postgres_cpu: float
     memory: int
+
+    def without(self, start: "Cost") -> "Cost":
+        """What it cost beyond its start."""
+        return replace(self, seconds=self.seconds - start.seconds, cpu=self.cpu - start.cpu)
 
     def row(self, name: str, count: int, noun: str) -> str:
         return (
@@ -183,7 +188,11 @@ def search_follows(hub: Hub, admin: Any, count: int) -> dict[str, float]:
         time.sleep(0.2)
     took, cpu = time.perf_counter() - began, postgres_cpu(hub) - before
     print(f"| search follows | {count / took:,.0f} messages/s | | {cpu / count * 1e6:.1f} | |", flush=True)
-    return {"seconds": round(took, 2), "postgres_cpu_us": round(cpu / count * 1e6, 1)}
+    return {
+        "seconds": round(took, 2),
+        "per_second": round(count / took),
+        "postgres_cpu_us": round(cpu / count * 1e6, 1),
+    }
 
 
 class Readers:
@@ -256,12 +265,14 @@ def main() -> None:
         Path(directory) / "data", logs=Path(directory)
     ) as hub, connect(hub) as admin:  # fmt: skip
         fill_texts(admin)
+        start = command(hub, "archive_threads", "--workspace", hub.workspace_id, "--older-than", "9999d")
+        figures["start"] = {"seconds": round(start.seconds, 2), "cpu": round(start.cpu, 2)}
         for name, threads, each in (("many", 20_000 // small, 50), ("one", 1, 1_000_000 // small)):
             if wanted.only not in (None, name):
                 continue
             agent = fill(hub, admin, threads=threads, each=each)
             for verb in ("archive", "restore"):
-                cost = command(hub, f"{verb}_threads", "--agent", agent)
+                cost = command(hub, f"{verb}_threads", "--agent", agent).without(start)
                 figures[f"{verb}_{name}"] = cost.as_json(threads * each)
                 title = f"{verb}, {threads:,} threads of {each:,} messages"
                 print(cost.row(title, threads * each, "messages"), flush=True)
@@ -272,6 +283,7 @@ def main() -> None:
             readers = Readers(hub, fill(hub, admin, threads=200, each=50))
             doomed = fill(hub, admin, threads=100_000 // small, each=10, state="trashed")
             cost, idle, meanwhile = purge(hub, readers, doomed, IDLE_SECONDS / small**0.5)
+            cost = cost.without(start)
             figures["purge"] = cost.as_json(100_000 // small)
             print(cost.row(f"purge, {100_000 // small:,} threads of 10 messages", 100_000 // small, "threads"))
             before, during = p95(idle) * 1e3, p95(meanwhile) * 1e3
@@ -283,6 +295,7 @@ def main() -> None:
             print(
                 f"\nReaders' p95: {before:.1f} ms idle, {during:.1f} ms during the purge, {during / before:.2f} times"
             )
+    print(f"\nStart of a command: {start.seconds:.1f} s, {start.cpu:.1f} s of processor time.")
     print(json.dumps(figures))
 
 

@@ -28,7 +28,9 @@ def code(command: str, *options: str) -> int:
     return int(ended.value.returncode)
 
 
-@pytest.mark.parametrize("time", ["0d", "-1d", "", "90", "90 d", "d", "1.5d", "90x", "٩٠d", "forever"])
+@pytest.mark.parametrize(
+    "time", ["0d", "-1d", "", "90", "90 d", "d", "1.5d", "90x", "٩٠d", "forever", "36526d", "9999999w"]
+)
 @pytest.mark.parametrize("command", ["archive_threads", "retention_apply", "restore_threads", "purge_trash"])
 def test_a_time_without_a_unit_does_nothing(tenant: Tenant, command: str, time: str, capsys: Any) -> None:
     old_thread(tenant)

@@ -23,6 +23,7 @@ from threads.lifecycle.sweeper import Bounds, SweepRunning
 
 FAILED, USAGE, LOCKED, NOT_VERIFIED = 1, 2, 3, 4
 DURATION = re.compile(r"([1-9][0-9]{0,6})([hdw])", re.ASCII)
+LONGEST = timedelta(days=36_525)
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 EXIT_CODES = (
     "Exit codes: 0 done, 1 some failed, 2 wrong usage and nothing done, 3 another sweep is running,"
@@ -31,13 +32,16 @@ EXIT_CODES = (
 
 
 def duration(text: str) -> timedelta:
-    """`90d`, `36h`, `2w`. Refuses everything else: a forgotten unit must never be guessed."""
+    """`90d`, `36h`, `2w`, up to a hundred years. Refuses everything else: a forgotten unit must never be guessed."""
     match = DURATION.fullmatch(text)
     if match is None:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no time: write a whole number above 0 with h, d or w, such as 90d"
         )
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
+    length = timedelta(**{UNITS[match[2]]: int(match[1])})
+    if length > LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than a hundred years")
+    return length
 
 
 def positive(text: str) -> int:
