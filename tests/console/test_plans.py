@@ -100,6 +100,7 @@ def many(tenant: Tenant, olivia: User) -> dict[str, str]:
         "nobody's": "assigned=nobody", "bad": "rating=bad", "good": "rating=good", "not rated": "rating=none",
         "often": "tool=often", "rarely": "tool=rarely", "never": "tool=never", "held": "held=yes",
         "not held": "held=no", "some days": f"created_from={day}&created_to={day}", "long ago": "created_to=2020-01-01",
+        "active days": f"active_from={day}&active_to={day}",
         "user": f"user={olivia.username}", "nobody": "user=nobody", "reference": "external_ref=customer-12",
         "label": "label=urgent", "no label": "label=none", "common word": "q=order", "two words": "q=order lighthouse",
         "rare word": "q=777", "no word": "q=zzznothing", "title": "q=Refund",
@@ -168,6 +169,7 @@ def test_no_filter_and_no_search_goes_through_a_table(console: Client, olivia: U
         "rare word",
     )
     pairs = {frozenset(pair) for pair in product(("archived", "bad"), often) if pair[0] != pair[1]}
+    pairs |= {frozenset(("good", "active days")), frozenset(("often", "active days")), frozenset(("bad", "two words"))}
     asked = ["", *many.values(), *("&".join(many[each] for each in sorted(pair)) for pair in pairs)]
     found = []
     for client in (console, signed_in(olivia)):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
@@ -13,10 +13,20 @@ from threadhub.console.filters import OFFERED, DaysFilter, OptionFilter, TextFil
 from threadhub.workspaces.models import Workspace
 from threads.models import Feedback, Thread, ToolUse
 
+LOOKS_AT_FEW = frozenset(("q", "active_from", "active_to"))  # what is found by words, or looked through, is bounded
+
 
 def everywhere() -> Any:
     """The ids of all workspaces in sight: a condition on them lets an index that begins with the workspace serve."""
     return Workspace.objects.order_by().values("pk")
+
+
+def having(queryset: QuerySet[Any], rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
+    """Those of which there are such rows. Where a page looks at few threads anyhow, each is asked for its own:
+    PostgreSQL turns an EXISTS into a join, and may then begin with the rows of all threads."""
+    if LOOKS_AT_FEW.isdisjoint(request.GET):
+        return queryset.filter(Exists(rows))
+    return queryset.alias(found=Subquery(rows.values("thread_id")[:1])).filter(found__isnull=False)
 
 
 class StateFilter(OptionFilter):
@@ -50,7 +60,7 @@ class RatingFilter(OptionFilter):
             return queryset.filter(~Exists(of_thread))
         if value not in ratings:
             return queryset.none()
-        return queryset.filter(Exists(of_thread.filter(rating=ratings[value])))
+        return having(queryset, of_thread.filter(rating=ratings[value]), self.request)
 
 
 class ToolFilter(OptionFilter):
@@ -70,7 +80,7 @@ class ToolFilter(OptionFilter):
 
     def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         uses = ToolUse.objects.filter(workspace_id=OuterRef("workspace_id"), thread_id=OuterRef("pk"), name=value)
-        return queryset.filter(Exists(uses.order_by())) if value else queryset.none()
+        return having(queryset, uses.order_by(), self.request) if value else queryset.none()
 
 
 class HandledFilter(OptionFilter):
