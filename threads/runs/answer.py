@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import models, transaction
 
 from threadhub.agents import budgets
 from threadhub.agents.events import ToolCall
@@ -42,10 +42,8 @@ class Outcome:
 def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
     """Take a queued run whose turn it is: one worker gets it. None: not to be had any more, or not yet."""
     runs = Run.objects.filter(pk=run_id, workspace_id=workspace_id)
-    thread_id = runs.values_list("thread_id", flat=True).first()
-    if thread_id is None:
-        return None
-    if not Thread.objects.select_for_update().filter(pk=thread_id, taken_over_at__isnull=True).exists():
+    of_run = models.Subquery(runs.values("thread_id"))
+    if not Thread.objects.select_for_update().filter(pk=of_run, taken_over_at__isnull=True).exists():
         return None  # gone, or a person answers in it
     run = (
         runs.select_for_update(of=("self",))

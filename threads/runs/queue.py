@@ -23,8 +23,18 @@ def wait_for_turn(run: Run, drafts: Sequence[Draft]) -> None:
 
 def take_turn(run: Run, *, now: datetime) -> None:
     """Hand a queued run to the workers, with a time by which one must have taken it. Inside a transaction."""
-    run.lease_expires_at = now + timedelta(seconds=settings.RUN_QUEUE_SECONDS)
+    run.lease_expires_at = taken_by(now)
     Run.objects.filter(pk=run.pk, workspace_id=run.workspace_id).update(lease_expires_at=run.lease_expires_at)
+    hand_over(run)
+
+
+def taken_by(now: datetime) -> datetime:
+    """When a worker must have taken a run whose turn it is: its lease until then."""
+    return now + timedelta(seconds=settings.RUN_QUEUE_SECONDS)
+
+
+def hand_over(run: Run) -> None:
+    """Hand a run that has this lease to the workers. Inside a transaction."""
     tasks.execute.defer(run_id=str(run.id), workspace_id=str(run.workspace_id))
 
 

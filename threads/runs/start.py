@@ -96,13 +96,14 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
         budgets.check(agent=agent, now=now)
     if not drafts and not thread.message_count:
         raise access.NothingAsked
-    _abandon(actor, thread, now)
-    waits = not thread.taken_over and _must_wait(
-        actor, thread, wish.double_texting or DoubleTexting(agent.double_texting), now
-    )
+    number, any_live, any_waiting = Run.objects.all().standing(thread)
+    if any_waiting:
+        _abandon(actor, thread, now)
+    strategy = wish.double_texting or DoubleTexting(agent.double_texting)
+    waits = any_live and not thread.taken_over and _must_wait(actor, thread, strategy, now)
     run = Run(
         workspace_id=thread.workspace_id,
-        number=(Run.objects.of_thread(thread).values_list("number", flat=True).first() or 0) + 1,
+        number=number + 1,
         thread=thread,
         branch=thread.branch,
         agent=agent,
@@ -119,11 +120,12 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
         queue.wait_for_turn(run, drafts)
     else:
         store(thread=thread, drafts=drafts)
+        run.lease_expires_at = None if thread.taken_over else queue.taken_by(now)
     run.save()
     if thread.taken_over:
         takeover.keep_newest(thread=thread, now=now)
     elif not waits:
-        queue.take_turn(run, now=now)
+        queue.hand_over(run)
     audit.record(actor=actor, action="run.start", ids=[run.wire_id, thread.wire_id])
     return Started(run, thread, [draft.id for draft in drafts])
 
