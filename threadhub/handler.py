@@ -167,7 +167,7 @@ def _in_the_loop(made: Any, get_response: Callable[..., Awaitable[Any]]) -> Call
     all requests share."""
 
     async def middleware(request: HttpRequest) -> Any:
-        return made.process_request(request) or made.process_response(request, await get_response(request))
+        return made.process_response(request, made.process_request(request) or await get_response(request))
 
     return middleware
 
