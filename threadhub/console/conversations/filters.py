@@ -26,7 +26,8 @@ def having(queryset: QuerySet[Any], rows: QuerySet[Any], request: HttpRequest) -
     PostgreSQL turns an EXISTS into a join, and may then begin with the rows of all threads."""
     if LOOKS_AT_FEW.isdisjoint(request.GET):
         return queryset.filter(Exists(rows))
-    return queryset.alias(found=Subquery(rows.values("thread_id")[:1])).filter(found__isnull=False)
+    asked: QuerySet[Any] = queryset.alias(found=Subquery(rows.values("thread_id")[:1]))
+    return asked.filter(found__isnull=False)
 
 
 class StateFilter(OptionFilter):
