@@ -36,8 +36,7 @@ class TestList:
         return f"/threads/{thread['id']}/messages"
 
     def test_it_lists_by_position(self, api: Api, path: str, django_assert_num_queries: Any) -> None:
-        # the key, the thread with its agent, the messages, their files
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(2):  # the key, the thread with its messages
             page = api.get(path).json()
         assert list(page) == ["count", "has_more", "next", "previous", "data"]
         assert (page["count"], page["has_more"], page["next"], page["previous"]) == (7, False, None, None)

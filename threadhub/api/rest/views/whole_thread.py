@@ -10,9 +10,9 @@ from threadhub.api.rest.position_page import PositionPage
 from threadhub.api.rest.representations import from_rows
 from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.views.base import InThread
-from threadhub.api.views import path_id
+from threadhub.lib import ids
 from threadhub.lib.errors import Invalid
-from threads import access, reading, whole_rows
+from threads import reading, whole_rows
 from threads.message_rows import MessageRow
 from threads.models import Message
 from threads.whole_rows import ALL, Part, Whole
@@ -61,7 +61,10 @@ def message(view: InThread) -> Response | None:
     known = _known(view, {})
     if known is not None:
         return known
-    message_id = path_id(Message.PREFIX, view.kwargs["message_id"], access.MessageNotFound)
+    try:
+        message_id = ids.decode(Message.PREFIX, view.kwargs["message_id"])
+    except ids.InvalidId:
+        return None
     found = _read(view, Part(one=message_id))
     if found is None or not found.messages:
         return None
