@@ -58,10 +58,6 @@ class ThreadRow(NamedTuple):
         return ids.encode(Thread.PREFIX, self.id)
 
     @property
-    def taken_over(self) -> bool:
-        return self.taken_over_at is not None
-
-    @property
     def metadata(self) -> Any:
         """Integers beyond 64 bits are floats that PostgreSQL wrote out, and become floats again."""
         return {} if self.metadata_text == "{}" else orjson.loads(self.metadata_text)
