@@ -11,7 +11,7 @@ from threadhub.agents.models import Agent
 from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
 from threads.path import PathField
-from threads.querysets.threads import ThreadQuerySet
+from threads.querysets.threads import Beginning, ThreadQuerySet
 
 
 class Thread(models.Model):
@@ -113,11 +113,12 @@ class Thread(models.Model):
             ),
             models.Index(
                 "workspace",
-                "user",
+                models.F("user").asc(nulls_first=True),  # as the `ai` dialect sorts
                 models.F("created_at").desc(),
                 models.F("id").desc(),
                 name="thread_by_user",
             ),
+            models.Index("workspace", Beginning("title").asc(nulls_first=True), "id", name="thread_by_title"),
             models.Index("created_at", condition=models.Q(state="temporary"), name="thread_temporary"),
             models.Index("workspace", "purge_after", condition=models.Q(state="trashed"), name="thread_trashed"),
             models.Index("workspace", "archived_at", condition=models.Q(state="archived"), name="thread_archived"),

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from threads.models import Thread  # noqa: F401
 
 
+class Beginning(models.Func):
+    """As much of a title as an index holds, and threads are sorted by (`thread_by_title`). The number is part of the
+    expression: PostgreSQL knows the index by it."""
+
+    template = "left(%(expressions)s, 100)"
+    arity = 1
+    output_field = models.TextField(null=True)
+
+
 class ThreadQuerySet(models.QuerySet["Thread"]):
     """`counted` says which counter knows how many these are; every narrowing that says nothing of it drops it."""
 

@@ -85,7 +85,25 @@ def test_a_deep_page_reads_no_rows_before_its_own(api: Api, named: dict[str, str
     assert any("Index Only Scan Backward using thread_newest_first" in plan for _, plan in seen), seen
 
 
-@pytest.mark.parametrize("sort", ["", "-updated", "updated", "-created", "created", "-_id", "_id"])
+@pytest.mark.parametrize(
+    "sort",
+    [
+        "",
+        "-updated",
+        "updated",
+        "-created",
+        "created",
+        "-_id",
+        "_id",
+        "title",
+        "-title",
+        "user",
+        "-user",
+        "integration",
+        "-integration",
+        "workspace",
+    ],
+)
 def test_no_list_of_the_other_dialect_sorts_the_table(api: Api, named: dict[str, str], sort: str) -> None:
     for narrowing in ("", "integration={agent}", "user={user}"):
         for page in ("", "page=3"):

@@ -17,19 +17,21 @@ from threadhub.lib import ids
 from threadhub.workspaces import end_users
 from threadhub.workspaces.models import Workspace
 from threads.models import Thread
-from threads.querysets.threads import ThreadQuerySet
+from threads.querysets.threads import Beginning, ThreadQuerySet
 
 ABSENT = ("", "undefined", "null")
-SORT_FIELDS = {
-    "_id": "id",
-    "created": "created_at",
-    "updated": "updated_at",
-    "title": "title",
-    "integration": "agent_id",
-    "user": "user_id",
-    "workspace": "workspace_id",
+TITLE = Beginning("title")
+SORT_FIELDS: dict[str, tuple[F | Beginning, ...]] = {
+    "_id": (F("id"),),
+    "created": (F("created_at"),),
+    "updated": (F("updated_about"), F("updated_at")),  # the first has an index, which gives most of the order
+    "title": (TITLE,),
+    "integration": (F("agent_id"),),
+    "user": (F("user_id"),),
+    "workspace": (F("workspace_id"),),
 }
-MAY_BE_EMPTY = ("title", "user_id", "updated_about")
+NEWEST_FIRST = ("integration", "user")  # of one of these; their indexes go on so
+MAY_BE_EMPTY = (TITLE, F("user_id"), F("updated_about"))
 DEFAULT_SORT = "-updated"
 
 
@@ -66,24 +68,30 @@ class ThreadFilters(FilterSet):  # type: ignore[misc]  # django-filter has no ty
 
 
 def sort_order(text: str) -> list[OrderBy]:
-    """The order that `text` names, as Mongoose reads it: `-updated title`. Unknown fields do not count; the id decides
-    last, in the direction of the field before it. What is empty comes before everything."""
-    columns: dict[str, bool] = {}
+    """The order that `text` names, as Mongoose reads it: `-updated title`. Unknown fields do not count. What is empty
+    comes before everything.
+
+    The id decides last, in the direction of the field before it. Threads of one integration or user come newest first,
+    and the other way round where the field is descending. Of a title the first hundred characters decide.
+    """
+    fields: dict[str, bool] = {}
     for field in text.replace(",", " ").split():
         name = field.removeprefix("-")
         if name in SORT_FIELDS:
-            columns.setdefault(SORT_FIELDS[name], field.startswith("-"))
-    columns = columns or {"updated_at": True}
-    columns.setdefault("id", list(columns.values())[-1])
-    if next(iter(columns)) == "updated_at":
-        columns = {"updated_about": columns["updated_at"], **columns}  # its index gives most of the order
-    return [_ordered(column, descending) for column, descending in columns.items()]
+            fields.setdefault(name, field.startswith("-"))
+    fields = fields or {"updated": True}
+    last, descending = list(fields.items())[-1]
+    if last in NEWEST_FIRST:
+        descending = not descending
+        fields.setdefault("created", descending)
+    fields.setdefault("_id", descending)
+    return [_ordered(column, descending) for name, descending in fields.items() for column in SORT_FIELDS[name]]
 
 
-def _ordered(column: str, descending: bool) -> OrderBy:
+def _ordered(column: F | Beginning, descending: bool) -> OrderBy:
     if column not in MAY_BE_EMPTY:
-        return F(column).desc() if descending else F(column).asc()
-    return F(column).desc(nulls_last=True) if descending else F(column).asc(nulls_first=True)
+        return column.desc() if descending else column.asc()
+    return column.desc(nulls_last=True) if descending else column.asc(nulls_first=True)
 
 
 def _with_id(
