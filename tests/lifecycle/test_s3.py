@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import boto3
 import httpx
 import pytest
+import zstandard
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.utils import timezone
@@ -16,14 +19,17 @@ from moto.server import ThreadedMotoServer
 from tests.conftest import Api, Tenant
 from tests.lifecycle.conftest import old_thread, policy, sweep
 from tests.lifecycle.test_bundles import crash_after_archiving
+from tests.lifecycle.test_older_backups import Backup
 from threads.actions.messages import Draft, append
 from threads.attachments import Upload
-from threads.lifecycle import acts, candidates, restore
-from threads.lifecycle.bundles import archive, audit_trail, objects, orphans, vault
+from threads.lifecycle import acts, candidates, reading, restore
+from threads.lifecycle.bundles import adoption, archive, audit_trail, objects, orphans, vault
 from threads.lifecycle.bundles.verify import Damaged
-from threads.models import Attachment, Bundle, BundledThread, Message, Thread
+from threads.lifecycle.erasure import erasures, ledger
+from threads.models import Attachment, Bundle, BundledThread, Erasure, Message, Thread
 
 NOW = timezone.now
+PERSON = "customer 4711"
 # boto3 itself still asks for the time in the old way.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
@@ -218,3 +224,124 @@ def test_attachments_follow_their_thread(
     with django_capture_on_commit_callbacks(execute=True):
         assert api.delete(f"/threads/{thread.wire_id}").status_code in (200, 204)
     assert (keys(bucket, "files/"), keys(bucket)) == ([], [])
+
+
+def attached(tenant: Tenant, days: float, **fields: Any) -> Thread:
+    thread = old_thread(tenant, days, **fields)
+    upload = Upload("a.txt", "text/plain", f"file of {thread.pk}".encode())
+    append(actor=tenant.actor, thread=thread, drafts=[Draft(role="user", content="see", uploads=[upload])])
+    return thread
+
+
+def bundled(tenant: Tenant, *threads: Thread) -> None:
+    with transaction.atomic():
+        archive.archive(
+            workspace_id=tenant.workspace.pk, thread_ids=sorted(thread.pk for thread in threads), now=NOW()
+        )
+
+
+def confirmed(tenant: Tenant) -> Erasure:
+    actor = erasures.actors.system(tenant.workspace.pk)
+    planned = erasures.plan(actor=actor, kind="external_ref", value=PERSON, now=NOW())
+    code = erasures.code_of(tenant.workspace.pk, planned.plan_hash)
+    return erasures.confirm(actor=actor, erasure=planned, code=code, now=NOW())
+
+
+def naming(bucket: Any) -> list[str]:
+    """The objects in which the person is named."""
+    found = []
+    for key in keys(bucket, ""):
+        data = bucket.get_object(Bucket="hub", Key=key)["Body"].read()
+        if key.endswith(".zst"):
+            data = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).read()
+        if PERSON.encode() in data:
+            found.append(key)
+    return found
+
+
+def answered(status: int, operation: str) -> ClientError:
+    meta: Any = {"HTTPStatusCode": status}
+    return ClientError({"Error": {"Code": str(status), "Message": "no"}, "ResponseMetadata": meta}, operation)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestErasure:
+    def test_no_object_names_who_was_erased_and_a_neighbour_reads_as_before(
+        self, tenant: Tenant, api: Api, bucket: Any
+    ) -> None:
+        live, shared, alone = (attached(tenant, 100, external_ref=PERSON, title=PERSON) for _ in range(3))
+        neighbour = attached(tenant, 99)
+        path = f"/threads/{neighbour.wire_id}/messages"
+        said = api.get(path).json()
+        bundled(tenant, shared, neighbour)
+        bundled(tenant, alone)
+        assert len(naming(bucket)) == 2
+        assert len(keys(bucket, "files/")) == 4
+        erasure = confirmed(tenant)
+        assert erasures.proceed(workspace_id=tenant.workspace.pk, erasure_id=erasure.pk).state == "done"
+        assert naming(bucket) == []
+        assert not [key for thread in (live, shared, alone) for key in keys(bucket, "files/") if str(thread.pk) in key]
+        (ledger, *files) = sorted(keys(bucket), key=lambda key: "/erasures/" not in key)
+        assert ledger.endswith(f"/{erasure.wire_id}.json")
+        assert [key.rsplit("/", 1)[1] for key in files] == ["manifest.json", "threads.jsonl.zst"]
+        assert audit_trail.verify(workspace_id=tenant.workspace.pk).faults == []
+        assert api.get(path).json() == said
+        restore.restore(actor=tenant.actor, thread=Thread.objects.get(pk=neighbour.pk), now=NOW())
+        assert api.get(path).json() == said
+
+    @pytest.mark.parametrize("refused", ["PutObject", "DeleteObject", "ListObjects", "GetObject"])
+    def test_a_store_that_refuses_is_one_sentence_and_the_next_run_finishes(
+        self, tenant: Tenant, bucket: Any, monkeypatch: pytest.MonkeyPatch, refused: str
+    ) -> None:
+        theirs, neighbour = attached(tenant, 100, external_ref=PERSON), attached(tenant, 99)
+        bundled(tenant, theirs, neighbour)
+        erasure = confirmed(tenant)
+        call = BaseClient._make_api_call
+
+        def refusing(self: Any, operation: str, given: Any) -> Any:
+            if operation.startswith(refused) and given.get("Key", given.get("Prefix", "")).startswith("bundles/"):
+                raise answered(503, operation)
+            return call(self, operation, given)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(BaseClient, "_make_api_call", refusing)
+            with pytest.raises(CommandError) as said:
+                call_command("erase_person", "--resume", yes=True, stdout=StringIO(), stderr=StringIO())
+        assert "The object store of the archive cannot be used: " in str(said.value)
+        erasure.refresh_from_db()
+        assert erasure.state == "running"
+        call_command("erase_person", "--resume", yes=True, stdout=StringIO(), stderr=StringIO())
+        erasure.refresh_from_db()
+        assert (erasure.state, naming(bucket)) == ("done", [])
+        assert list(Thread.objects.all()) == [neighbour]
+        assert audit_trail.verify(workspace_id=tenant.workspace.pk).faults == []
+
+    def test_a_database_older_than_the_erasure_forgets_the_person_again(self, tenant: Tenant, bucket: Any) -> None:
+        theirs, neighbour = old_thread(tenant, 100, external_ref=PERSON), old_thread(tenant, 99)
+        words = [message.content for message in neighbour.messages.order_by("position")]
+        bundled(tenant, theirs, neighbour)
+        backup = Backup()
+        erasures.proceed(workspace_id=tenant.workspace.pk, erasure_id=confirmed(tenant).pk)
+        backup.restore()
+        assert audit_trail.verify(workspace_id=tenant.workspace.pk).faults
+        call_command("erase_person", "--replay", "--yes", stdout=StringIO(), stderr=StringIO())
+        assert list(Thread.objects.all()) == [neighbour]
+        assert [message.content for message in reading.messages(Thread.objects.get())] == words
+        assert naming(bucket) == []
+        assert audit_trail.verify(workspace_id=tenant.workspace.pk).faults == []
+
+    def test_a_store_that_cannot_be_asked_is_not_taken_for_an_empty_one(
+        self, tenant: Tenant, bucket: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bundled(tenant, old_thread(tenant, 100, external_ref=PERSON), old_thread(tenant, 99))
+
+        def refusing(self: Any, operation: str, given: Any) -> Any:
+            raise answered(403, operation)
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", refusing)
+        for asks in (
+            lambda: adoption.adopt(workspace_id=tenant.workspace.pk, now=NOW()),
+            lambda: ledger.entries(workspace_id=tenant.workspace.pk),
+        ):
+            with pytest.raises(objects.StoreUnavailable):
+                asks()

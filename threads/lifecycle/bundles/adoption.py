@@ -43,8 +43,8 @@ def adopt(*, workspace_id: UUID, now: datetime) -> int:
 def _lost(workspace_id: UUID) -> dict[UUID, str]:
     """Threads of the catalogue whose bundle's file is not there, with their hashes."""
     bundles = Bundle.objects.filter(workspace_id=workspace_id, removed_at__isnull=True)
-    top = vault.storage()
-    gone = [pk for pk, path in bundles.values_list("pk", "path") if not top.exists(f"{path}/{manifest.THREADS}")]
+    paths = bundles.values_list("pk", "path")
+    gone = [pk for pk, path in paths if not vault.exists(f"{path}/{manifest.THREADS}")]
     rows = BundledThread.objects.filter(workspace_id=workspace_id, bundle_id__in=gone)
     return dict(rows.order_by().values_list("thread_id", "sha256"))
 

@@ -149,6 +149,23 @@ def read_part(name: str, first: int, size: int) -> bytes:
     return data
 
 
+def exists(name: str) -> bool:
+    """Whether the archive has a file. Raises UnsafePath, StoreUnavailable."""
+    with objects.reaching():
+        there: bool = storage().exists(check(name))
+    return there
+
+
+def names_in(folder: str) -> list[str]:
+    """The files of a folder; none where there is no such folder. Raises StoreUnavailable."""
+    try:
+        with objects.reaching():
+            _, names = storage().listdir(folder)
+    except FileNotFoundError:
+        return []
+    return sorted(names)
+
+
 def remove(path: str) -> None:
     """Remove a bundle's files. What is gone already is gone."""
     for name in ("manifest.json", "threads.jsonl.zst"):

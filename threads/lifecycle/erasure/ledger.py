@@ -87,11 +87,7 @@ def _of_table(workspace_id: UUID) -> Iterator[Entry]:
 
 def _of_files(workspace_id: UUID) -> Iterator[Entry]:
     folder = f"{FOLDER}/{ids.encode(Workspace.PREFIX, workspace_id)}"
-    try:
-        _, names = vault.storage().listdir(folder)
-    except FileNotFoundError:
-        return
-    for name in sorted(names):
+    for name in vault.names_in(folder):
         with vault.read(f"{folder}/{name}") as file:
             read = json.loads(file.read(MAX_BYTES))
         yield Entry(
