@@ -235,9 +235,7 @@ def attached(tenant: Tenant, days: float, **fields: Any) -> Thread:
 
 def bundled(tenant: Tenant, *threads: Thread) -> None:
     with transaction.atomic():
-        archive.archive(
-            workspace_id=tenant.workspace.pk, thread_ids=sorted(thread.pk for thread in threads), now=NOW()
-        )
+        archive.archive(workspace_id=tenant.workspace.pk, thread_ids=sorted(thread.pk for thread in threads), now=NOW())
 
 
 def confirmed(tenant: Tenant) -> Erasure:
