@@ -254,6 +254,8 @@ def _filters(workspace: str, agent: str, user: str) -> dict[str, str]:
         "active since": f"active_from={old}", "active until": f"active_to={old}",
         "user": f"user={user}", "reference": "external_ref=customer-12",
         "label": "label=urgent", "rare word": "q=778899", "common word": "q=conversation", "two words": "q=number+77",
+        "a word in ten": "q=often", "in a hundred": "q=sometimes", "in a thousand": "q=rarely",
+        "in ten thousand": "q=hardly", "a word of old": "q=formerly", "two of them": "q=often+sometimes",
         "no word": "q=zzznothing",
     }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Threads in the console: found in the list, read as conversations, deleted after a question."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -17,7 +17,7 @@ from threadhub.agents import configure
 from threadhub.console import keyset, thread_search, transcript
 from threadhub.lib import ids
 from threadhub.workspaces.models import User
-from threads import access, branches
+from threads import access, branches, saying
 from threads.actions import threads
 from threads.actions.messages import Draft
 from threads.attachments import Upload
@@ -97,6 +97,16 @@ def test_a_search_for_what_many_say_tells_how_many_were_looked_at(
     assert "Many say this" not in console.get(LIST, {"q": "order"}).content.decode()
     monkeypatch.setattr(thread_search, "MESSAGES", 3)
     assert "Many say this" in console.get(LIST, {"q": "order"}).content.decode()
+
+
+def test_a_search_that_did_not_look_through_all_tells_how_far_it_came(
+    console: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
+    monkeypatch.setattr(saying, "newest", lambda **asked: saying.Said([], since))
+    shown = console.get(LIST, {"q": "order"}).content.decode()
+    assert 'Messages since <time class="th-time" datetime="2026-03-04T05:06:00+00:00">' in shown
+    assert "older ones may say this too" in shown
 
 
 def test_a_percent_sign_is_a_percent_sign(console: Client, tenant: Tenant) -> None:

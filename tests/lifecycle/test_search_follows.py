@@ -226,7 +226,7 @@ class TestWhileTheyWait:
 
 
 class TestTheIndex:
-    def test_both_searches_use_it(self, api: Api, tenant: Tenant) -> None:
+    def test_a_search_uses_it(self, api: Api, tenant: Tenant) -> None:
         thread = old_thread(tenant, 9, messages=1)
         with connection.cursor() as cursor:
             cursor.execute(
@@ -240,14 +240,11 @@ class TestTheIndex:
             cursor.execute("ANALYZE threads_message, threads_thread")
         with CaptureQueriesContext(connection) as asked:
             assert found(api, "777") == 1
-            assert found_in_console("777") == 1
-        searches = [query["sql"] for query in asked if "websearch_to_tsquery" in query["sql"]]
-        assert len(searches) == 2
+        (search,) = [query["sql"] for query in asked if "websearch_to_tsquery" in query["sql"]]
         with connection.cursor() as cursor:
-            for sql in searches:
-                cursor.execute(f"EXPLAIN {sql}")
-                plan = "\n".join(line for (line,) in cursor.fetchall())
-                assert "Bitmap Index Scan on message_text" in plan, plan
+            cursor.execute(f"EXPLAIN {search}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "Bitmap Index Scan on message_text" in plan, plan
 
     def test_rows_from_before_it_are_found(self, api: Api, tenant: Tenant, at_the_end: None) -> None:
         old_thread(tenant, 9)

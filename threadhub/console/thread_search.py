@@ -1,33 +1,26 @@
 """The one search box over threads: an id, else words of the title, the reference or the messages.
 
-Each of the three looks in its own index (threads/migrations/0003) and brings its newest at most, CANDIDATES threads and
-MESSAGES, so that a common word costs as much as a rare one; where it found so many, the page says so.
+Each of the three looks in its own index (threads/migrations/0003 and 0034) and brings its newest at most, CANDIDATES
+threads and MESSAGES. Where there may be more, the page says so, and how far back messages were looked through.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.contrib.postgres.search import SearchQuery, SearchVectorField
-from django.db.models import F, Func, Q, QuerySet
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from chat_sessions.models import ChatSession
 from threadhub.console.filters import decoded
 from threadhub.workspaces.models import User, Workspace
+from threads import saying
 from threads.models import Message, Run, Thread
 
 CANDIDATES = 1_000
-# A common word is looked for in each of the newest messages, a tenth of a millisecond each. Fewer than these, and
-# PostgreSQL takes that way for words too that are together far rarer than apart: minutes at twenty million messages.
 MESSAGES = 1_000
-
-
-class Words(Func):
-    """The indexed expression of message_text, letter for letter: only so does PostgreSQL use the index."""
-
-    template = "to_tsvector('simple', left(%(expressions)s, 100000))"
-    output_field = SearchVectorField()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +30,7 @@ class Found:
     threads: QuerySet[Thread]
     messages: dict[UUID, UUID] = field(default_factory=dict)
     capped: bool = False  # there may be more, in older messages and threads
+    since: datetime | None = None  # older messages were not looked through
 
 
 def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str) -> Found:
@@ -45,12 +39,14 @@ def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str)
     if by_id is not None:
         return Found(threads.filter(by_id))
     where = _where(workspaces)
-    said: dict[UUID, UUID] = {}
-    saying, titled = list(_saying(where, term)), list(_titled(where, term))
-    for thread_id, message_id in saying:
-        said.setdefault(thread_id, message_id)
-    capped = len(saying) == MESSAGES or len(titled) == CANDIDATES
-    return Found(threads.filter(pk__in={*titled, *_referenced(where, term), *said}), said, capped)
+    said = saying.newest(text=term, among=workspaces, wanted=MESSAGES, now=timezone.now())
+    titled = list(_titled(where, term))
+    in_threads: dict[UUID, UUID] = {}
+    for thread_id, message_id in said.messages:
+        in_threads.setdefault(thread_id, message_id)
+    capped = len(said.messages) == MESSAGES or len(titled) == CANDIDATES
+    found = threads.filter(pk__in={*titled, *_referenced(where, term), *in_threads})
+    return Found(found, in_threads, capped, said.since)
 
 
 def _by_id(term: str) -> Q | None:
@@ -80,10 +76,3 @@ def _titled(where: Q, term: str) -> Any:
 
 def _referenced(where: Q, term: str) -> Any:
     return Thread.objects.filter(where, external_ref=term).order_by("-pk").values_list("pk", flat=True)[:CANDIDATES]
-
-
-def _saying(where: Q, term: str) -> Any:
-    query = SearchQuery(term, config="simple", search_type="websearch")
-    rows = Message.objects.annotate(words=Words(F("content"))).filter(where, words=query, searchable=True)
-    # By key, which is by time: PostgreSQL reads the key from its end for a common word, message_text for a rare one.
-    return rows.order_by("-pk").values_list("thread_id", "pk")[:MESSAGES]

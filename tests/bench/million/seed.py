@@ -42,13 +42,17 @@ SELECT {UUID7.format(moment="moment")}, %(workspace)s, (%(agents)s::uuid[])[1 + 
                CASE WHEN n %% 5 = 0 THEN 50 WHEN n %% 2 = 0 THEN 12 ELSE 13 END AS messages
           FROM generate_series(1, %(count)s) AS n) AS planned
 """
+# With words that one message in ten, a hundred, a thousand and ten thousand has, and one that nobody says any more.
 MESSAGES = f"""
 INSERT INTO threads_message (id, workspace_id, thread_id, position, role, kind, content, extra, partial, created_at,
                              updated_at)
 SELECT {UUID7.format(moment="created_at")}, workspace_id, thread.id, n,
        CASE WHEN n %% 2 = 1 THEN 'user' ELSE 'assistant' END, 'text',
-       'What was said at ' || n || ' of ' || title || repeat(' so much of it and more', 20), '{{}}', false, created_at,
-       created_at
+       concat_ws(' ', 'What was said at', n, 'of', title || repeat(' so much of it and more', 20),
+                 CASE WHEN random() < 0.1 THEN 'often' END, CASE WHEN random() < 0.01 THEN 'sometimes' END,
+                 CASE WHEN random() < 0.001 THEN 'rarely' END, CASE WHEN random() < 0.0001 THEN 'hardly' END,
+                 CASE WHEN random() < 0.1 AND created_at < now() - interval '10 days' THEN 'formerly' END),
+       '{{}}', false, created_at, created_at
   FROM threads_thread AS thread, generate_series(1, message_count) AS n
  WHERE workspace_id = %(workspace)s AND created_at >= %(first)s AND created_at < %(last)s
 """

@@ -36,6 +36,7 @@ TOO_MANY = (
     f"Many say this: the newest {thread_search.MESSAGES:,} messages and {thread_search.CANDIDATES:,} titles that"
     " do were looked at."
 )
+NOT_ALL = "Messages since {} were looked through; older ones may say this too. Rarer words are found in all of them."
 SOON = 7  # days before the end that a badge turns to a warning
 
 
@@ -44,13 +45,12 @@ class ThreadChangeList(KeysetChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        held = rights.of(request)
-        if request.__dict__.get("_capped"):
-            self.note = TOO_MANY
+        held, found = rights.of(request), request.__dict__.get("_found")
+        self.note = _bounds(found) if found else ""
         told = marks.of(
             self.result_list,
             term=self.query,
-            found_in=request.__dict__.get("_found_in", {}),
+            found_in=found.messages if found else {},
             retention_in=lambda workspace_id: held.may(Permission.RETENTION_READ, workspace_id),
             now=timezone.now(),
         )
@@ -109,7 +109,7 @@ class ThreadList(ConsoleAdmin):
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         workspaces = rights.of(request).workspaces(self.reading)
         found = thread_search.find(threads=queryset, workspaces=workspaces, term=term)
-        request.__dict__["_found_in"], request.__dict__["_capped"] = found.messages, found.capped
+        request.__dict__["_found"] = found
         return found.threads
 
     @column("Title")
@@ -183,6 +183,12 @@ class ThreadList(ConsoleAdmin):
     def purged(self, thread: Any) -> SafeString | str:
         held = getattr(thread, "held", False)
         return display.badge("held", "On hold") if held else display.moment(thread.purge_after)
+
+
+def _bounds(found: thread_search.Found) -> SafeString | str:
+    """What of a search was not looked at."""
+    not_all = format_html(NOT_ALL, display.moment(found.since)) if found.since else ""
+    return format_html_join(" ", "{}", ((each,) for each in (TOO_MANY if found.capped else "", not_all) if each))
 
 
 def _marks(thread: Any) -> Marks:

@@ -1,0 +1,170 @@
+"""The newest messages that say words: all of them where that is quick, else back to a time that is told."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection
+
+from tests.conftest import Tenant, make_tenant
+from threadhub.isolation import scope
+from threadhub.lib import ids
+from threads import saying
+from threads.models import Message, Thread
+
+COUNT, RARELY = 3_000, 100  # messages, one an hour; one in so many says a rare word
+FILL = """
+INSERT INTO threads_message (id, workspace_id, thread_id, position, role, kind, content, extra, partial, created_at)
+SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 3)
+        || '8' || substr(md5(n::text), 4, 15))::uuid,
+       %(workspace)s, %(thread)s, n, 'user', 'text',
+       'everyday ' || CASE WHEN n %% %(rarely)s = 0 THEN 'lighthouse ' ELSE '' END
+       || CASE WHEN n <= 50 THEN 'bygone ' ELSE '' END || n,
+       '{}', false, at
+  FROM (SELECT n, %(now)s - (%(count)s - n) * interval '1 hour' AS at FROM generate_series(1, %(count)s) AS n) AS made
+"""
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def spoken(tenant: Tenant) -> Thread:
+    return fill(tenant)
+
+
+@pytest.fixture(autouse=True)
+def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For any machine."""
+    for name in ("WHOLE", "SPANS", "LAST_SPAN"):
+        monkeypatch.setattr(saying, name, timedelta(seconds=30))
+
+
+@pytest.fixture
+def only_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for words that too many messages hold to read all."""
+    monkeypatch.setattr(saying, "_whole", lambda values: None)
+
+
+@pytest.fixture
+def only_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for rare words of a history that is too long for its spans."""
+    monkeypatch.setattr(saying, "_spans", lambda values, now: saying.Said(since=now))
+
+
+def fill(tenant: Tenant) -> Thread:
+    thread = Thread.objects.create(workspace=tenant.workspace, agent=tenant.agent, last_position=COUNT)
+    Thread.objects.filter(pk=thread.pk).update(created_at=NOW - timedelta(hours=COUNT))
+    values = {"workspace": tenant.workspace.pk, "thread": thread.pk, "rarely": RARELY, "count": COUNT, "now": NOW}
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, values)
+        cursor.execute("SELECT gin_clean_pending_list('message_text')")
+        cursor.execute("ANALYZE threads_message")
+    return thread
+
+
+def said(text: str, *, among: list[UUID] | None = None, wanted: int = 100) -> tuple[list[str], datetime | None]:
+    """What stands in the messages that were found, and since when messages were looked through."""
+    found = saying.newest(text=text, among=among, wanted=wanted, now=NOW)
+    contents = dict(Message.objects.filter(pk__in=[pk for _, pk in found.messages]).values_list("pk", "content"))
+    return [contents[pk].rpartition(" ")[2] for _, pk in found.messages], found.since
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("everyday", range(3000, 2900, -1)),
+        ("lighthouse", range(3000, 0, -100)),
+        ("bygone", range(50, 0, -1)),
+        ("everyday lighthouse", range(3000, 0, -100)),
+        ("bygone -everyday", range(0)),
+        ('"lighthouse 700"', [700]),
+        ("nowhere", []),
+    ],
+)
+@pytest.mark.parametrize("way", ["only_spans", "only_whole"])
+def test_it_finds_the_newest_first_either_way(
+    text: str, numbers: Any, way: str, spoken: Thread, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue(way)
+    assert said(text) == ([str(number) for number in numbers], None)
+
+
+def test_it_tells_how_far_back_it_looked_when_its_time_is_over(
+    spoken: Thread, only_spans: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saying, "SPANS", timedelta(0))
+    numbers, since = said("everyday")
+    assert numbers == ["3000"]
+    assert since is not None
+    assert NOW - timedelta(minutes=18) < since <= datetime.now(UTC)
+    assert said("lighthouse everyday", wanted=1) == (["3000"], None)
+
+
+def test_it_reads_all_where_the_newest_do_not_say_it(spoken: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saying, "SPANS", timedelta(0))
+    assert said("bygone", wanted=2) == (["50", "49"], None)
+
+
+def test_it_comes_back_with_nothing_rather_than_late(spoken: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ALL", "NEWEST"):
+        monkeypatch.setattr(saying, name, f"SELECT pg_sleep(30), found.* FROM ({getattr(saying, name)}) AS found")
+    for name in ("WHOLE", "SPANS", "LAST_SPAN"):
+        monkeypatch.setattr(saying, name, timedelta(milliseconds=20))
+    assert said("lighthouse") == ([], NOW)
+    assert Message.objects.exists()  # the connection goes on
+
+
+def test_it_finds_ids_that_no_clock_made(tenant: Tenant, only_spans: None) -> None:
+    thread = Thread.objects.create(workspace=tenant.workspace, agent=tenant.agent, last_position=2)
+    for position, pk in enumerate(("ffffffff-ffff-4fff-bfff-ffffffffffff", "00000000-0000-4000-8000-000000000000"), 1):
+        Message.objects.create(
+            pk=UUID(pk),
+            workspace=tenant.workspace,
+            thread=thread,
+            position=position,
+            role="user",
+            content=f"odd {position}",
+        )
+    assert said("odd") == (["1", "2"], None)
+
+
+class TestWorkspaces:
+    @pytest.fixture(autouse=True)
+    def _both(self, spoken: Thread) -> None:
+        self.other = make_tenant("other")
+        self.others = fill(self.other)
+
+    def found(self, among: list[UUID] | None) -> set[UUID]:
+        return {thread for thread, _ in saying.newest(text="lighthouse", among=among, wanted=100, now=NOW).messages}
+
+    @pytest.mark.parametrize("way", ["only_spans", "only_whole"])
+    def test_only_those_that_were_asked_for(
+        self, way: str, tenant: Tenant, spoken: Thread, request: pytest.FixtureRequest
+    ) -> None:
+        request.getfixturevalue(way)
+        own, other = tenant.workspace.pk, self.other.workspace.pk
+        assert self.found([own]) == {spoken.pk}
+        assert self.found([own, other]) == self.found(None) == {spoken.pk, self.others.pk}
+        assert self.found([]) == self.found([ids.new()]) == set()
+        with scope.within(own):
+            assert self.found(None) == self.found([own]) == {spoken.pk}
+            assert self.found([other]) == set()
+
+
+def fetched(text: str, among: list[UUID]) -> int:
+    """How many rows of messages a search takes out of the table."""
+    asked = "SELECT coalesce(sum(pg_stat_get_xact_tuples_fetched(oid)), 0) FROM pg_class WHERE relname = %s"
+    with connection.cursor() as cursor:
+        cursor.execute(asked, ["threads_message"])
+        before = cursor.fetchone()[0]
+        saying.newest(text=text, among=among, wanted=20, now=NOW)
+        cursor.execute(asked, ["threads_message"])
+        return int(cursor.fetchone()[0] - before)
+
+
+@pytest.mark.parametrize("text", ["everyday", "lighthouse", "bygone"])
+def test_spans_read_little_more_than_they_bring_behind_the_wall_too(
+    text: str, tenant: Tenant, spoken: Thread, only_spans: None
+) -> None:
+    with scope.within(tenant.workspace.pk):
+        assert fetched(text, [tenant.workspace.pk]) <= 100

@@ -1,0 +1,90 @@
+"""The newest messages that say words, in a time that is bounded however common the words are.
+
+The index of words is asked for span after span from the newest on (the function `threads_newest_saying`, migration
+0034), until there are enough, or nothing older, or the time is over. Where it is, all that hold the words are asked for
+at once, whenever they were said: so a rare word of a long history is found. What was not looked through is told, as a
+time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import QueryCanceled
+
+SPANS = timedelta(milliseconds=120)  # in which spans are begun
+LAST_SPAN = timedelta(milliseconds=300)  # for the one that was begun last
+WHOLE = timedelta(milliseconds=100)  # for all that hold the words
+
+# All are found before they are put in order: by the index of words, not by the key, read to its end.
+ALL = """
+SELECT thread_id, id FROM (
+    SELECT thread_id, id FROM threads_message
+     WHERE searchable AND to_tsvector('simple', left(content, 100000)) @@ websearch_to_tsquery('simple', %(text)s)
+           {among} OFFSET 0) AS message
+ ORDER BY id DESC LIMIT %(wanted)s
+"""
+# Messages are younger than the oldest thread.
+NEWEST = """
+SELECT thread_id, message_id, since FROM threads_newest_saying(
+    websearch_to_tsquery('simple', %(text)s), %(among)s::uuid[], %(wanted)s,
+    (SELECT coalesce(min(oldest.created_at), now())
+       FROM workspaces_workspace AS workspace, LATERAL (
+            SELECT created_at FROM threads_thread
+             WHERE workspace_id = workspace.id ORDER BY created_at, id LIMIT 1) AS oldest
+      WHERE %(among)s::uuid[] IS NULL OR workspace.id = ANY (%(among)s::uuid[])),
+    %(spending)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Threads and messages, newest message first. `since`: older messages were not looked at; None: all were, or there
+    were so many that `wanted` of them came."""
+
+    messages: list[tuple[UUID, UUID]] = field(default_factory=list)
+    since: datetime | None = None
+
+
+def newest(*, text: str, among: Sequence[UUID] | None, wanted: int, now: datetime) -> Said:
+    """The newest messages that hold all words of `text` ("…" for a phrase, -word to leave out), in the workspaces
+    `among`; None: wherever the scope sees."""
+    values = {"text": text, "among": None if among is None else list(among), "wanted": wanted}
+    said = _spans(values, now)
+    found = _whole(values) if said.since else None
+    return said if found is None else Said(found)
+
+
+def _whole(values: dict[str, Any]) -> list[tuple[UUID, UUID]] | None:
+    """The newest of all that hold the words; None: they are too many for the time."""
+    among = values["among"]
+    # One workspace is looked for in the index, of several each message that was found is asked for its own.
+    one = {} if among is None or len(among) != 1 else {"one": among[0]}
+    condition = "AND workspace_id = %(one)s" if one else "" if among is None else "AND workspace_id = ANY(%(among)s)"
+    return _within(WHOLE, ALL.format(among=condition), {**values, **one})
+
+
+def _spans(values: dict[str, Any], now: datetime) -> Said:
+    rows = _within(SPANS + LAST_SPAN, NEWEST, {**values, "spending": SPANS})
+    if not rows:
+        return Said(since=now)
+    found, since = [(thread_id, message_id) for thread_id, message_id, _ in rows[:-1]], rows[-1][2]
+    return Said(found, since)
+
+
+def _within(time: timedelta, statement: str, values: dict[str, Any]) -> list[Any] | None:
+    """The rows of a statement; None when it took longer."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{time // timedelta(milliseconds=1)}"])
+            cursor.execute(statement, values)
+            rows = list(cursor.fetchall())
+            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")  # also where this is a part of a transaction
+            return rows
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            return None
+        raise
