@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from tests.commands.ups import Up, manage
+from threadhub.launch import examination
 
 pytestmark = pytest.mark.xdist_group("commands")
 
@@ -29,6 +31,7 @@ def test_it_finds_a_running_hub_well(running: Up, data_dir: Path) -> None:
         "database",
         "clock",
         "migrations",
+        "indexes",
         "isolation",
         "worker",
         "runs",
@@ -68,3 +71,12 @@ def test_a_database_that_does_not_answer_is_a_finding() -> None:
         in (done.stdout)
     )
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.django_db
+def test_an_index_that_was_not_made_to_the_end_is_named() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'thread_by_title'::regclass")
+    found = examination.indexes()
+    assert not found.ok
+    assert found.detail.endswith("REINDEX INDEX CONCURRENTLY thread_by_title;")

@@ -56,6 +56,7 @@ def examine() -> Iterator[Finding]:
     complete = migrations()
     yield complete
     if complete.ok:
+        yield indexes()
         yield isolation()
         yield worker()
         yield runs()
@@ -79,6 +80,21 @@ def migrations() -> Finding:
     if not pending:
         return Finding("migrations", True, "All are applied.")
     return Finding("migrations", False, f"{len(pending)} are missing, first {pending[0]}: run `manage.py migrate`.")
+
+
+@as_owner()
+def indexes() -> Finding:
+    """Whether PostgreSQL uses all of them: one whose making was interrupted stays, is written, and never read."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indrelid"
+            " WHERE NOT indisvalid AND relnamespace = 'public'::regnamespace ORDER BY 1"
+        )
+        broken = [name for (name,) in cursor.fetchall()]
+    if not broken:
+        return Finding("indexes", True, "All are whole.")
+    statements = "; ".join(f"REINDEX INDEX CONCURRENTLY {name}" for name in broken)
+    return Finding("indexes", False, f"Not used, as they were not made to the end: {statements};")
 
 
 @as_owner()
