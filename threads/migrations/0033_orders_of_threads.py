@@ -1,23 +1,37 @@
 import threads.querysets.threads
 from django.db import migrations, models
 
-BY_TITLE = """
-CREATE INDEX CONCURRENTLY thread_by_title ON threads_thread (workspace_id, (left(title, 100)) NULLS FIRST, id)
-"""
-NO_TITLE = "DROP INDEX CONCURRENTLY IF EXISTS thread_by_title"
-BY_USER = "CREATE INDEX CONCURRENTLY {0} ON threads_thread (workspace_id, user_id {1}, created_at DESC, id DESC)"
-GONE = "DROP INDEX CONCURRENTLY IF EXISTS {0}"
-NAMED = "ALTER INDEX thread_by_user_next RENAME TO thread_by_user"
+COLUMNS = {
+    "thread_by_title": "(left(title, 100)) NULLS FIRST, id",
+    "thread_by_user": "user_id NULLS FIRST, created_at DESC, id DESC",
+    "thread_by_agent": "agent_id, created_at DESC, id DESC",
+}
+BEFORE = {
+    "thread_by_user": "user_id, created_at DESC, id DESC",
+    "thread_by_agent": "agent_id, created_at DESC, id DESC",
+}
+STATE, NO_STATE = " INCLUDE (state)", ""
 
 
-def replaced(nulls: str) -> list[str]:
-    """The old index serves until the new one is whole. Each step may come twice: an interrupted migration begins again."""
-    made = [GONE.format("thread_by_user_next"), BY_USER.format("thread_by_user_next", nulls)]
-    return [*made, GONE.format("thread_by_user"), NAMED]
+def replaced(name: str, columns: str, included: str) -> list[str]:
+    """The old index serves until the new one is whole. Each step may come twice: an interrupted migration begins
+    again."""
+    return [
+        f"DROP INDEX CONCURRENTLY IF EXISTS {name}_next",
+        f"CREATE INDEX CONCURRENTLY {name}_next ON threads_thread (workspace_id, {columns}){included}",
+        f"DROP INDEX CONCURRENTLY IF EXISTS {name}",
+        f"ALTER INDEX {name}_next RENAME TO {name}",
+    ]
+
+
+def back(name: str) -> list[str]:
+    gone = [f"DROP INDEX CONCURRENTLY IF EXISTS {name}"]
+    return replaced(name, BEFORE[name], NO_STATE) if name in BEFORE else gone
 
 
 class Migration(migrations.Migration):
-    """Lists sorted by title or user find their page by index: what has no title or user comes first, as they ask."""
+    """Lists sorted by title, user or agent find their page by index, however deep: what has no title or user comes
+    first, as they ask, and whether a thread is live stands in the index."""
 
     atomic = False
     dependencies = [("threads", "0032_updated_about")]
@@ -33,7 +47,20 @@ class Migration(migrations.Migration):
                         models.OrderBy(models.F("user"), nulls_first=True),
                         models.OrderBy(models.F("created_at"), descending=True),
                         models.OrderBy(models.F("id"), descending=True),
+                        include=["state"],
                         name="thread_by_user",
+                    ),
+                ),
+                migrations.RemoveIndex("thread", "thread_by_agent"),
+                migrations.AddIndex(
+                    "thread",
+                    models.Index(
+                        models.F("workspace"),
+                        models.F("agent"),
+                        models.OrderBy(models.F("created_at"), descending=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        include=["state"],
+                        name="thread_by_agent",
                     ),
                 ),
                 migrations.AddIndex(
@@ -42,13 +69,13 @@ class Migration(migrations.Migration):
                         models.F("workspace"),
                         models.OrderBy(threads.querysets.threads.Beginning("title"), nulls_first=True),
                         models.F("id"),
+                        include=["state"],
                         name="thread_by_title",
                     ),
                 ),
             ],
             database_operations=[
-                migrations.RunSQL([NO_TITLE, BY_TITLE], NO_TITLE),
-                migrations.RunSQL(replaced("NULLS FIRST"), replaced("NULLS LAST")),
+                migrations.RunSQL(replaced(name, columns, STATE), back(name)) for name, columns in COLUMNS.items()
             ],
         ),
     ]

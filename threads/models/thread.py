@@ -109,6 +109,7 @@ class Thread(models.Model):
                 "agent",
                 models.F("created_at").desc(),
                 models.F("id").desc(),
+                include=["state"],  # as in thread_newest_first
                 name="thread_by_agent",
             ),
             models.Index(
@@ -116,9 +117,16 @@ class Thread(models.Model):
                 models.F("user").asc(nulls_first=True),  # as the `ai` dialect sorts
                 models.F("created_at").desc(),
                 models.F("id").desc(),
+                include=["state"],
                 name="thread_by_user",
             ),
-            models.Index("workspace", Beginning("title").asc(nulls_first=True), "id", name="thread_by_title"),
+            models.Index(
+                "workspace",
+                Beginning("title").asc(nulls_first=True),
+                "id",
+                include=["state"],
+                name="thread_by_title",
+            ),
             models.Index("created_at", condition=models.Q(state="temporary"), name="thread_temporary"),
             models.Index("workspace", "purge_after", condition=models.Q(state="trashed"), name="thread_trashed"),
             models.Index("workspace", "archived_at", condition=models.Q(state="archived"), name="thread_archived"),

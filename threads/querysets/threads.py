@@ -35,7 +35,7 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
 
     def count(self) -> int:
         """By counters where they know it."""
-        query, counted = self.query, self._still_counted()
+        query, counted = self.query, self.still_counted()
         if counted is None or self._result_cache is not None:
             return super().count()
         if query.is_sliced or query.combinator or query.distinct or query.is_empty():
@@ -52,7 +52,8 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         self.counted = replace(counted, conditions=len(self.query.where.children)) if counted else None
         return self
 
-    def _still_counted(self) -> Counted | None:
+    def still_counted(self) -> Counted | None:
+        """The counter that knows how many these are; None: no counter does."""
         counted = self.counted
         return counted if counted and counted.conditions == len(self.query.where.children) else None
 
@@ -88,7 +89,7 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         return self.prefetch_related(models.Prefetch("messages", queryset=messages))
 
     def with_agent(self, agent_id: UUID) -> ThreadQuerySet:
-        counted = self._still_counted()
+        counted = self.still_counted()
         return self.filter(agent_id=agent_id)._counted_as(counted.of_agent(agent_id) if counted else None)
 
     def of_user(self, user_id: UUID) -> ThreadQuerySet:
@@ -99,7 +100,7 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         return self.filter(external_ref=external_ref)
 
     def in_state(self, state: str) -> ThreadQuerySet:
-        counted = self._still_counted()
+        counted = self.still_counted()
         return self.filter(state=state)._counted_as(counted.in_state(state) if counted else None)
 
     def created_from(self, moment: datetime) -> ThreadQuerySet:

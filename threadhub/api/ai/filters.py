@@ -22,13 +22,13 @@ from threads.querysets.threads import Beginning, ThreadQuerySet
 ABSENT = ("", "undefined", "null")
 TITLE = Beginning("title")
 SORT_FIELDS: dict[str, tuple[F | Beginning, ...]] = {
-    "_id": (F("id"),),
+    "_id": (F("created_at"),),  # ids are by time
     "created": (F("created_at"),),
     "updated": (F("updated_about"), F("updated_at")),  # the first has an index, which gives most of the order
     "title": (TITLE,),
     "integration": (F("agent_id"),),
     "user": (F("user_id"),),
-    "workspace": (F("workspace_id"),),
+    "workspace": (),  # all threads of a list are of one
 }
 NEWEST_FIRST = ("integration", "user")  # of one of these; their indexes go on so
 MAY_BE_EMPTY = (TITLE, F("user_id"), F("updated_about"))
@@ -84,8 +84,8 @@ def sort_order(text: str) -> list[OrderBy]:
     if last in NEWEST_FIRST:
         descending = not descending
         fields.setdefault("created", descending)
-    fields.setdefault("_id", descending)
-    return [_ordered(column, descending) for name, descending in fields.items() for column in SORT_FIELDS[name]]
+    order = [_ordered(column, fields[name]) for name in fields for column in SORT_FIELDS[name]]
+    return [*(order or [_ordered(F("created_at"), descending)]), _ordered(F("id"), descending)]
 
 
 def _ordered(column: F | Beginning, descending: bool) -> OrderBy:

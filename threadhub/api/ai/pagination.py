@@ -8,6 +8,10 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from threads.models import Thread
+from threads.querysets import sorted_pages
+from threads.querysets.threads import ThreadQuerySet
+
 LIMIT, MAX_LIMIT = 50, 100
 MAX_OFFSET = 2**31  # beyond lies nothing, and PostgreSQL's own limit
 
@@ -23,7 +27,11 @@ class Pages(BasePagination):
         """The rows of the page asked for; none past the end."""
         limit = min(positive(request.query_params.get("limit"), self.limit), MAX_LIMIT)
         offset = (positive(request.query_params.get("page"), 1) - 1) * limit
-        return list(queryset[offset : offset + limit]) if offset < MAX_OFFSET else []
+        return self.rows(queryset, offset, limit) if offset < MAX_OFFSET else []
+
+    def rows(self, found: Any, offset: int, limit: int) -> list[Any]:
+        """The rows from `offset` on, at most `limit`."""
+        return list(found[offset : offset + limit])
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(data)
@@ -37,6 +45,13 @@ class Pages(BasePagination):
             _parameter("limit", f"At most this many; at most {MAX_LIMIT}.", default=self.limit),
             _parameter("page", "Which page, from 1.", default=1),
         ]
+
+
+class ThreadPages(Pages):
+    """Of any order, and any depth."""
+
+    def rows(self, found: ThreadQuerySet, offset: int, limit: int) -> list[Thread]:
+        return sorted_pages.page(found, offset=offset, limit=limit)
 
 
 class AgentPages(Pages):

@@ -12,7 +12,7 @@ from threadhub.agents.access import AgentNotFound
 from threadhub.agents.models import Agent
 from threadhub.api.ai.filters import ThreadFilters
 from threadhub.api.ai.inputs.threads import NewThread
-from threadhub.api.ai.pagination import Pages
+from threadhub.api.ai.pagination import ThreadPages
 from threadhub.api.ai.representations.threads import ThreadObject, WholeThreadObject
 from threadhub.api.ai.views.viewset import AiViewSet
 from threadhub.api.views import path_id
@@ -42,7 +42,7 @@ class Threads(AiViewSet):
     serializer_class = ThreadObject
     filter_backends = [DjangoFilterBackend]
     filterset_class = ThreadFilters
-    pagination_class = Pages
+    pagination_class = ThreadPages
 
     def get_queryset(self) -> ThreadQuerySet:
         return access.visible(actor=self.actor)

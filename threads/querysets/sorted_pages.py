@@ -1,0 +1,53 @@
+"""A page of threads in whichever order they are sorted, however deep it lies.
+
+PostgreSQL, asked for the first fifty of few threads in the order of an index over all, may follow that index until it
+has met fifty of them: through the whole table where these are the youngest or the oldest. So few are named first and
+sorted; many are met soon.
+"""
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import BooleanField, F, Func
+
+from threads.models import Thread
+from threads.querysets.threads import ThreadQuerySet
+
+FEW = 10_000  # sorted in some ten milliseconds
+DEEP = 500  # from here on ids are looked up first, in the index alone
+
+
+class Among(Func):
+    """Whether a key is one of an array's, which is made once. `IN` may become a join, which may follow the order."""
+
+    template = "%(expressions)s)"
+    arg_joiner = " = ANY ("
+    arity = 2
+    output_field = BooleanField()
+
+
+def page(threads: ThreadQuerySet, *, offset: int, limit: int) -> list[Thread]:
+    """The `limit` threads after the first `offset` of an ordered queryset; none past its end."""
+    counted = threads.still_counted()
+    narrowed = counted is None or counted.agent_id is not None
+    if narrowed or offset >= DEEP:
+        number = counted.number() if counted else threads.order_by()[: FEW + 1].count()
+        if number <= FEW and narrowed:
+            return list(_among(threads, threads.order_by())[offset : offset + limit])
+        if counted and offset >= number:
+            return []
+        if counted and offset > number // 2:
+            return _from_the_end(threads, number - offset, limit)
+    if offset >= DEEP:
+        return list(_among(threads, threads[offset : offset + limit]))
+    return list(threads[offset : offset + limit])
+
+
+def _from_the_end(threads: ThreadQuerySet, left: int, limit: int) -> list[Thread]:
+    """Of the last `left` the first `limit`."""
+    rows = min(left, limit)
+    return list(_among(threads, threads.reverse()[left - rows : left]))
+
+
+def _among(threads: ThreadQuerySet, those: ThreadQuerySet) -> ThreadQuerySet:
+    """`those`, ordered as `threads` are."""
+    chosen = Thread.objects.filter(Among(F("pk"), ArraySubquery(those.values("pk"))))
+    return chosen.order_by(*threads.query.order_by)
