@@ -23,7 +23,7 @@ from threadhub.lib.asynchronous import in_thread
 
 logger = logging.getLogger(__name__)
 
-UPKEEP_CONCURRENCY = 2  # slots of their own: ending lost runs must not wait for long runs to end
+UPKEEP_CONCURRENCY = 3  # slots of their own: ending lost runs must not wait for long runs to end
 NOT_FOR_PSYCOPG = ("pool", "server_side_binding", "isolation_level", "assume_role", "prepare_threshold")
 SHUTDOWN_SECONDS = 10.0  # how long a stopping worker lets its runs go on before it ends them
 POLL_SECONDS = 2.0  # jobs are heard of by NOTIFY; this finds those that a lost connection missed

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
-from psycopg.errors import QueryCanceled
+from django.db import connection
+
+from threadhub.lib.time_limit import TookTooLong, time_limit
 
 SPANS = timedelta(milliseconds=120)  # in which spans are begun
 LAST_SPAN = timedelta(milliseconds=300)  # for the one that was begun last
@@ -78,13 +79,8 @@ def _spans(values: dict[str, Any], now: datetime) -> Said:
 def _within(time: timedelta, statement: str, values: dict[str, Any]) -> list[Any] | None:
     """The rows of a statement; None when it took longer."""
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{time // timedelta(milliseconds=1)}"])
+        with time_limit(time), connection.cursor() as cursor:
             cursor.execute(statement, values)
-            rows = list(cursor.fetchall())
-            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")  # also where this is a part of a transaction
-            return rows
-    except OperationalError as error:
-        if isinstance(error.__cause__, QueryCanceled):
-            return None
-        raise
+            return list(cursor.fetchall())
+    except TookTooLong:
+        return None

@@ -189,3 +189,28 @@ async def do_retention_jobs() -> None:
 async def resume_retention_jobs(timestamp: int) -> None:
     """The next part of what takes long, and what a worker left half-way."""
     await do_retention_jobs()
+
+
+# One at a time, so that others have their turn in the queue.
+@app.task(name="threads.count_retention", queue="upkeep", lock="threads.count_retention")
+async def count_retention() -> None:
+    """Count what is due where a page of the console waits for it."""
+    from threads.lifecycle.counting import do_waiting
+
+    stop = Event()
+    try:
+        await in_thread(do_waiting)(stop=stop)
+    finally:
+        stop.set()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(
+    name="threads.resume_counts",
+    queue="upkeep",
+    lock="threads.count_retention",
+    queueing_lock="threads.resume_counts",
+)
+async def resume_counts(timestamp: int) -> None:
+    """What a worker left half-way."""
+    await count_retention()

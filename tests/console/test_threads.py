@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import Func, TextField
 from django.test import Client
 from django.utils import timezone
 
@@ -107,6 +108,27 @@ def test_a_search_that_did_not_look_through_all_tells_how_far_it_came(
     shown = console.get(LIST, {"q": "order"}).content.decode()
     assert 'Messages since <time class="th-time" datetime="2026-03-04T05:06:00+00:00">' in shown
     assert "older ones may say this too" in shown
+
+
+def test_titles_that_take_too_long_are_left_out_and_that_is_told(
+    console: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = make(tenant, "Lighthouse")
+    say(thread, tenant, Draft(role="user", content="Where is the lighthouse?"))
+    assert "left out" not in console.get(LIST, {"q": "lighthouse"}).content.decode()
+    titled = Thread.objects.annotate(slow=Func(template="pg_sleep(30)::text", output_field=TextField()))
+    monkeypatch.setattr(thread_search.Thread, "objects", titled.exclude(slow="no"))
+    monkeypatch.setattr(thread_search, "TITLES", timedelta(milliseconds=20))
+    monkeypatch.setattr(thread_search, "_referenced", lambda where, term: [])
+    shown = console.get(LIST, {"q": "lighthouse"}).content.decode()
+    assert "The titles took too long to look through, and were left out." in shown
+    assert 'class="th-excerpt"' in shown
+
+
+def test_the_quotes_of_a_phrase_are_no_part_of_a_title(console: Client, tenant: Tenant) -> None:
+    make(tenant, "The tide tables")
+    make(tenant, "Tables of the tide")
+    assert titles(console, q='"tide tables"') == ["The tide tables"]
 
 
 def test_a_percent_sign_is_a_percent_sign(console: Client, tenant: Tenant) -> None:

@@ -6,7 +6,7 @@ threads and MESSAGES. Where there may be more, the page says so, and how far bac
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +15,14 @@ from django.utils import timezone
 
 from chat_sessions.models import ChatSession
 from threadhub.console.filters import decoded
+from threadhub.lib.time_limit import TookTooLong, time_limit
 from threadhub.workspaces.models import User, Workspace
 from threads import saying
 from threads.models import Message, Run, Thread
 
 CANDIDATES = 1_000
 MESSAGES = 1_000
+TITLES = timedelta(milliseconds=150)  # pieces that every title has, together in none, would take seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Found:
     messages: dict[UUID, UUID] = field(default_factory=dict)
     capped: bool = False  # there may be more, in older messages and threads
     since: datetime | None = None  # older messages were not looked through
+    titles: bool = True  # were looked through
 
 
 def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str) -> Found:
@@ -40,13 +43,13 @@ def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str)
         return Found(threads.filter(by_id))
     where = _where(workspaces)
     said = saying.newest(text=term, among=workspaces, wanted=MESSAGES, now=timezone.now())
-    titled = list(_titled(where, term))
+    titled = _titled(where, term)
     in_threads: dict[UUID, UUID] = {}
     for thread_id, message_id in said.messages:
         in_threads.setdefault(thread_id, message_id)
-    capped = len(said.messages) == MESSAGES or len(titled) == CANDIDATES
-    found = threads.filter(pk__in={*titled, *_referenced(where, term), *in_threads})
-    return Found(found, in_threads, capped, said.since)
+    capped = len(said.messages) == MESSAGES or len(titled or []) == CANDIDATES
+    found = threads.filter(pk__in={*(titled or []), *_referenced(where, term), *in_threads})
+    return Found(found, in_threads, capped, said.since, titles=titled is not None)
 
 
 def _by_id(term: str) -> Q | None:
@@ -69,9 +72,14 @@ def _where(workspaces: list[UUID] | None) -> Q:
     return Q(workspace_id__in=every if workspaces is None else workspaces)
 
 
-def _titled(where: Q, term: str) -> Any:
-    rows = Thread.objects.filter(where, title__icontains=term)
-    return rows.order_by("-pk").values_list("pk", flat=True)[:CANDIDATES]
+def _titled(where: Q, term: str) -> list[UUID] | None:
+    """The newest threads with the term in the title, without the quotes of a phrase; None: it took too long."""
+    rows = Thread.objects.filter(where, title__icontains=term.strip('"'))
+    try:
+        with time_limit(TITLES):
+            return list(rows.order_by("-pk").values_list("pk", flat=True)[:CANDIDATES])
+    except TookTooLong:
+        return None
 
 
 def _referenced(where: Q, term: str) -> Any:

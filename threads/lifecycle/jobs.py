@@ -68,11 +68,18 @@ def is_braked(*, plan: Plan) -> bool:
 
 
 def apply_policies(
-    *, actor: Actor, cutoff: datetime, plan_hash: str, now: datetime, over_brake: bool = False
+    *,
+    actor: Actor,
+    cutoff: datetime,
+    plan_hash: str,
+    now: datetime,
+    over_brake: bool = False,
+    counted: Plan | None = None,
 ) -> RetentionJob:
-    """Have the worker do what the plan of `cutoff` with this hash says. Raises PlanChanged, OverBrake, JobWaiting."""
+    """Have the worker do what the plan of `cutoff` with this hash says. `counted`: that plan, where a job counted it
+    (counting.py); the worker counts again before it begins. Raises PlanChanged, OverBrake, JobWaiting."""
     actor.require(Permission.RETENTION_WRITE)
-    made = plan(actor=actor, cutoff=cutoff)
+    made = counted or plan(actor=actor, cutoff=cutoff)
     if made.hash != plan_hash:
         raise PlanChanged
     if not over_brake and is_braked(plan=made):
@@ -115,7 +122,7 @@ def do_waiting(*, stop: Event | None = None) -> int:
     count = 0
     try:
         with sweeper.alone():
-            for job in list(RetentionJob.objects.filter(status__in=RetentionJob.LIVE).order_by("created_at", "id")):
+            for job in list(RetentionJob.changing().order_by("created_at", "id")):
                 if stop.is_set():
                     break
                 _do(job, stop)

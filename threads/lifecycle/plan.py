@@ -3,7 +3,7 @@ that an apply at the same moment has."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -71,11 +71,12 @@ class Plan(Share):
     skips: Counter[str] = field(default_factory=Counter)
     shares: dict[UUID | None, Share] = field(default_factory=dict)  # by policy
     digest: Any = field(default_factory=hashlib.sha256)
+    kept_hash: str = ""  # of a plan that was kept, and is not counted again
 
     @property
     def hash(self) -> str:
         """Over what would be done to which thread by which policy: another hash, another plan."""
-        return str(self.digest.hexdigest())
+        return self.kept_hash or str(self.digest.hexdigest())
 
     def note(self, candidate: Candidate, decision: Decision) -> None:
         """Count what the resolver said."""
@@ -117,11 +118,14 @@ def make(
     cutoff: datetime,
     only: Sequence[Rule] | None = None,
     sizes: bool = True,
+    progress: Callable[[int], Any] = lambda looked_at: None,
 ) -> Plan:
-    """The plan of a workspace. `only`: as if these were the rules in force."""
+    """The plan of a workspace. `only`: as if these were the rules in force. `progress` gets, page by page, how many
+    candidates were looked at."""
     in_force = rules.in_force(workspace_id=selection.workspace_id, now=cutoff) if only is None else list(only)
     trash_on = rules.settings_of(selection.workspace_id).trash_days > 0
     plan = Plan(workspace_id=selection.workspace_id, cutoff=cutoff, threads=count(selection.workspace_id))
+    looked_at = 0
     for page in candidates.due(selection=selection, rules=in_force, now=cutoff).pages(PAGE):
         doomed: dict[UUID, UUID | None] = {}
         for candidate in page:
@@ -133,6 +137,8 @@ def make(
             for thread_id, size in _sizes(selection.workspace_id, list(doomed)):
                 plan.size += size
                 plan.shares[doomed[thread_id]].size += size
+        looked_at += len(page)
+        progress(looked_at)
     return plan
 
 

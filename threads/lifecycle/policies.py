@@ -20,6 +20,7 @@ from threads.lifecycle import candidates, plan, rules
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.models import PolicyTerms
 from threads.lifecycle.plan import Plan
+from threads.lifecycle.resolver import Rule
 from threads.models import RetentionPolicy, Thread
 
 TERMS = (
@@ -90,18 +91,28 @@ def preview(*, actor: Actor, policy: RetentionPolicy) -> Plan:
     is counted under it. Looking at it is what allows to enable the policy."""
     actor.require(Permission.RETENTION_READ)
     now = candidates.database_now()
+    selection = Selection(workspace_id=policy.workspace_id)
+    made = plan.make(selection=selection, cutoff=now, only=as_if_enabled(policy=policy, now=now))
+    looked_at(actor=actor, policy=policy, made=made)
+    return made
+
+
+def as_if_enabled(*, policy: RetentionPolicy, now: datetime) -> list[Rule]:
+    """The rules of its workspace, were it in force and its grace over."""
     own = rules.rule(policy, level=policy.scope, target_id=policy.target_id)
     others = [rule for rule in rules.in_force(workspace_id=policy.workspace_id, now=now) if rule.id != policy.id]
-    made = plan.make(
-        selection=Selection(workspace_id=policy.workspace_id), cutoff=now, only=[*others, replace(own, acts_from=None)]
-    )
-    if actor.may(Permission.RETENTION_WRITE):
-        RetentionPolicy.objects.filter(pk=policy.pk, workspace_id=policy.workspace_id).update(
-            previewed_at=now, previewed_terms=terms_hash(policy), previewed_count=made.by_policy[policy.id]
-        )
-        details = {"due": made.by_policy[policy.id]}
-        audit.record(actor=actor, action="retention_policy.preview", ids=[policy.wire_id], details=details)
-    return made
+    return [*others, replace(own, acts_from=None)]
+
+
+def looked_at(*, actor: Actor, policy: RetentionPolicy, made: Plan) -> None:
+    """Note that somebody who may write saw what the policy would do, as its terms are now."""
+    if not actor.may(Permission.RETENTION_WRITE):
+        return
+    count = made.by_policy[policy.id]
+    seen = {"previewed_at": made.cutoff, "previewed_terms": terms_hash(policy), "previewed_count": count}
+    mine = RetentionPolicy.objects.filter(pk=policy.pk, workspace_id=policy.workspace_id)
+    if mine.exclude(**seen).update(**seen):
+        audit.record(actor=actor, action="retention_policy.preview", ids=[policy.wire_id], details={"due": count})
 
 
 @transaction.atomic

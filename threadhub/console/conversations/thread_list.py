@@ -36,6 +36,7 @@ TOO_MANY = (
     f"Many say this: the newest {thread_search.MESSAGES:,} messages and {thread_search.CANDIDATES:,} titles that"
     " do were looked at."
 )
+TITLES = "The titles took too long to look through, and were left out."
 NOT_ALL = "Messages since {} were looked through; older ones may say this too. Rarer words are found in all of them."
 SOON = 7  # days before the end that a badge turns to a warning
 
@@ -187,8 +188,11 @@ class ThreadList(ConsoleAdmin):
 
 def _bounds(found: thread_search.Found) -> SafeString | str:
     """What of a search was not looked at."""
+    titles = "" if found.titles else TITLES
     not_all = format_html(NOT_ALL, display.moment(found.since)) if found.since else ""
-    return format_html_join(" ", "{}", ((each,) for each in (TOO_MANY if found.capped else "", not_all) if each))
+    return format_html_join(
+        " ", "{}", ((each,) for each in (TOO_MANY if found.capped else "", titles, not_all) if each)
+    )
 
 
 def _marks(thread: Any) -> Marks:

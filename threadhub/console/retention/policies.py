@@ -19,11 +19,11 @@ from threadhub.console import display, rights
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter, by_column
-from threadhub.console.retention import figures, words
+from threadhub.console.retention import counts, figures, words
 from threadhub.console.retention.policy_forms import ACTIONS, PolicyForm, TermsForm
 from threadhub.workspaces.permissions import Permission
-from threads.lifecycle import policies, system_policies
-from threads.models import RetentionPolicy, RetentionSettings, SystemPolicy, Thread
+from threads.lifecycle import counting, policies, system_policies
+from threads.models import RetentionJob, RetentionPolicy, RetentionSettings, SystemPolicy, Thread
 
 
 class EnabledFilter(OptionFilter):
@@ -150,22 +150,38 @@ class PolicyPages(ConsoleAdmin):
         policy = self.thing(request, object_id)
         if policy is None:
             raise Http404
-        plans = self.plans_of(request, policy)
-        policy = self.thing(request, object_id)
+        if request.method == "POST" and "again" in request.POST:
+            self.count_again(request, policy)
+            return redirect(request.path)
+        job = self.counted(request, policy)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": "Preview",
-            "policy": policy,
             "sentence": words.sentence(policy),
+            "back": self.address_of(policy),
+        }
+        if job is not None and job.ended != "done":
+            return TemplateResponse(request, "console/counting.html", {**context, **counts.context(job)})
+        plans = self.plans_of(request, policy, job)
+        policy = self.thing(request, object_id)
+        context |= {
+            "policy": policy,
             "state": words.state(policy, timezone.now()),
             "figures": figures.of_policy(plans, policy.pk),
-            "back": self.address_of(policy),
+            "counted": job,
             "actions_detail": super().deeds_of(request, policy),
         }
         return TemplateResponse(request, "console/preview.html", context)
 
-    def plans_of(self, request: HttpRequest, policy: Any) -> list[Any]:
+    def counted(self, request: HttpRequest, policy: Any) -> RetentionJob | None:
+        """The job that counts, where there is too much to count at once."""
+        return None
+
+    def count_again(self, request: HttpRequest, policy: Any) -> None:
+        """Whatever was counted."""
+
+    def plans_of(self, request: HttpRequest, policy: Any, counted: RetentionJob | None) -> list[Any]:
         raise NotImplementedError
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
@@ -240,8 +256,22 @@ class RetentionPolicyAdmin(PolicyPages):
             )
         return base
 
-    def plans_of(self, request: HttpRequest, policy: Any) -> list[Any]:
-        return [policies.preview(actor=rights.of(request).actor(policy.workspace_id), policy=policy)]
+    def counted(self, request: HttpRequest, policy: Any) -> RetentionJob | None:
+        if counting.is_small(workspace_id=policy.workspace_id):
+            return None
+        actor = rights.of(request).actor(policy.workspace_id)
+        return counting.latest(actor=actor, now=timezone.now(), policy=policy)
+
+    def count_again(self, request: HttpRequest, policy: Any) -> None:
+        counting.ask(actor=rights.of(request).actor(policy.workspace_id), now=timezone.now(), policy=policy)
+
+    def plans_of(self, request: HttpRequest, policy: Any, counted: RetentionJob | None) -> list[Any]:
+        actor = rights.of(request).actor(policy.workspace_id)
+        if counted is None:
+            return [policies.preview(actor=actor, policy=policy)]
+        plan = counting.plan_of(job=counted)
+        policies.looked_at(actor=actor, policy=policy, made=plan)
+        return [plan]
 
     def save_model(self, request: HttpRequest, obj: RetentionPolicy, form: Any, change: bool) -> None:
         actor, now = rights.of(request).actor(obj.workspace_id), timezone.now()
@@ -268,7 +298,7 @@ class SystemPolicyAdmin(PolicyPages):
     def within(self, queryset: QuerySet[Any], workspaces: list[UUID]) -> QuerySet[Any]:
         return queryset.none()
 
-    def plans_of(self, request: HttpRequest, policy: Any) -> list[Any]:
+    def plans_of(self, request: HttpRequest, policy: Any, counted: RetentionJob | None) -> list[Any]:
         return system_policies.preview(actor=self.acting(request, policy), policy=policy)
 
     def save_model(self, request: HttpRequest, obj: SystemPolicy, form: Any, change: bool) -> None:

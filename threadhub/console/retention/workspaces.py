@@ -24,11 +24,11 @@ from threadhub.console import keyset, rights
 from threadhub.console.base import ConsoleAdmin
 from threadhub.console.deeds import TypedField
 from threadhub.console.filters import decoded
-from threadhub.console.retention import figures, words
+from threadhub.console.retention import counts, figures, words
 from threadhub.lib.errors import DomainError
 from threadhub.workspaces.models import Workspace
 from threadhub.workspaces.permissions import Permission
-from threads.lifecycle import candidates, jobs, nightly, preferences, rules
+from threads.lifecycle import candidates, counting, jobs, nightly, preferences, rules
 from threads.lifecycle.plan import Plan
 from threads.models import RetentionJob, RetentionPolicy, RetentionSettings, Sweep
 
@@ -159,14 +159,34 @@ class RetentionSettingsAdmin(ConsoleAdmin):
             raise Http404
         if not rights.of(request).may(self.writing, found.workspace_id):
             raise PermissionDenied
+        actor = rights.of(request).actor(found.workspace_id)
+        if request.method == "POST" and "again" in request.POST:
+            counting.ask(actor=actor, now=timezone.now())
+            return redirect(request.path)
         if request.method == "POST":
             return self._confirmed(request, found.workspace)
-        plan = jobs.plan(actor=rights.of(request).actor(found.workspace_id), cutoff=candidates.database_now())
-        return self._plan_page(request, found.workspace, plan, None)
+        if counting.is_small(workspace_id=found.workspace_id):
+            plan = jobs.plan(actor=actor, cutoff=candidates.database_now())
+            return self._plan_page(request, found.workspace, plan, None)
+        job = counting.latest(actor=actor, now=timezone.now())
+        if job.ended == "done":
+            return self._plan_page(request, found.workspace, counting.plan_of(job=job), None, job)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Apply the policies of {found.workspace.name}",
+            **counts.context(job),
+            "back": reverse("admin:threads_retentionsettings_changelist"),
+        }
+        return TemplateResponse(request, "console/counting.html", context)
 
-    def _plan_page(self, request: HttpRequest, workspace: Workspace, plan: Plan, data: Any) -> TemplateResponse:
-        live = RetentionJob.objects.filter(workspace_id=workspace.pk, status__in=RetentionJob.LIVE).first()
+    def _plan_page(
+        self, request: HttpRequest, workspace: Workspace, plan: Plan, data: Any, counted: RetentionJob | None = None
+    ) -> TemplateResponse:
+        live = RetentionJob.changing().filter(workspace_id=workspace.pk).first()
         sealed = {"w": str(workspace.pk), "c": plan.cutoff.isoformat(), "h": plan.hash}
+        if counted is not None:
+            sealed["j"] = str(counted.pk)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -180,6 +200,7 @@ class RetentionSettingsAdmin(ConsoleAdmin):
             "form": _confirmation(plan, data),
             "sealed": signing.dumps(sealed, salt=SALT),
             "live": live,
+            "counted": counted,
             "back": reverse("admin:threads_retentionsettings_changelist"),
         }
         return TemplateResponse(request, "console/apply.html", context)
@@ -188,19 +209,23 @@ class RetentionSettingsAdmin(ConsoleAdmin):
         again = reverse("admin:threads_retentionsettings_apply", args=(workspace.wire_id,))
         try:
             seen = signing.loads(request.POST.get("plan", ""), salt=SALT, max_age=CONFIRM_SECONDS)
-            cutoff = datetime.fromisoformat(seen["c"])
+            cutoff, job_id = datetime.fromisoformat(seen["c"]), UUID(seen["j"]) if "j" in seen else None
         except (signing.BadSignature, KeyError, TypeError, ValueError):
             messages.error(request, "This plan is too old. Look at it again.")
             return redirect(again)
         if seen["w"] != str(workspace.pk):
             raise PermissionDenied
         actor = rights.of(request).actor(workspace.pk)
-        plan = jobs.plan(actor=actor, cutoff=cutoff)
-        if plan.hash != seen["h"]:
-            messages.error(request, jobs.PlanChanged().message)
+        try:
+            job = counting.counted(actor=actor, job_id=job_id, now=timezone.now()) if job_id else None
+            plan = counting.plan_of(job=job) if job else jobs.plan(actor=actor, cutoff=cutoff)
+            if plan.hash != seen["h"]:
+                raise jobs.PlanChanged
+        except DomainError as error:
+            messages.error(request, error.message)
             return redirect(again)
         if not _confirmation(plan, request.POST).is_valid():
-            return self._plan_page(request, workspace, plan, request.POST)
+            return self._plan_page(request, workspace, plan, request.POST, job)
         try:
             job = jobs.apply_policies(
                 actor=actor,
@@ -208,6 +233,7 @@ class RetentionSettingsAdmin(ConsoleAdmin):
                 plan_hash=seen["h"],
                 now=timezone.now(),
                 over_brake=jobs.is_braked(plan=plan),
+                counted=plan if job_id else None,
             )
         except DomainError as error:
             messages.error(request, error.message)
@@ -232,7 +258,7 @@ def _rows(request: HttpRequest, workspaces: list[Workspace]) -> list[Row]:
     counts = Counter(enabled.values_list("workspace_id", flat=True)[:COUNTED])
     sweeps = Sweep.objects.filter(workspace_id__in=keys, kind=Sweep.Kind.RETENTION)
     last = {each.workspace_id: each for each in sweeps.order_by("workspace_id", "-number").distinct("workspace_id")}
-    waiting = RetentionJob.objects.filter(workspace_id__in=keys, status__in=RetentionJob.LIVE)
+    waiting = RetentionJob.changing().filter(workspace_id__in=keys)
     live = {each.workspace_id: each for each in waiting}
     rows = []
     for workspace in workspaces:

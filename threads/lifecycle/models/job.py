@@ -16,6 +16,7 @@ class RetentionJob(models.Model):
         APPLY = "apply", "Apply the policies"
         RESTORE = "restore", "Restore a bundle's threads"
         VERIFY = "verify", "Verify a bundle"
+        COUNT = "count", "Count what is due"  # changes nothing; so it waits for none of the others
 
     class Status(models.TextChoices):
         QUEUED = "queued", "Waiting"
@@ -29,12 +30,13 @@ class RetentionJob(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
     kind = models.CharField(max_length=16, choices=Kind.choices)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
-    cutoff = models.DateTimeField()  # of the plan that was confirmed
-    plan = models.JSONField(default=dict)  # as it was confirmed
+    cutoff = models.DateTimeField()  # of the plan that was confirmed, or is counted
+    plan = models.JSONField(default=dict)  # as it was confirmed; of a count, as it was found (kept_plan.py)
     planned = models.IntegerField(default=0)  # threads
     done = models.IntegerField(default=0)  # threads
     over_brake = models.BooleanField(default=False)
     bundle_id = models.UUIDField(null=True, editable=False)
+    policy_id = models.UUIDField(null=True, editable=False)  # of a count: as if this one were in force
     asked_by = models.CharField(max_length=64)  # as Actor.identity spells it
     stop_asked = models.BooleanField(default=False)
     ended = models.CharField(max_length=16, blank=True)  # done, cap, brake, stopped, changed, faults
@@ -52,13 +54,24 @@ class RetentionJob(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["workspace"],
-                condition=models.Q(status__in=["queued", "running"]),
+                condition=models.Q(status__in=["queued", "running"]) & ~models.Q(kind="count"),
                 name="retention_job_one_at_a_time",
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "policy_id"],
+                condition=models.Q(status__in=["queued", "running"], kind="count"),
+                nulls_distinct=False,
+                name="retention_count_one_at_a_time",
             ),
         ]
 
     def __str__(self) -> str:
         return str(self.get_kind_display())
+
+    @classmethod
+    def changing(cls) -> models.QuerySet["RetentionJob"]:
+        """Those that wait or go on, and change something: one in a workspace."""
+        return cls.objects.filter(status__in=cls.LIVE).exclude(kind=cls.Kind.COUNT)
 
     @property
     def wire_id(self) -> str:

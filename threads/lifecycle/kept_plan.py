@@ -1,0 +1,68 @@
+"""A plan as a job keeps it, and back: what was counted once is shown, and confirmed, as it was counted."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from threads.lifecycle.plan import Plan, Share
+
+TRASH = "trash"  # stands for no policy: the trash's own time
+
+
+def keep(plan: Plan) -> dict[str, Any]:
+    """As JSON."""
+    return {
+        **_share(plan),
+        "threads": plan.threads,
+        "by_policy": {_spelled(key): count for key, count in plan.by_policy.items()},
+        "skips": dict(plan.skips),
+        "shares": {_spelled(key): _share(share) for key, share in plan.shares.items()},
+        "hash": plan.hash,
+    }
+
+
+def recall(*, workspace_id: UUID, cutoff: datetime, kept: dict[str, Any]) -> Plan:
+    """The plan that was kept."""
+    return Plan(
+        workspace_id=workspace_id,
+        cutoff=cutoff,
+        threads=kept["threads"],
+        by_policy=Counter({_read(key): count for key, count in kept["by_policy"].items()}),
+        skips=Counter(kept["skips"]),
+        shares={_read(key): Share(**_values(share)) for key, share in kept["shares"].items()},
+        kept_hash=kept["hash"],
+        **_values(kept),
+    )
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {
+        "actions": dict(share.actions),
+        "by_agent": {str(key): count for key, count in share.by_agent.items()},
+        "messages": share.messages,
+        "size": share.size,
+        "oldest": share.oldest.isoformat() if share.oldest else None,
+        "newest": share.newest.isoformat() if share.newest else None,
+        "sample": [str(each) for each in share.sample],
+    }
+
+
+def _values(kept: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "actions": Counter(kept["actions"]),
+        "by_agent": Counter({UUID(key): count for key, count in kept["by_agent"].items()}),
+        "messages": kept["messages"],
+        "size": kept["size"],
+        "oldest": datetime.fromisoformat(kept["oldest"]) if kept["oldest"] else None,
+        "newest": datetime.fromisoformat(kept["newest"]) if kept["newest"] else None,
+        "sample": [UUID(each) for each in kept["sample"]],
+    }
+
+
+def _spelled(policy_id: UUID | None) -> str:
+    return str(policy_id) if policy_id else TRASH
+
+
+def _read(key: str) -> UUID | None:
+    return None if key == TRASH else UUID(key)
