@@ -16,7 +16,7 @@ from threadhub.embedded import direct
 from threadhub.isolation import scope
 from threadhub.lib import ids
 from threadhub.workspaces.permissions import Role
-from threads import access
+from threads import access, counts
 from threads.actions import copy, threads
 from threads.actions import messages as appending
 from threads.actions.messages import Draft
@@ -145,6 +145,38 @@ def test_what_is_narrowed_further_is_counted_one_by_one(tenant: Tenant) -> None:
     new(tenant), new(tenant)
     for each in narrowed(tenant):
         assert each.count() == len(each)
+
+
+@pytest.mark.parametrize("part", [1, 4, 100])
+def test_between_two_moments_either_side_is_counted(tenant: Tenant, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "PART", part)
+    second = Agent.objects.create(workspace=tenant.workspace, name="second", provider="echo")
+    begin, step = timezone.now(), timedelta(microseconds=1)
+    moments = [begin + number * step for number in range(12)]
+    for number, moment in enumerate(moments):
+        made = new(tenant)
+        agent = (tenant.agent, second)[number % 3 == 0]
+        state = ("active", "archived")[number % 4 == 0]
+        Thread.objects.filter(pk=made.pk).update(created_at=moment, agent=agent, state=state)
+    everything = access.visible(actor=tenant.actor)
+    for threads_ in (everything, everything.with_agent(second.pk), everything.in_state("archived")):
+        for moment in (begin - step, *moments, moments[-1] + step):
+            ends = [threads_.created_from(moment), threads_.created_before(moment), threads_.created_until(moment)]
+            ends += [ends[0].created_before(moments[8]), ends[0].created_until(moments[8])]
+            ends += [ends[0].created_from(moments[5]), ends[1].created_until(moments[5])]
+            for each in ends:
+                assert each.count() == len(each)
+
+
+def test_of_most_threads_those_outside_are_read(tenant: Tenant) -> None:
+    """Falsified, the counter shows in the answer."""
+    for _ in range(30):
+        new(tenant)
+    with scope.as_owner():
+        ThreadCount.objects.filter(subject=tenant.workspace.pk).update(number=77)
+    everything = access.visible(actor=tenant.actor)
+    assert everything.created_from(timezone.now() - timedelta(days=1)).count() == 77
+    assert everything.created_until(timezone.now()).count() == 77
 
 
 def test_who_does_not_see_all_is_told_of_what_they_see(tenant: Tenant) -> None:

@@ -105,15 +105,20 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
 
     def created_from(self, moment: datetime) -> ThreadQuerySet:
         """Created at `moment` or later."""
-        return self.filter(created_at__gte=moment)
+        counted = self.still_counted()
+        return self.filter(created_at__gte=moment)._counted_as(counted.between(first=moment) if counted else None)
 
     def created_before(self, moment: datetime) -> ThreadQuerySet:
         """Created before `moment`; a thread of that very instant is out."""
-        return self.filter(created_at__lt=moment)
+        counted = self.still_counted()
+        return self.filter(created_at__lt=moment)._counted_as(counted.between(last=moment) if counted else None)
 
     def created_until(self, moment: datetime) -> ThreadQuerySet:
         """Created at `moment` or earlier."""
-        return self.filter(created_at__lte=moment)
+        counted = self.still_counted()
+        return self.filter(created_at__lte=moment)._counted_as(
+            counted.between(last=moment, including=True) if counted else None
+        )
 
     def with_metadata(self, pairs: dict[str, Any]) -> ThreadQuerySet:
         """Whose metadata holds all of `pairs` (JSON containment, served by an index)."""
