@@ -19,13 +19,14 @@ def main() -> int:
     from django.db import connection
     from django.test.utils import setup_databases, teardown_databases
 
-    from tests.lifecycle.crash import broken
+    from tests.lifecycle.crash import broken, strace
     from tests.lifecycle.crash.scenes import SCENES
     from tests.lifecycle.crash.walk import FAULTS, stage, walk
 
     parser = argparse.ArgumentParser(prog="python -m tests.lifecycle.crash_walk", description=__doc__)
     parser.add_argument("--command", choices=sorted(SCENES), action="append", help="Only this one.")
     parser.add_argument("--fault", choices=FAULTS, action="append", help="Only this one.")
+    parser.add_argument("--call", choices=strace.CALLS, action="append", help="Only this one.")
     parser.add_argument("--step", type=int, default=1, help="Every so many calls only.")
     parser.add_argument("--broken", default="", choices=[name for name in vars(broken) if "ed" in name], help="A copy.")
     options = parser.parse_args()
@@ -39,7 +40,10 @@ def main() -> int:
         with stage(home) as made:
             for command in options.command or SCENES:
                 started = time.monotonic()
-                report = walk(made, command, broken=options.broken, faults=options.fault or FAULTS, step=options.step)
+                report = walk(
+                    made, command, broken=options.broken, faults=options.fault or FAULTS, step=options.step,
+                    kinds=options.call or strace.CALLS,
+                )  # fmt: skip
                 seconds = time.monotonic() - started
                 points = ", ".join(f"{fault} {count}" for fault, count in report.points.items())
                 calls = ", ".join(f"{call} {count}" for call, count in report.calls.items())

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.lifecycle.crash import disk
 from tests.lifecycle.crash.scenes import SCENES
-from tests.lifecycle.crash.strace import Point
+from tests.lifecycle.crash.strace import Call, Point
 from tests.lifecycle.crash.walk import Stage, differences, stage, walk
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("crashes")]
@@ -79,3 +80,20 @@ def test_a_disk_that_refuses_is_a_sentence_and_nothing_is_done(made: Stage, poin
 def test_a_broken_copy_is_caught(made: Stage, command: str, broken: str, says: str) -> None:
     report = walk(made, command, broken=broken, faults=["kill"], step=3, whole=False)
     assert any(says in finding for finding in report.findings), report.findings
+
+
+def test_a_power_cut_takes_a_name_that_was_never_durable_and_leaves_one_that_was(tmp_path: Path) -> None:
+    """A file that replaces a durable one: after the cut the name has the one or the other, never none."""
+    first, second, name, folder = *(str(tmp_path / each) for each in ("a", "b", "name")), str(tmp_path)
+    Path(name).write_text("words")
+    made = [("openat", first), ("write", first), ("fsync", first), ("rename", first, name)]
+    again = [("openat", second), ("write", second), ("fsync", second), ("rename", second, name)]
+
+    def cut(*calls: tuple[str, ...]) -> list[str]:
+        return disk.cut_power(tmp_path, [Call(kind, tuple(on), "O_CREAT", True, False) for kind, *on in calls])
+
+    assert cut(*made, ("fsync", folder), *again) == []
+    assert cut(*made, ("fsync", folder), again[0], again[1], again[3]) == [f"content of {name}"]
+    assert cut(*made, ("fsync", folder), ("unlink", name), *again) == [f"name {name}"]
+    Path(name).write_text("words")
+    assert cut(*made) == [f"name {name}"]

@@ -91,9 +91,10 @@ class LifecycleCommand(HubCommand):
         parser.add_argument("--older-than", type=duration, metavar="TIME", help="Made before that long, such as 90d.")
         parser.add_argument("--inactive-for", type=duration, metavar="TIME", help="Without a message for that long.")
 
-    def add_bounds(self, parser: CommandParser) -> None:
+    def add_bounds(self, parser: CommandParser, *, batch_size: int = 500) -> None:
+        said = "Threads per transaction; default %(default)s."
         parser.add_argument("--limit", type=positive, metavar="N", help="Take at most so many threads.")
-        parser.add_argument("--batch-size", type=positive, metavar="N", default=500, help="Threads per transaction.")
+        parser.add_argument("--batch-size", type=positive, metavar="N", default=batch_size, help=said)
         parser.add_argument("--max-seconds", type=positive, metavar="N", help="Begin no further batch after that long.")
 
     def execute(self, *args: Any, **options: Any) -> str | None:

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from psycopg import sql
 
 from threadhub import audit
+from threadhub.lib import ids
 from threadhub.lib.errors import Conflict
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
@@ -20,6 +22,12 @@ from threads.lifecycle.bundles import rewrite
 from threads.models import BundledThread, Thread
 
 GRACE = timedelta(days=7)  # so long no policy takes a restored thread again
+# Every index of a thread has its state in it: the database does this while the first messages are read.
+ALIVE = sql.SQL("""
+UPDATE threads_thread
+   SET state = {state}, archived_at = NULL, bundle_id = NULL, exempt_until = {exempt_until}, updated_at = {updated_at}
+ WHERE workspace_id = {workspace} AND id = ANY({threads})
+""")
 
 
 class NotArchived(Conflict):
@@ -30,10 +38,8 @@ class NotArchived(Conflict):
 
 def restore(*, actor: Actor, thread: Thread, now: datetime, grace: timedelta = GRACE) -> Thread:
     """Make an archived thread active again. Raises NotArchived, RestoreConflict, Damaged, PermissionMissing."""
-    (restored,) = restore_all(
-        actor=actor, workspace_id=thread.workspace_id, thread_ids=[thread.pk], now=now, grace=grace
-    )
-    return restored
+    restore_all(actor=actor, workspace_id=thread.workspace_id, thread_ids=[thread.pk], now=now, grace=grace)
+    return Thread.objects.select_related("agent").get(pk=thread.pk, workspace_id=thread.workspace_id)
 
 
 @transaction.atomic
@@ -45,29 +51,29 @@ def restore_all(
     now: datetime,
     grace: timedelta = GRACE,
     before: int = 0,
-) -> list[Thread]:
-    """Make archived threads active again, all or none; `before`: how many messages the same command restored before.
-    Raises NotArchived, RestoreConflict, Damaged, PermissionMissing."""
+) -> int:
+    """Make archived threads active again, all or none; returns how many messages. `before`: how many the same command
+    restored before. Raises NotArchived, RestoreConflict, Damaged, PermissionMissing."""
     actor.require(Permission.THREAD_ARCHIVE)
-    rows = Thread.objects.filter(pk__in=list(thread_ids), workspace_id=workspace_id).order_by("pk")
-    threads = list(rows.select_for_update(of=("self",)).select_related("agent"))
-    if len(threads) != len(thread_ids):
+    rows = Thread.objects.select_for_update().filter(pk__in=list(thread_ids), workspace_id=workspace_id).order_by("pk")
+    found = list(rows.values_list("pk", "state", "bundle_id"))
+    if len(found) != len(thread_ids):
         raise access.ThreadNotFound
-    if any(thread.state != Thread.State.ARCHIVED or thread.bundle_id is None for thread in threads):
+    bundles = {pk: bundle_id for pk, state, bundle_id in found if state == Thread.State.ARCHIVED and bundle_id}
+    if len(bundles) != len(found):
         raise NotArchived
-    readers = rewrite.locked_readers(workspace_id=workspace_id, threads=threads)
-    count = insert(readers, before=before)
-    BundledThread.objects.filter(workspace_id=workspace_id, thread_id__in=list(thread_ids)).delete()
+    readers = rewrite.locked_readers(workspace_id=workspace_id, bundles=bundles)
+    alive = ALIVE.format(
+        state=Thread.State.ACTIVE, exempt_until=now + grace, updated_at=now, workspace=workspace_id,
+        threads=list(bundles),
+    )  # fmt: skip
+    count = insert(readers, before=before, first=alive)
+    BundledThread.objects.filter(workspace_id=workspace_id, thread_id__in=list(bundles)).delete()
     for bundle_id in {reader.entry.bundle_id for reader in readers}:
         rewrite.retire_if_empty(workspace_id=workspace_id, bundle_id=bundle_id, now=now)
-    life = {"state": Thread.State.ACTIVE, "archived_at": None, "bundle_id": None, "exempt_until": now + grace}
-    rows.update(**life, updated_at=now)
-    for thread in threads:
-        for name, value in {**life, "updated_at": now}.items():
-            setattr(thread, name, value)
-    wire_ids = [thread.wire_id for thread in threads]
+    wire_ids = [ids.encode(Thread.PREFIX, each) for each in bundles]
     audit.record(actor=actor, action="thread.unarchive", ids=wire_ids, details={"messages": count})
-    return threads
+    return count
 
 
 insert = intake.insert

@@ -1,6 +1,6 @@
 """What a power cut leaves of a directory, at its worst: of files only what was flushed, of names only those whose
-directory was flushed after. A killed process alone leaves all that it wrote to the kernel, and would not show a
-missing fsync."""
+directory was flushed after. A name that was durable and is given to another file has the one or the other. A killed
+process alone leaves all that it wrote to the kernel, and would not show a missing fsync."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ def cut_power(root: Path, made: Iterable[Call]) -> list[str]:
     """Undo in `root` what the calls did not make durable; returns what was undone."""
     unsynced_data: set[str] = set()
     unsynced_names: set[str] = set()
+    durable_names: set[str] = set()
     for call in made:
         if not call.done or not call.paths or not Path(call.paths[0]).is_relative_to(root):
             continue
@@ -24,14 +25,17 @@ def cut_power(root: Path, made: Iterable[Call]) -> list[str]:
             unsynced_data.add(path)
         elif call.name in ("fsync", "fdatasync"):
             unsynced_data.discard(path)
-            unsynced_names = {name for name in unsynced_names if os.path.dirname(name) != path}
+            durable_names |= {name for name in unsynced_names if os.path.dirname(name) == path}
+            unsynced_names -= durable_names
         elif call.name.startswith("rename"):
             target = call.paths[-1]
             if path in unsynced_data:
                 unsynced_data.discard(path)
                 unsynced_data.add(target)
             unsynced_names.discard(path)
-            unsynced_names.add(target)
+            unsynced_names |= {target} - durable_names
+        elif call.name in ("unlink", "unlinkat", "rmdir"):
+            durable_names.discard(path)
     return [*_empty(unsynced_data), *_remove(unsynced_names)]
 
 

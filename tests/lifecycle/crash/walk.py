@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,10 +162,11 @@ def stage(home: Path) -> Iterator[Stage]:
 
 
 def walk(
-    made: Stage, command: str, *, broken: str = "", faults: Iterable[str] = FAULTS, step: int = 1, whole: bool = True
-) -> Report:
-    """Every `step`th call of each kind with each fault, until the command ends by itself. `whole`: not only to the
-    first finding."""
+    made: Stage, command: str, *, broken: str = "", faults: Iterable[str] = FAULTS, step: int = 1, whole: bool = True,
+    kinds: Container[str] = strace.CALLS,
+) -> Report:  # fmt: skip
+    """Every `step`th call of each of the kinds with each fault, until the command ends by itself. `whole`: not only to
+    the first finding."""
     report = Report(command)
     scene = SCENES[command]()
     before = made.onlooker.look(scene.workspace)
@@ -173,7 +174,7 @@ def walk(
     if status != 0:
         report.findings.append(f"unbroken, it ends with {status}: {made.output.read_text()[-300:]}")
     _judge(made, scene, before, report, "unbroken", power=True, broken=broken)
-    for call in sorted(strace.counted(made.log)):
+    for call in sorted(kind for kind in strace.counted(made.log) if kind in kinds):
         for fault in faults:
             if fault == "kill" or (fault in SEND_FAULTS) == (call in strace.SENDS):
                 _walk_kind(made, report, call, fault, broken, step, whole)

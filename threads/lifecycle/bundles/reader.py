@@ -17,11 +17,13 @@ FRAME_LIMIT = 512 * 2**20  # a frame is 4 MiB and at most one line beyond that
 
 
 class ThreadReader:
-    """The lines of one archived thread."""
+    """The lines of one archived thread. `stays`: its bundle's row is locked, so nobody moves it; its reader then asks
+    the database nothing."""
 
-    def __init__(self, entry: BundledThread, path: str) -> None:
+    def __init__(self, entry: BundledThread, path: str, *, stays: bool = False) -> None:
         self.entry = entry
         self.path = path
+        self.stays = stays
         self.decompressor = zstandard.ZstdDecompressor()
 
     @classmethod
@@ -42,6 +44,7 @@ class ThreadReader:
             bundle = Bundle.objects.select_for_update().get(pk=entry.bundle_id, workspace_id=thread.workspace_id)
             reader = cls.of(thread)
             if reader.entry.bundle_id == bundle.pk:
+                reader.stays = True
                 return reader
 
     def records(self, kind: str, *, after: int = 0, before: int | None = None) -> Iterator[dict[str, Any]]:
@@ -132,6 +135,8 @@ class ThreadReader:
         try:
             return self._bytes(self.path, frame)
         except FileNotFoundError:
+            if self.stays:
+                raise
             number = self.entry.frames.index(frame)
             moved = BundledThread.objects.filter(
                 thread_id=self.entry.thread_id, workspace_id=self.entry.workspace_id, sha256=self.entry.sha256

@@ -5,13 +5,14 @@ bundle that it was `superseded_by`. The old file goes after the commit; a crash 
 `collect_orphan_bundles`, which needs not wait for it to be a day old.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
 
+from threadhub.lib import ids
 from threads.lifecycle.bundles import archive, vault
 from threads.lifecycle.bundles.reader import ThreadReader
 from threads.lifecycle.bundles.verify import Damaged
@@ -47,17 +48,18 @@ def _locked(workspace_id: UUID, going: QuerySet[BundledThread]) -> list[Bundle]:
     return [bundle for bundle in locked.values() if going.filter(bundle_id=bundle.pk).exists()]
 
 
-def locked_readers(*, workspace_id: UUID, threads: Sequence[Thread]) -> list[ThreadReader]:
-    """Readers of archived threads whose bundles nobody rewrites until the transaction ends. The threads' rows are
-    locked, the bundles' come after them. Raises Damaged where the catalogue does not know a thread."""
-    going = BundledThread.objects.filter(workspace_id=workspace_id, thread_id__in=[thread.pk for thread in threads])
+def locked_readers(*, workspace_id: UUID, bundles: Mapping[UUID, UUID]) -> list[ThreadReader]:
+    """Readers of archived threads (thread → the bundle that its row names) whose bundles nobody rewrites until the
+    transaction ends. The threads' rows are locked, the bundles' come after them. Raises Damaged where the catalogue
+    does not know a thread."""
+    going = BundledThread.objects.filter(workspace_id=workspace_id, thread_id__in=list(bundles))
     paths = {bundle.pk: bundle.path for bundle in _locked(workspace_id, going)}
     entries = {entry.thread_id: entry for entry in going}
-    for thread in threads:
-        if thread.pk not in entries or entries[thread.pk].bundle_id not in paths:
-            raise Damaged(str(thread.bundle_id), f"the catalogue has no {thread.wire_id}")
+    for thread_id, bundle_id in bundles.items():
+        if thread_id not in entries or entries[thread_id].bundle_id not in paths:
+            raise Damaged(str(bundle_id), f"the catalogue has no {ids.encode(Thread.PREFIX, thread_id)}")
     found = sorted(entries.values(), key=lambda entry: (entry.bundle_id, entry.frames[0][0]))
-    return [ThreadReader(entry, paths[entry.bundle_id]) for entry in found]
+    return [ThreadReader(entry, paths[entry.bundle_id], stays=True) for entry in found]
 
 
 def retire_if_empty(*, workspace_id: UUID, bundle_id: UUID, now: datetime) -> None:
