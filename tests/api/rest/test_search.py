@@ -8,6 +8,7 @@ from tests.api.rest.conftest import fault, new_thread, path_of, say
 from tests.conftest import Api, Tenant
 from threadhub.agents import configure
 from threadhub.workspaces.models import User
+from threads import search
 
 
 def found(response: Any) -> list[str]:
@@ -18,8 +19,8 @@ def found(response: Any) -> list[str]:
 def test_it_finds_messages_with_a_marked_snippet(api: Api, tenant: Tenant, django_assert_num_queries: Any) -> None:
     thread = new_thread(api, tenant, title="Order")
     message, _ = say(api, thread, "The parcel <b>never</b> came & I waited", "something else")
-    # the key, the search
-    with django_assert_num_queries(2):
+    # the key, the search for messages in its time (a transaction), and what is shown of them
+    with django_assert_num_queries(7):
         page = api.get("/search?q=parcel").json()
     assert list(page) == ["has_more", "next", "previous", "data"]
     (hit,) = page["data"]
@@ -61,6 +62,35 @@ def test_pages_and_filters(api: Api, tenant: Tenant, as_user: Any, alice: User) 
     assert (rest["has_more"], rest["next"]) == (False, None)
     assert api.get(path_of(rest["previous"])).json() == page
     assert found(api.get("/search?q=needle&take=0")) == []
+
+
+@pytest.mark.parametrize("few", [0, 200], ids=["by the index of words", "message by message"])
+def test_parts_are_found_either_way(
+    api: Api, tenant: Tenant, as_user: Any, alice: User, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(search, "FEW_THREADS", few)
+    hers = new_thread(as_user(alice), tenant)
+    first, second, _ = (message["id"] for message in say(api, hers, "needle", "a needle", "hay"))
+    say(api, new_thread(api, tenant), "needle")
+    assert found(as_user(alice).get("/search?q=needle")) == [second, first]
+    assert found(api.get(f"/search?q=needle&userId={alice.wire_id}")) == [second, first]
+    assert found(as_user(alice).get("/search?q=needle&take=1&skip=1")) == [first]
+
+
+def test_what_others_say_more_often_hides_nothing_of_ones_own(
+    api: Api, tenant: Tenant, as_user: Any, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "NEWEST_OF_ALL", 1)
+    (hers,) = (message["id"] for message in say(api, new_thread(as_user(alice), tenant), "needle"))
+    say(api, new_thread(api, tenant), "needle", "needle")
+    assert found(as_user(alice).get("/search?q=needle")) == [hers]
+
+
+def test_threads_in_the_trash_are_not_found(api: Api, thread: dict[str, Any]) -> None:
+    say(api, thread, "needle")
+    assert len(found(api.get("/search?q=needle"))) == 1
+    assert api.delete(f"/threads/{thread['id']}").status_code == 200
+    assert found(api.get("/search?q=needle")) == []
 
 
 def test_it_finds_only_what_one_may_see(

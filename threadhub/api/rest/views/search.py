@@ -48,10 +48,19 @@ class Search(RestViewSet):
 
     @extend_schema(responses={200: HitPage}, parameters=PARAMETERS)
     def list(self, request: Request) -> Response:
-        """The newest messages that match, in threads one may see; of the newest thousand, so there is no count."""
+        """The newest messages that match, in threads one may see: a thousand at most, so there is no count.
+
+        Where words are common, of the threads of one agent, or of a person with very many, those that are among the
+        newest five thousand hits of the workspace.
+        """
         text, skip, take = read_text(request), read_skip(request, limit=CANDIDATES), read_take(request, default=TAKE)
         hits = search(
-            actor=self.actor, text=text, skip=skip, take=take + 1 if take else 0, **read_ids(request, self.actor)
+            actor=self.actor,
+            text=text,
+            skip=skip,
+            take=take + 1 if take else 0,
+            now=self.now,
+            **read_ids(request, self.actor),
         )
         reading.note_found(actor=self.actor, thread_ids=[hit.thread_id for hit in hits[:take]])
         following = address(request, skip=str(skip + take)) if len(hits) > take else None
