@@ -127,7 +127,12 @@ def _found(actor: Actor, threads: ThreadQuerySet, text: str, now: datetime) -> l
 
 
 def _said_in(threads: list[UUID], actor: Actor, text: str) -> list[tuple[UUID, UUID]]:
-    values = {"workspace": actor.workspace_id, "threads": threads, "text": text, "candidates": CANDIDATES}
+    values: dict[str, Any] = {
+        "workspace": actor.workspace_id,
+        "threads": threads,
+        "text": text,
+        "candidates": CANDIDATES,
+    }
     with connection.cursor() as cursor:
         cursor.execute(SAYING, values)
         return list(cursor.fetchall())
