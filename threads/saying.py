@@ -2,8 +2,9 @@
 
 The index of words is asked for span after span from the newest on (the function `threads_newest_saying`, migration
 0034), until there are enough, or nothing older, or the time is over. Where it is, all that hold the words are asked for
-at once, whenever they were said: so a rare word of a long history is found. What was not looked through is told, as a
-time.
+at once, whenever they were said: so a rare word of a long history is found. A phrase is known to the index by its words,
+and each message that has them is read: where these are too many, the newest few. What was not looked through is told,
+as a time.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from threadhub.lib.time_limit import TookTooLong, time_limit
 SPANS = timedelta(milliseconds=120)  # in which spans are begun
 LAST_SPAN = timedelta(milliseconds=300)  # for the one that was begun last
 WHOLE = timedelta(milliseconds=100)  # for all that hold the words
+DENSE = 200  # messages, where a span has too many that must be read to know
 
 # All are found before they are put in order: by the index of words, not by the key, read to its end.
 ALL = """
@@ -27,6 +29,12 @@ SELECT thread_id, id FROM (
      WHERE searchable AND to_tsvector('simple', left(content, 100000)) @@ websearch_to_tsquery('simple', %(text)s)
            {among} OFFSET 0) AS message
  ORDER BY id DESC LIMIT %(wanted)s
+"""
+FEW = """
+SELECT thread_id, id, created_at FROM (
+    SELECT * FROM threads_message WHERE searchable {among} ORDER BY id DESC OFFSET 0) AS message
+ WHERE to_tsvector('simple', left(content, 100000)) @@ websearch_to_tsquery('simple', %(text)s)
+ LIMIT %(few)s
 """
 # Messages are younger than the oldest thread.
 NEWEST = """
@@ -54,26 +62,39 @@ def newest(*, text: str, among: Sequence[UUID] | None, wanted: int, now: datetim
     """The newest messages that hold all words of `text` ("…" for a phrase, -word to leave out), in the workspaces
     `among`; None: wherever the scope sees."""
     values = {"text": text, "among": None if among is None else list(among), "wanted": wanted}
-    said = _spans(values, now)
+    said = _spans(values)
+    if said is None:
+        return _by_key(values, now)
     found = _whole(values) if said.since else None
     return said if found is None else Said(found)
 
 
+def _spans(values: dict[str, Any]) -> Said | None:
+    """The newest that hold the words, as far as the time goes; None: one span alone has too many to look at."""
+    rows = _within(SPANS + LAST_SPAN, NEWEST, {**values, "spending": SPANS})
+    if rows is None:
+        return None
+    return Said([(thread_id, message_id) for thread_id, message_id, _ in rows[:-1]], rows[-1][2])
+
+
 def _whole(values: dict[str, Any]) -> list[tuple[UUID, UUID]] | None:
     """The newest of all that hold the words; None: they are too many for the time."""
-    among = values["among"]
-    # One workspace is looked for in the index, of several each message that was found is asked for its own.
-    one = {} if among is None or len(among) != 1 else {"one": among[0]}
-    condition = "AND workspace_id = %(one)s" if one else "" if among is None else "AND workspace_id = ANY(%(among)s)"
-    return _within(WHOLE, ALL.format(among=condition), {**values, **one})
+    return _within(WHOLE, ALL.format(among=_among(values)), values)
 
 
-def _spans(values: dict[str, Any], now: datetime) -> Said:
-    rows = _within(SPANS + LAST_SPAN, NEWEST, {**values, "spending": SPANS})
-    if not rows:
-        return Said(since=now)
-    found, since = [(thread_id, message_id) for thread_id, message_id, _ in rows[:-1]], rows[-1][2]
-    return Said(found, since)
+def _by_key(values: dict[str, Any], now: datetime) -> Said:
+    """The newest few: each message is looked at, for a phrase of words that nearly all have."""
+    rows = _within(WHOLE, FEW.format(among=_among(values)), {**values, "few": min(DENSE, values["wanted"])}) or []
+    found = [(thread_id, message_id) for thread_id, message_id, _ in rows]
+    return Said(found, min((created_at for *_, created_at in rows), default=now))
+
+
+def _among(values: dict[str, Any]) -> str:
+    """A condition on the workspace: of one the index knows, of several each message is asked for its own."""
+    if values["among"] is None:
+        return ""
+    one = len(values["among"]) == 1
+    return "AND workspace_id = (%(among)s::uuid[])[1]" if one else "AND workspace_id = ANY(%(among)s::uuid[])"
 
 
 def _within(time: timedelta, statement: str, values: dict[str, Any]) -> list[Any] | None:

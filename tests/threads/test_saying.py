@@ -48,7 +48,7 @@ def only_spans(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def only_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """As for rare words of a history that is too long for its spans."""
-    monkeypatch.setattr(saying, "_spans", lambda values, now: saying.Said(since=now))
+    monkeypatch.setattr(saying, "_spans", lambda values: saying.Said(since=NOW))
 
 
 def fill(tenant: Tenant) -> Thread:
@@ -105,13 +105,28 @@ def test_it_reads_all_where_the_newest_do_not_say_it(spoken: Thread, monkeypatch
     assert said("bygone", wanted=2) == (["50", "49"], None)
 
 
+def test_it_brings_the_newest_few_where_a_span_alone_has_too_many(
+    spoken: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saying, "NEWEST", slow(saying.NEWEST))
+    monkeypatch.setattr(saying, "SPANS", timedelta(milliseconds=10))
+    monkeypatch.setattr(saying, "LAST_SPAN", timedelta(milliseconds=10))
+    monkeypatch.setattr(saying, "DENSE", 3)
+    for among in (None, [spoken.workspace_id], [spoken.workspace_id, ids.new()]):
+        assert said('"everyday lighthouse"', among=among) == (["3000", "2900", "2800"], NOW - timedelta(hours=200))
+
+
 def test_it_comes_back_with_nothing_rather_than_late(spoken: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ALL", "NEWEST"):
-        monkeypatch.setattr(saying, name, f"SELECT pg_sleep(30), found.* FROM ({getattr(saying, name)}) AS found")
+    for name in ("FEW", "NEWEST"):
+        monkeypatch.setattr(saying, name, slow(getattr(saying, name)))
     for name in ("WHOLE", "SPANS", "LAST_SPAN"):
         monkeypatch.setattr(saying, name, timedelta(milliseconds=20))
     assert said("lighthouse") == ([], NOW)
     assert Message.objects.exists()  # the connection goes on
+
+
+def slow(statement: str) -> str:
+    return f"SELECT found.* FROM ({statement}) AS found, pg_sleep(30)"
 
 
 def test_it_finds_ids_that_no_clock_made(tenant: Tenant, only_spans: None) -> None:
