@@ -2,7 +2,7 @@
 
 The index of words is asked for span after span from the newest on (the function `threads_newest_saying`, migration
 0034), until there are enough, or nothing older, or the time is over. Where it is, all that hold the words are asked for
-at once, whenever they were said: so a rare word of a long history is found. A phrase is known to the index by its words,
+at once, whenever they were said: so a rare word of a long history is found. A phrase is known to the index by words,
 and each message that has them is read: where these are too many, the newest few. What was not looked through is told,
 as a time.
 """

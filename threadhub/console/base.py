@@ -211,7 +211,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         if db_field.related_model is Workspace:
             allowed = rights.of(request).workspaces(self.writing)
             workspaces = Workspace.objects.all()
-            kwargs["queryset"] = workspaces if allowed is None else workspaces.filter(pk__in=allowed)
+            kwargs["queryset"] = workspaces = workspaces if allowed is None else workspaces.filter(pk__in=allowed)
+            if len(two := workspaces[:2]) == 1:
+                kwargs["initial"] = two[0].pk
         field: ModelChoiceField[Any] | None = super().formfield_for_foreignkey(db_field, request, **kwargs)
         return field
 

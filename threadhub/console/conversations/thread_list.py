@@ -154,8 +154,10 @@ class ThreadList(ConsoleAdmin):
         return format_html_join(" ", "{}", ((badge,) for badge in badges))
 
     @column("Messages")
-    def messages(self, thread: Any) -> str:
-        return f"{thread.message_count:,}"
+    def messages(self, thread: Any) -> SafeString:
+        """Where there is no heading, with what it counts."""
+        noun = " message" if thread.message_count == 1 else " messages"
+        return format_html('{}<span class="th-on-phones">{}</span>', f"{thread.message_count:,}", noun)
 
     @column("Rating")
     def rating(self, thread: Any) -> SafeString | str:

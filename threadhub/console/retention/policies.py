@@ -185,11 +185,11 @@ class PolicyPages(ConsoleAdmin):
         raise NotImplementedError
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        self.message_user(request, "The policy is made, disabled. This is what it would do now.")
+        self.message_user(request, "The policy is made, disabled. See what it would do, then enable it.")
         return redirect(self._preview_of(obj))
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        self.message_user(request, "The policy is changed, and disabled by that. This is what it would do now.")
+        self.message_user(request, "The policy is changed, and disabled by that. See what it would do, then enable it.")
         return redirect(self._preview_of(obj))
 
     def _preview_of(self, policy: Any) -> str:
