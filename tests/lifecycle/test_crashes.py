@@ -4,13 +4,19 @@ next run finishes the work. Here a slice of the moments; all of them: `python -m
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
 
+from tests.conftest import Tenant
 from tests.lifecycle.crash import disk
 from tests.lifecycle.crash.scenes import SCENES
 from tests.lifecycle.crash.strace import Call, Point
 from tests.lifecycle.crash.walk import Stage, differences, stage, walk
+from threads.lifecycle.erasure import erasures
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("crashes")]
 
@@ -97,3 +103,19 @@ def test_a_power_cut_takes_a_name_that_was_never_durable_and_leaves_one_that_was
     assert cut(*made, ("fsync", folder), ("unlink", name), *again) == [f"name {name}"]
     Path(name).write_text("words")
     assert cut(*made) == [f"name {name}"]
+
+
+def test_a_connection_lost_as_a_long_list_is_read_is_one_sentence(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Django hands on what the driver says when the list's cursor is closed."""
+
+    def lost(**asked: Any) -> None:
+        with psycopg.connect(**connection.get_connection_params()) as other:
+            other.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setattr(erasures, "look", lost)
+    with pytest.raises(CommandError, match=r"^The database cannot be used: ") as refused:
+        call_command("erase_person", workspace=tenant.workspace.pk, external_ref="r", yes=True)
+    assert "\n" not in str(refused.value)
+    assert refused.value.returncode == 1

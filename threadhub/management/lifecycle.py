@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
+import psycopg
 from django.core.management.base import CommandError, CommandParser
 from django.db import OperationalError
 
@@ -101,7 +102,7 @@ class LifecycleCommand(HubCommand):
         """A database that is gone, from the first question on, is one sentence."""
         try:
             return super().execute(*args, **options)
-        except OperationalError as error:
+        except (OperationalError, psycopg.OperationalError) as error:  # the driver's own: a list's cursor was closed
             raise Ended(f"The database cannot be used: {' '.join(str(error).split())}", FAILED) from error
 
     def handle(self, *args: Any, **options: Any) -> None:
