@@ -5,7 +5,7 @@ match come by the index of words (`saying.py`), in a time that is bounded howeve
 few threads every message is looked at instead, so that what others say more often hides nothing of theirs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,9 @@ from django.db import connection
 
 from threadhub.workspaces.actor import Actor
 from threads import access, saying
+from threads.models import Message
 from threads.querysets.threads import ThreadQuerySet
+from threads.saying import Said
 
 CANDIDATES = 1_000  # hits of a whole list
 NEWEST, NEWEST_OF_ALL = 2_000, 5_000  # that match in the workspace: where all are seen, and where a part is
@@ -35,6 +37,14 @@ class Hit:
     role: str
     created_at: datetime
     snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Newest first. `since`: older messages were not looked through; None: all were."""
+
+    hits: list[Hit]
+    since: datetime | None = None
 
 
 # By their threads' key, of which only those that match are put in order.
@@ -84,7 +94,7 @@ def search(
     agent_id: UUID | None = None,
     user_id: UUID | None = None,
     now: datetime,
-) -> list[Hit]:
+) -> Hits:
     """The newest messages of visible threads that hold all words of `text` ("…" for a phrase, -word to leave out).
 
     Of a thread with branches what the active one shows: elsewhere a hit would lead to nothing.
@@ -94,15 +104,15 @@ def search(
         threads = threads.with_agent(agent_id)
     if user_id is not None:
         threads = threads.of_user(user_id)
-    found = _found(actor, threads, text, now)
+    said = _found(actor, threads, text, now)
     visible, visible_parameters = threads.values("pk").query.sql_with_params()
     names = {f"visible_{number}": value for number, value in enumerate(visible_parameters)}
     placeholders = tuple(f"%({name})s" for name in names)
     parameters: dict[str, Any] = {
         "text": text,
         "workspace": actor.workspace_id,
-        "found_in": [thread_id for thread_id, _ in found],
-        "found": [message_id for _, message_id in found],
+        "found_in": [thread_id for thread_id, _ in said.messages],
+        "found": [message_id for _, message_id in said.messages],
         "candidates": CANDIDATES,
         "skip": skip,
         "take": take,
@@ -111,11 +121,11 @@ def search(
     }
     with connection.cursor() as cursor:
         cursor.execute(PAGE.format(visible=visible % placeholders), parameters)
-        return [Hit(*row) for row in cursor.fetchall()]
+        return Hits([Hit(*row) for row in cursor.fetchall()], said.since)
 
 
-def _found(actor: Actor, threads: ThreadQuerySet, text: str, now: datetime) -> list[tuple[UUID, UUID]]:
-    """Threads and messages that match, newest message first; of some of them nobody has asked yet who may see them."""
+def _found(actor: Actor, threads: ThreadQuerySet, text: str, now: datetime) -> Said:
+    """Messages that match, and their threads; of some of them nobody has asked yet who may see them."""
     counted = threads.still_counted()
     everything = counted is not None and counted.agent_id is None
     if not everything:
@@ -123,10 +133,14 @@ def _found(actor: Actor, threads: ThreadQuerySet, text: str, now: datetime) -> l
         if len(few) <= FEW_THREADS and sum(messages for _, messages in few) <= FEW_MESSAGES:
             return _said_in([thread_id for thread_id, _ in few], actor, text)
     wanted = NEWEST if everything else NEWEST_OF_ALL
-    return saying.newest(text=text, among=[actor.workspace_id], wanted=wanted, now=now).messages
+    said = saying.newest(text=text, among=[actor.workspace_id], wanted=wanted, now=now)
+    if everything or said.since or len(said.messages) < wanted:
+        return said
+    _, last = said.messages[-1]
+    return replace(said, since=Message.objects.values_list("created_at", flat=True).get(pk=last))
 
 
-def _said_in(threads: list[UUID], actor: Actor, text: str) -> list[tuple[UUID, UUID]]:
+def _said_in(threads: list[UUID], actor: Actor, text: str) -> Said:
     values: dict[str, Any] = {
         "workspace": actor.workspace_id,
         "threads": threads,
@@ -135,4 +149,4 @@ def _said_in(threads: list[UUID], actor: Actor, text: str) -> list[tuple[UUID, U
     }
     with connection.cursor() as cursor:
         cursor.execute(SAYING, values)
-        return list(cursor.fetchall())
+        return Said(list(cursor.fetchall()))

@@ -116,6 +116,14 @@ def test_it_brings_the_newest_few_where_a_span_alone_has_too_many(
         assert said('"everyday lighthouse"', among=among) == (["3000", "2900", "2800"], NOW - timedelta(hours=200))
 
 
+def test_where_the_index_may_not_be_asked_all_are_read(spoken: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saying, "_has_index", lambda: False)
+    monkeypatch.setattr(saying, "NEWEST", slow(saying.NEWEST))
+    for name in ("WHOLE", "SPANS", "LAST_SPAN"):
+        monkeypatch.setattr(saying, name, timedelta(milliseconds=1))
+    assert said("bygone", wanted=2) == (["50", "49"], None)
+
+
 def test_it_comes_back_with_nothing_rather_than_late(spoken: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FEW", "NEWEST"):
         monkeypatch.setattr(saying, name, slow(getattr(saying, name)))

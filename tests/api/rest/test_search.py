@@ -22,7 +22,8 @@ def test_it_finds_messages_with_a_marked_snippet(api: Api, tenant: Tenant, djang
     # the key, the search for messages in its time (a transaction), and what is shown of them
     with django_assert_num_queries(7):
         page = api.get("/search?q=parcel").json()
-    assert list(page) == ["has_more", "next", "previous", "data"]
+    assert list(page) == ["has_more", "next", "previous", "since", "data"]
+    assert page["since"] is None
     (hit,) = page["data"]
     assert hit == {
         "thread_id": thread["id"],
@@ -84,6 +85,18 @@ def test_what_others_say_more_often_hides_nothing_of_ones_own(
     (hers,) = (message["id"] for message in say(api, new_thread(as_user(alice), tenant), "needle"))
     say(api, new_thread(api, tenant), "needle", "needle")
     assert found(as_user(alice).get("/search?q=needle")) == [hers]
+
+
+def test_it_tells_how_far_back_it_looked(
+    api: Api, tenant: Tenant, thread: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "NEWEST_OF_ALL", 2)
+    monkeypatch.setattr(search, "FEW_THREADS", 0)
+    _, second, third = say(api, thread, "needle", "needle", "needle")
+    page = api.get(f"/search?q=needle&agentId={tenant.agent.wire_id}").json()
+    assert [hit["message_id"] for hit in page["data"]] == [third["id"], second["id"]]
+    assert page["since"] == second["created_at"]
+    assert api.get("/search?q=needle").json()["since"] is None
 
 
 def test_threads_in_the_trash_are_not_found(api: Api, thread: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from threadhub.api.rest.pagination import WHOLE_NUMBER, address, read_skip, read
 from threadhub.api.rest.representations.search import HitRepresentation
 from threadhub.api.rest.views.base import RestViewSet
 from threadhub.lib.errors import Invalid
+from threadhub.lib.json import timestamp
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import reading
@@ -39,6 +40,11 @@ class HitPage(serializers.Serializer[Any]):
     has_more = serializers.BooleanField(read_only=True)
     next = serializers.URLField(read_only=True, allow_null=True)
     previous = serializers.URLField(read_only=True, allow_null=True)
+    since = serializers.DateTimeField(
+        read_only=True,
+        allow_null=True,
+        help_text="Messages before that time were not looked through: the words are common. null: all were.",
+    )
     data = HitRepresentation(many=True, read_only=True)  # type: ignore[assignment]
 
 
@@ -51,10 +57,10 @@ class Search(RestViewSet):
         """The newest messages that match, in threads one may see: a thousand at most, so there is no count.
 
         Where words are common, of the threads of one agent, or of a person with very many, those that are among the
-        newest five thousand hits of the workspace.
+        newest five thousand hits of the workspace; `since` tells from when on.
         """
         text, skip, take = read_text(request), read_skip(request, limit=CANDIDATES), read_take(request, default=TAKE)
-        hits = search(
+        found = search(
             actor=self.actor,
             text=text,
             skip=skip,
@@ -62,11 +68,13 @@ class Search(RestViewSet):
             now=self.now,
             **read_ids(request, self.actor),
         )
+        hits = found.hits
         reading.note_found(actor=self.actor, thread_ids=[hit.thread_id for hit in hits[:take]])
         following = address(request, skip=str(skip + take)) if len(hits) > take else None
         previous = address(request, skip=str(max(skip - take, 0))) if skip and take else None
         data = HitRepresentation(hits[:take], many=True).data
-        return Response({"has_more": following is not None, "next": following, "previous": previous, "data": data})
+        links = {"has_more": following is not None, "next": following, "previous": previous}
+        return Response({**links, "since": found.since and timestamp(found.since), "data": data})
 
 
 def read_text(request: Request) -> str:
