@@ -135,6 +135,11 @@ def test_the_last_owner_stays_in_the_console_too(console: Client, tenant: Tenant
     assert member.role == "owner"
 
 
+def test_a_key_acts_as_whoever_makes_it_if_they_are_a_member(console: Client, olivia: User) -> None:
+    assert 'value="olivia"' in signed_in(olivia).get(f"{KEYS}add/").content.decode()
+    assert 'value="root"' not in console.get(f"{KEYS}add/").content.decode()
+
+
 def test_a_key_needs_a_user_a_scope_and_a_future(console: Client, tenant: Tenant) -> None:
     data = {
         "workspace": str(tenant.workspace.pk),
@@ -144,7 +149,7 @@ def test_a_key_needs_a_user_a_scope_and_a_future(console: Client, tenant: Tenant
         "expires_at_1": "00:00",
     }
     html = console.post(f"{KEYS}add/", data).content.decode()
-    assert "There is no active member of that name." in html
+    assert "There is no active member of that name in this workspace." in html
     assert "This is in the past." in html
     assert "This field is required." in html
     assert ApiKey.objects.filter(name="x").count() == 0

@@ -50,6 +50,8 @@ def test_an_empty_list_says_why_it_is_empty(console: Client, tenant: Tenant) -> 
     assert "Nothing here yet" in console.get("/admin/threads/thread/").content.decode()
     assert "Nothing is found" in console.get("/admin/threads/thread/?q=nothing").content.decode()
     assert "Nothing is found" in console.get("/admin/threads/thread/?state=archived").content.decode()
+    assert "The trash is empty" in console.get("/admin/threads/thread/?state=trashed").content.decode()
+    assert "Nothing is found" in console.get("/admin/threads/thread/?state=trashed&q=x").content.decode()
 
 
 def test_a_button_says_what_it_does(console: Client, tenant: Tenant) -> None:

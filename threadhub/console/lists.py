@@ -28,6 +28,7 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]
     """
 
     note = ""  # about the whole list, below it
+    nothing = ""  # what an empty list means, where that is good to know
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)

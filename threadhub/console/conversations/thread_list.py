@@ -48,6 +48,7 @@ class ThreadChangeList(KeysetChangeList):
         super().get_results(request)
         held, found = rights.of(request), request.__dict__.get("_found")
         self.note = _bounds(found) if found else ""
+        self.nothing = "The trash is empty" if request.GET.dict() == {"state": Thread.State.TRASHED} else ""
         told = marks.of(
             self.result_list,
             term=self.query,

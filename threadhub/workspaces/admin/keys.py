@@ -27,7 +27,7 @@ from threadhub.console.secret_pages import ShownOnce
 from threadhub.lib import ids
 from threadhub.workspaces import keys, managed_keys
 from threadhub.workspaces.admin.people import ByUsername
-from threadhub.workspaces.models import ApiKey, User
+from threadhub.workspaces.models import ApiKey, Membership, User
 from threadhub.workspaces.models.end_user import REFERENCE_CHARACTERS
 from threadhub.workspaces.permissions import Permission, Scope
 
@@ -53,7 +53,10 @@ class LimitForm(forms.Form):
 class KeyForm(ByUsername):
     """A workspace's key, or one that is bound to an agent, or to a person of the product."""
 
-    absent = "There is no active member of that name."
+    absent = "There is no active member of that name in this workspace."
+    username = forms.CharField(
+        label="Username", help_text="The member whom it acts as.", widget=UnfoldAdminTextInputWidget
+    )
     agent = forms.CharField(
         required=False,
         label="Agent",
@@ -202,7 +205,9 @@ class ApiKeyAdmin(ShownOnce, ConsoleAdmin):
         return self.readonly_fields if obj else ()
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"username": request.user.get_username(), **super().get_changeform_initial_data(request)}
+        """A superuser need not be a member of anything; others are known to be."""
+        own = request.user.get_username() if Membership.objects.filter(user_id=request.user.pk).exists() else ""
+        return {"username": own, **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         key, secret = managed_keys.create(
