@@ -14,6 +14,7 @@ from tests.conftest import Tenant, make_user
 from tests.console.conftest import signed_in
 from tests.console.retention import actions_of, text_of
 from tests.lifecycle.conftest import archive_directory, old_thread  # noqa: F401  fixture
+from threadhub.console.retention.erasures import said_of
 from threadhub.workspaces.models import User
 from threadhub.workspaces.permissions import Role
 from threads.lifecycle import acts, holds
@@ -196,3 +197,16 @@ class TestRights:
             assert client.get(path).status_code == 404, path
         assert theirs.wire_id not in text_of(client, ERASURES)
         assert client.get(page_of(theirs)).status_code == 302
+
+
+def test_what_there_is_of_a_person_is_counted_in_words() -> None:
+    counts = {"whole_threads": 1, "messages": 2, "keys": 1, "bundles": 0, "runs_elsewhere": 1}
+    assert said_of(counts) == "1 thread, 2 messages, 1 API key, 1 question in threads of others"
+    assert said_of({}) == "nothing"
+
+
+def test_an_export_of_no_thread_asks_which(console: Client, tenant: Tenant) -> None:
+    data = {"workspace": str(tenant.workspace.pk), "scope": "thread", "target": " ", "format": "html"}
+    assert "Say which one." in console.post("/admin/threads/export/add/", data).content.decode()
+    data["target"] = "nonsense"
+    assert "The workspace has none such." in console.post("/admin/threads/export/add/", data).content.decode()

@@ -1,6 +1,7 @@
 """Erasing a person in the staff console: listed, confirmed by the list's code, done by the worker, certified."""
 
 import json
+import re
 from typing import Any
 from uuid import UUID
 
@@ -189,12 +190,17 @@ def subject_of(erasure: Erasure) -> str:
 
 def said_of(counts: dict[str, int]) -> str:
     """`3 threads, 12 messages`: what there is, in words."""
-    told = [f"{count:,} {_name(name).lower()}" for name, count in counts.items() if count]
+    nouns = {name: _name(name, count) for name, count in counts.items() if count}
+    told = [
+        f"{counts[name]:,} {noun if noun[1].isupper() else noun[0].lower() + noun[1:]}" for name, noun in nouns.items()
+    ]
     return ", ".join(told) or "nothing"
 
 
-def _name(name: str) -> str:
-    return NAMES.get(name, name.replace("_elsewhere", " in threads of others").replace("_", " ").capitalize())
+def _name(name: str, count: int = 2) -> str:
+    """Of so many; of one the first noun alone stands in the singular."""
+    noun = NAMES.get(name, name.replace("_elsewhere", " in threads of others").replace("_", " ").capitalize())
+    return re.sub(r"s\b", "", noun, count=1) if count == 1 else noun
 
 
 def _meant(kind: str, value: str) -> str | UUID | None:

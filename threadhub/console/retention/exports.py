@@ -18,7 +18,7 @@ from threadhub.console import display, identities, rights
 from threadhub.console.base import ConsoleAdmin, column, created
 from threadhub.console.filters import WorkspaceFilter, by_column
 from threadhub.console.retention import words
-from threadhub.console.retention.holds import SCOPES, target_of
+from threadhub.console.retention.holds import SCOPES, none_such, target_of
 from threadhub.workspaces.permissions import Permission
 from threads.lifecycle import holds
 from threads.lifecycle.exporting import exports
@@ -60,7 +60,7 @@ class ExportForm(forms.ModelForm):  # type: ignore[type-arg]
                 workspace_id=data["workspace"].pk, scope=data["scope"], target_id=pk, external_ref=reference
             )
         except holds.HoldInvalid:
-            self.add_error("target", "The workspace has none such. Look at the id, and at what is to be exported.")
+            self.add_error("target", none_such(data["target"], "exported"))
         wanted = {"external_ref": reference, f"{data['scope']}_id": pk}
         self.selection = {name: value for name, value in wanted.items() if value is not None}
         return data

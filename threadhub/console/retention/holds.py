@@ -79,7 +79,7 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
                     external_ref=self.external_ref,
                 )
             except holds.HoldInvalid:
-                self.add_error("target", "The workspace has none such. Look at the id, and at what is to be kept.")
+                self.add_error("target", none_such(data["target"], "kept"))
         return data
 
 
@@ -219,3 +219,10 @@ def target_of(scope: str, text: str) -> tuple[UUID | None, str | None]:
     if pk is None and scope == "user" and text:
         pk = User.objects.filter(username=text).values_list("pk", flat=True).first()
     return pk, None
+
+
+def none_such(text: str, done: str) -> str:
+    """What is wrong with a target that the workspace does not have."""
+    if not text.strip():
+        return "Say which one."
+    return f"The workspace has none such. Look at the id, and at what is to be {done}."
