@@ -206,7 +206,7 @@ class ApiKeyAdmin(ShownOnce, ConsoleAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """A superuser need not be a member of anything; others are known to be."""
-        own = request.user.get_username() if Membership.objects.filter(user_id=request.user.pk).exists() else ""
+        own = request.user.get_username() if Membership.objects.filter(user_id=str(request.user.pk)).exists() else ""
         return {"username": own, **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
