@@ -1,7 +1,5 @@
 """What an append costs: the same at any length, and no index hears of the thread's row."""
 
-import statistics
-
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -44,7 +42,8 @@ def append(tenant: Tenant, thread: Thread) -> int:
 
 def test_it_costs_the_same_at_message_10_and_10000(tenant: Tenant) -> None:
     short, long = new(tenant, 10), new(tenant, LONG)
-    costs = {thread.pk: statistics.median([append(tenant, thread) for _ in range(TIMES)]) for thread in (short, long)}
+    # The least of many: tests beside this one write to the same log.
+    costs = {thread.pk: min(append(tenant, thread) for _ in range(TIMES)) for thread in (short, long)}
     assert costs[long.pk] < 2 * costs[short.pk]
 
 
