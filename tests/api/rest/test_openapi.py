@@ -90,5 +90,5 @@ def test_lists_are_envelopes_and_a_sessions_threads_a_bare_array(document: dict[
         "previous",
         "data",
     }
-    assert shape("/search")["properties"].keys() == {"has_more", "next", "previous", "data"}
+    assert shape("/search")["properties"].keys() == {"has_more", "next", "previous", "since", "data"}
     assert shape("/chat_sessions/{chat_session_id}/threads")["type"] == "array"
