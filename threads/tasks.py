@@ -1,7 +1,9 @@
 """Jobs of the worker. They stand in PostgreSQL, written by the transaction that makes their reason."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
+from typing import TypeVar
 from uuid import UUID
 
 from django.utils import timezone
@@ -10,6 +12,17 @@ from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
 from threadhub.lib.asynchronous import in_thread
+
+Result = TypeVar("Result")
+
+
+async def _until_stopped(work: Callable[..., Result]) -> Result:
+    """Work in a thread. A worker that stops waits for the part in hand, not for the whole."""
+    stop = Event()
+    try:
+        return await in_thread(work)(stop=stop)
+    finally:
+        stop.set()
 
 
 @app.task(name="threads.execute", queue="runs", retry=RetryStrategy(max_attempts=5, wait=2))
@@ -72,12 +85,7 @@ async def make_searchable(timestamp: int) -> None:
     """Let search know of what came back in bulk: in short parts, each a job of its own, so that others have a turn."""
     from threads.search_backlog import catch_up
 
-    stop = Event()
-    try:
-        more = await in_thread(catch_up)(stop=stop)
-    finally:
-        stop.set()
-    if more:
+    if await _until_stopped(catch_up):
         with suppress(AlreadyEnqueued):
             await make_searchable.configure().defer_async(timestamp=timestamp)
 
@@ -106,11 +114,7 @@ async def sweep(timestamp: int) -> None:
     """Apply retention in every workspace whose night has come."""
     from threads.lifecycle.nightly import sweep_all
 
-    stop = Event()
-    try:
-        await in_thread(sweep_all)(stop=stop)
-    finally:
-        stop.set()  # a worker that stops waits for the batch in hand, not for the whole sweep
+    await _until_stopped(sweep_all)
 
 
 @app.periodic(cron="23 * * * *")
@@ -177,11 +181,7 @@ async def do_retention_jobs() -> None:
     """Do what people asked for in the console, as far as one part goes."""
     from threads.lifecycle.jobs import do_waiting
 
-    stop = Event()
-    try:
-        await in_thread(do_waiting)(stop=stop)
-    finally:
-        stop.set()
+    await _until_stopped(do_waiting)
 
 
 @app.periodic(cron="* * * * *")
@@ -197,11 +197,7 @@ async def count_retention() -> None:
     """Count what is due where a page of the console waits for it."""
     from threads.lifecycle.counting import do_waiting
 
-    stop = Event()
-    try:
-        await in_thread(do_waiting)(stop=stop)
-    finally:
-        stop.set()
+    await _until_stopped(do_waiting)
 
 
 @app.periodic(cron="* * * * *")

@@ -26,7 +26,8 @@ WORKSPACES = "workspaces_workspace"  # the one table whose own id is the workspa
 # PostgreSQL uses an index for a condition on rows behind a wall only where the condition's functions cannot tell of the
 # rows they refuse (LEAKPROOF). Those of full-text search, of titles, of metadata and of an id's text tell nothing, but
 # are not marked.
-# Without the mark the answers are the same, by a scan of the workspace. Marking takes a superuser.
+# Without the mark lists answer the same, by a scan of the workspace, and searches for words as far as their time goes.
+# Marking takes a superuser.
 LEAKPROOF = (
     "jsonb_contains(jsonb, jsonb)",
     "textlike(text, text)",
