@@ -195,9 +195,10 @@ async def resume_retention_jobs(timestamp: int) -> None:
 @app.task(name="threads.count_retention", queue="upkeep", lock="threads.count_retention")
 async def count_retention() -> None:
     """Count what is due where a page of the console waits for it."""
-    from threads.lifecycle.counting import do_waiting
+    from threads.lifecycle import counting, system_counting
 
-    await _until_stopped(do_waiting)
+    await _until_stopped(counting.do_waiting)
+    await _until_stopped(system_counting.do_waiting)
 
 
 @app.periodic(cron="* * * * *")

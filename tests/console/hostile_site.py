@@ -35,6 +35,8 @@ from threads.models import (
     RetentionJob,
     Run,
     RunEvent,
+    SystemCount,
+    SystemPolicy,
     Thread,
 )  # fmt: skip
 from threads.path import WHOLE
@@ -120,6 +122,10 @@ def fill(made: Everything, payload: str) -> None:
         released_at=now, released_by=payload[:64], release_reason=payload,
     )  # fmt: skip
     RetentionJob.objects.filter(**own).update(ended=payload[:16])
+    SystemCount.objects.create(
+        policy_id=ids.decode(SystemPolicy.PREFIX, made.retention["threads/systempolicy"]), cutoff=now, status="failed",
+        asked_by=payload[:64], ended=payload[:16], error=payload,
+    )  # fmt: skip
     Export.objects.filter(**own).update(selection={"threads": [], payload: payload})
 
 

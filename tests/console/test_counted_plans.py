@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.console.conftest import signed_in
-from tests.console.retention import POLICIES, apply_page, plan_of, text_of
+from tests.console.retention import POLICIES, SYSTEM, apply_page, plan_of, text_of
 from tests.lifecycle.conftest import archive_directory, old_thread, policy  # noqa: F401  fixture
+from threadhub.audit.models import AuditEvent
 from threadhub.workspaces.models import User
-from threads.lifecycle import candidates, counting, jobs, policies
+from threads.lifecycle import candidates, counting, jobs, policies, system_counting, system_policies
 from threads.lifecycle import plan as plans
-from threads.models import RetentionJob, RetentionPolicy, Thread
+from threads.models import RetentionJob, RetentionPolicy, SystemCount, SystemPolicy, Thread
 
 
 @pytest.fixture(autouse=True)
@@ -193,3 +194,135 @@ class TestPreviews:
         client.get(page)
         policies.change(actor=tenant.actor, policy=made, now=timezone.now(), days=31)
         assert "Counting what is due" in text_of(client, page)
+
+
+class TestPreviewsOfTheSystems:
+    @pytest.fixture
+    def made(self, tenant: Tenant, other_tenant: Tenant) -> SystemPolicy:
+        for one in (tenant, tenant, other_tenant):
+            old_thread(one)
+        return system_policies.create(actor=tenant.actor, now=timezone.now(), action="archive", days=30)
+
+    @pytest.fixture
+    def page(self, made: SystemPolicy) -> str:
+        return f"{SYSTEM}{made.wire_id}/preview/"
+
+    def test_it_is_counted_by_the_worker_and_then_enabled(self, console: Client, made: SystemPolicy, page: str) -> None:
+        with CaptureQueriesContext(connection) as asked:
+            assert "Counting what is due" in text_of(console, page)
+        assert not any("threads_covered_by_hold" in (query["sql"] or "") for query in asked)
+        progress = f"{SYSTEM}{made.wire_id}/progress/"
+        assert f'data-th-progress="{progress}"' in console.get(page).content.decode()
+        assert console.get(progress).json() == {"status": "queued", "done": 0, "planned": 3, "ended": ""}
+        made.refresh_from_db()
+        assert made.previewed_at is None
+        assert system_counting.do_waiting() == 1
+        assert console.get(progress).json() == {"status": "done", "done": 3, "planned": 3, "ended": "done"}
+        told = text_of(console, page)
+        assert "3 threads" in told
+        assert "Counted as of" in told
+        made.refresh_from_db()
+        assert made.previewed_count == 3
+        console.post(f"{SYSTEM}{made.wire_id}/do/enable/")
+        made.refresh_from_db()
+        assert made.enabled
+        assert "Counted as of" in text_of(console, page)  # it is still what was counted
+        assert SystemCount.objects.count() == 1
+
+    def test_it_is_what_counting_at_once_finds(
+        self, console: Client, page: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        text_of(console, page)
+        system_counting.do_waiting()
+        job = SystemCount.objects.get()
+        counted = text_of(console, page)
+        monkeypatch.setattr(counting, "AT_ONCE", 1_000)
+        monkeypatch.setattr(candidates, "database_now", lambda: job.cutoff)
+        at_once = text_of(console, page)
+        assert re.sub(r"Counted as of .*? Count again ", "", counted) == at_once
+
+    def test_many_workspaces_are_counted_by_the_worker_too(
+        self, console: Client, page: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(counting, "AT_ONCE", 1_000)
+        assert "Counting what is due" not in text_of(console, page)
+        monkeypatch.setattr(system_counting, "WORKSPACES", 1)
+        assert "Counting what is due" in text_of(console, page)
+
+    def test_other_rules_make_another_count(
+        self, console: Client, tenant: Tenant, made: SystemPolicy, page: str
+    ) -> None:
+        text_of(console, page)
+        system_counting.do_waiting()
+        assert "Counted as of" in text_of(console, page)
+        policies.create(actor=tenant.actor, now=timezone.now(), action="archive", days=5)  # it is not in force
+        assert "Counted as of" in text_of(console, page)
+        policy(tenant, action="retain", days=900)
+        assert "Counting what is due" in text_of(console, page)
+        system_counting.do_waiting()
+        system_policies.change(actor=tenant.actor, policy=made, now=timezone.now(), days=31)
+        assert "Counting what is due" in text_of(console, page)
+
+    def test_an_old_count_is_made_again_and_one_is_kept(self, console: Client, page: str) -> None:
+        text_of(console, page)
+        system_counting.do_waiting()
+        SystemCount.objects.update(cutoff=timezone.now() - timedelta(hours=2))
+        assert "Counting what is due" in text_of(console, page)
+        system_counting.do_waiting()
+        assert console.post(page, {"again": "1"})["Location"] == page
+        assert console.post(page, {"again": "1"}).status_code == 302
+        assert SystemCount.objects.get().live
+
+    def test_it_is_stopped_and_stays_so_until_somebody_asks(self, console: Client, page: str) -> None:
+        assert "Stop counting" in text_of(console, page)
+        console.post(page, {"stop": "1"})
+        assert "It ends after the threads in hand" in text_of(console, page)
+        system_counting.do_waiting()
+        told = text_of(console, page)
+        assert "It was not counted what is due" in told
+        assert "Count again" in told
+        assert SystemCount.objects.get().ended == "stopped"
+        assert AuditEvent.objects.filter(action="system_count.stop").count() == 1
+
+    def test_what_a_worker_left_is_made_by_another(
+        self, console: Client, page: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def dies(**asked: Any) -> None:
+            asked["progress"](1)
+            raise SystemExit
+
+        text_of(console, page)
+        with monkeypatch.context() as dying:
+            dying.setattr(plans, "make", dies)
+            with pytest.raises(SystemExit):
+                system_counting.do_waiting()
+        assert (SystemCount.objects.get().status, SystemCount.objects.get().done) == ("running", 1)
+        assert system_counting.do_waiting() == 1
+        assert SystemCount.objects.get().ended == "done"
+
+    def test_nobody_else_sees_its_progress(self, console: Client, client: Client, page: str) -> None:
+        text_of(console, page)
+        progress = page.replace("/preview/", "/progress/")
+        assert client.get(progress).status_code in (403, 404)
+        assert client.get(page).status_code in (403, 404)
+        SystemCount.objects.all().delete()
+        assert console.get(progress).status_code == 404
+
+
+def test_a_workspaces_count_is_stopped_from_the_page_that_waits_for_it(
+    client: Client, tenant: Tenant, due: list[Thread]
+) -> None:
+    assert "Stop counting" in text_of(client, apply_page(tenant))
+    client.post(apply_page(tenant), {"stop": "1"})
+    counting.do_waiting()
+    assert RetentionJob.objects.get().ended == "stopped"
+
+
+def test_a_policys_count_is_stopped_likewise(client: Client, tenant: Tenant) -> None:
+    for _ in range(3):
+        old_thread(tenant)
+    made = policies.create(actor=tenant.actor, now=timezone.now(), action="archive", days=30)
+    page = f"{POLICIES}{made.wire_id}/preview/"
+    assert "Stop counting" in text_of(client, page)
+    client.post(page, {"stop": "1"})
+    assert RetentionJob.objects.get().stop_asked

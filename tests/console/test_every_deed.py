@@ -314,7 +314,8 @@ SHOWING = {
     "agents_agent_secret", "workspaces_apikey_secret", "workspaces_invitation_secret", "threads_thread_file",
     "threads_thread_window", "threads_thread_live", "threads_thread_find", "threads_thread_step",
     "threads_thread_reason",  # which is kept with the reading that follows
-    "threads_retentionjob_progress", "threads_erasure_progress", "threads_export_progress",
+    "threads_retentionjob_progress", "threads_systempolicy_progress", "threads_erasure_progress",
+    "threads_export_progress",
 }  # fmt: skip
 
 

@@ -48,6 +48,7 @@ NOT_FREE = {
     "threads.retentionsettings.time_zone": "a name of the IANA's list",
     "threads.sweep.digest": DIGEST,
     "threads.sweep.previous": DIGEST,
+    "threads.systemcount.plan": DIGEST,
     "threads.systempolicy.origin": FIXED,
     "threads.systempolicy.previewed_terms": DIGEST,
     "threads.threadcount.state": FIXED,

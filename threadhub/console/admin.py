@@ -16,6 +16,7 @@ import threadhub.console.retention.holds
 import threadhub.console.retention.jobs
 import threadhub.console.retention.policies
 import threadhub.console.retention.records
+import threadhub.console.retention.system_policies
 import threadhub.console.retention.workspaces  # noqa: F401
 from threadhub.console import display
 from threadhub.console.base import ConsoleAdmin, column

@@ -50,6 +50,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     told_by: ClassVar[Sequence[str]] = ()  # columns that say who did something, as Actor.identity spells it
     save_title: ClassVar[str] = ""  # what the button of a new one says, where that is more than to save
 
+    change_list_template = "console/list.html"
     list_per_page = 50
     show_full_result_count = False
     show_facets = False

@@ -90,6 +90,10 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
                 _record(user, "user.update", {"fields": ["password"]})
         return answer
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Of one app, for its page. The menu is our own (navigation.py); every page would ask for all."""
+        return super().get_app_list(request, app_label) if app_label else []
+
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Unfold's search over the names of models. Each list has its own search box instead."""
         raise Http404

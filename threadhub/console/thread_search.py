@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from chat_sessions.models import ChatSession
 from threadhub.console.filters import decoded
+from threadhub.lib.any_of import AnyOf
 from threadhub.lib.time_limit import TookTooLong, time_limit
 from threadhub.workspaces.models import User, Workspace
 from threads import saying
@@ -48,8 +49,14 @@ def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str)
     for thread_id, message_id in said.messages:
         in_threads.setdefault(thread_id, message_id)
     capped = len(said.messages) == MESSAGES or len(titled or []) == CANDIDATES
-    found = threads.filter(pk__in={*(titled or []), *_referenced(where, term), *in_threads})
-    return Found(found, in_threads, capped, said.since, titles=titled is not None)
+    found = {*(titled or []), *_referenced(where, term), *in_threads}
+    return Found(
+        threads.filter(AnyOf("pk", found)) if found else threads.none(),
+        in_threads,
+        capped,
+        said.since,
+        titles=titled is not None,
+    )
 
 
 def _by_id(term: str) -> Q | None:

@@ -1,18 +1,16 @@
 """Counting what is due in a workspace that is too large to count while somebody waits for a page.
 
 The worker counts, a page of threads at a time, and notes how far it is; what it found is kept in the job, for an hour,
-as long as the same rules are in force. It changes nothing, so it takes no part in the sweep's lock.
+as long as the same rules are in force.
 """
 
 import hashlib
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from threading import Event
+from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet, Sum
 
 from threadhub import audit
@@ -20,29 +18,21 @@ from threadhub.lib.errors import NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import tasks
-from threads.lifecycle import candidates, kept_plan, policies, rules
+from threads.lifecycle import candidates, counted_work, kept_plan, policies, rules
 from threads.lifecycle import plan as plans
 from threads.lifecycle.candidates import Selection
+from threads.lifecycle.counted_work import CannotCount, Progress
 from threads.lifecycle.plan import Plan
 from threads.lifecycle.resolver import Rule
 from threads.models import RetentionJob, RetentionPolicy, ThreadCount
 
-logger = logging.getLogger(__name__)
-
 AT_ONCE = 4_000  # threads of a workspace, so many are counted while somebody waits
-FRESH = timedelta(hours=1)  # so long what was counted is shown, and may be confirmed
-LOCK = "SELECT pg_try_advisory_lock(hashtextextended('threadhub.count ' || %s, 0))"
-UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('threadhub.count ' || %s, 0))"
 
 
 class CountGone(NotFound):
     """This count is too old, or other policies are in force since. Count again."""
 
     code = "count_gone"
-
-
-class _Stopped(Exception):
-    """Somebody asked to stop, or the worker ends."""
 
 
 def is_small(*, workspace_id: UUID) -> bool:
@@ -55,7 +45,7 @@ def latest(*, actor: Actor, now: datetime, policy: RetentionPolicy | None = None
     else a new one. `policy`: as if it were in force and its grace over."""
     actor.require(Permission.RETENTION_READ)
     job = _jobs(actor.workspace_id, policy).first()
-    if job is not None and (job.live or _is_good(job, policy, now) or _failed(job, now)):
+    if job is not None and (job.live or _is_good(job, policy, now) or counted_work.has_failed(job, now)):
         return job
     return ask(actor=actor, now=now, policy=policy)
 
@@ -97,59 +87,18 @@ def plan_of(*, job: RetentionJob) -> Plan:
 
 def do_waiting(*, stop: Event | None = None) -> int:
     """Make every count that was asked for and that nobody has in hand; returns how many. For the worker."""
-    stop = stop or Event()
-    done = 0
     waiting = RetentionJob.objects.filter(kind=RetentionJob.Kind.COUNT, status__in=RetentionJob.LIVE)
-    for job in list(waiting.order_by("created_at", "id")):
-        with _alone(job) as mine:
-            if mine and not stop.is_set() and waiting.filter(pk=job.pk).exists():
-                _do(job, stop)
-                done += 1
-    return done
+    return counted_work.do_each(waiting, count=_count, stop=stop)
 
 
-def _do(job: RetentionJob, stop: Event) -> None:
-    """Count from the beginning, also where a worker died half-way: nothing of that is kept."""
-    mine = RetentionJob.objects.filter(pk=job.pk)
-    mine.update(status=RetentionJob.Status.RUNNING, started_at=candidates.database_now(), done=0)
+def _count(job: RetentionJob, progress: Progress) -> dict[str, Any]:
     policy = RetentionPolicy.objects.filter(pk=job.policy_id).first() if job.policy_id else None
     if job.policy_id and policy is None:
-        _end(job, RetentionJob.Status.FAILED, ended="failed", error="The policy is gone.")
-        return
+        raise CannotCount("The policy is gone.")
     in_force = _rules(job.workspace_id, policy, job.cutoff)
-
-    def note(looked_at: int) -> None:
-        mine.update(done=min(looked_at, job.planned))
-        if stop.is_set() or mine.filter(stop_asked=True).exists():
-            raise _Stopped
-
-    try:
-        selection = Selection(workspace_id=job.workspace_id)
-        made = plans.make(selection=selection, cutoff=job.cutoff, only=in_force, progress=note)
-    except _Stopped:
-        if not stop.is_set():
-            _end(job, RetentionJob.Status.DONE, ended="stopped")
-        return
-    kept = {**kept_plan.keep(made), "rules": _spelled(in_force, job.workspace_id)}
-    _end(job, RetentionJob.Status.DONE, ended="done", plan=kept, done=job.planned)
-
-
-def _end(job: RetentionJob, status: str, **fields: object) -> None:
-    RetentionJob.objects.filter(pk=job.pk).update(status=status, finished_at=candidates.database_now(), **fields)
-
-
-@contextmanager
-def _alone(job: RetentionJob) -> Iterator[bool]:
-    """Whether no other worker makes this count."""
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK, [str(job.pk)])
-        (mine,) = cursor.fetchone()
-    try:
-        yield bool(mine)
-    finally:
-        if mine and connection.is_usable():
-            with connection.cursor() as cursor:
-                cursor.execute(UNLOCK, [str(job.pk)])
+    selection = Selection(workspace_id=job.workspace_id)
+    made = plans.make(selection=selection, cutoff=job.cutoff, only=in_force, progress=progress)
+    return {**kept_plan.keep(made), "rules": _spelled(in_force, job.workspace_id)}
 
 
 def _threads(workspace_id: UUID) -> int:
@@ -166,13 +115,10 @@ def _jobs(workspace_id: UUID, policy: RetentionPolicy | None) -> QuerySet[Retent
 
 def _is_good(job: RetentionJob, policy: RetentionPolicy | None, now: datetime) -> bool:
     """Whether it was counted lately, and to its end, with the rules of now."""
-    whole = job.status == RetentionJob.Status.DONE and job.ended == "done" and now - job.cutoff < FRESH
-    return whole and job.plan["rules"] == _spelled(_rules(job.workspace_id, policy, now), job.workspace_id)
-
-
-def _failed(job: RetentionJob, now: datetime) -> bool:
-    """Whether it ended without a plan. Somebody stopped it, perhaps: asking again is for people, not for a page."""
-    return not job.live and job.ended != "done" and now - job.cutoff < FRESH
+    if not counted_work.is_whole(job, now):
+        return False
+    kept: str = job.plan["rules"]
+    return kept == _spelled(_rules(job.workspace_id, policy, now), job.workspace_id)
 
 
 def _rules(workspace_id: UUID, policy: RetentionPolicy | None, now: datetime) -> list[Rule]:

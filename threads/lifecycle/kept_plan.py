@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from threads.lifecycle.plan import Plan, Share
+from threads.lifecycle.plan import Effect, Plan, Share
 
 TRASH = "trash"  # stands for no policy: the trash's own time
 
@@ -34,6 +34,16 @@ def recall(*, workspace_id: UUID, cutoff: datetime, kept: dict[str, Any]) -> Pla
         kept_hash=kept["hash"],
         **_values(kept),
     )
+
+
+def keep_effect(effect: Effect) -> dict[str, Any]:
+    """What one policy does, as JSON."""
+    return {**_share(effect.share), "skips": dict(effect.skips)}
+
+
+def recall_effect(kept: dict[str, Any]) -> Effect:
+    """What one policy does, as it was kept."""
+    return Effect(Share(**_values(kept)), Counter(kept["skips"]))
 
 
 def _share(share: Share) -> dict[str, Any]:

@@ -59,6 +59,29 @@ class Share:
         if len(self.sample) < SAMPLE:
             self.sample.append(facts.id)
 
+    def add(self, other: "Share") -> None:
+        """Count what another one has as well."""
+        self.actions.update(other.actions)
+        self.by_agent.update(other.by_agent)
+        self.messages += other.messages
+        self.size += other.size
+        self.oldest = min((each for each in (self.oldest, other.oldest) if each), default=None)
+        self.newest = max((each for each in (self.newest, other.newest) if each), default=None)
+        self.sample = [*self.sample, *other.sample][:SAMPLE]
+
+
+@dataclass(slots=True)
+class Effect:
+    """What is of one policy's doing, in one workspace or in all, and what is left alone there, by reason."""
+
+    share: Share = field(default_factory=Share)
+    skips: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Effect") -> None:
+        """Count what it does elsewhere as well."""
+        self.share.add(other.share)
+        self.skips.update(other.skips)
+
 
 @dataclass(slots=True)
 class Plan(Share):
@@ -88,6 +111,10 @@ class Plan(Share):
         self.take(candidate, decision.action)
         self.shares.setdefault(policy_id, Share()).take(candidate, decision.action)
         self.digest.update(f"{candidate.facts.id}:{decision.action}:{policy_id}\n".encode())
+
+    def effect_of(self, policy_id: UUID) -> Effect:
+        """What of it is one policy's doing."""
+        return Effect(self.shares.get(policy_id, Share()), self.skips)
 
     def as_json(self) -> dict[str, Any]:
         """As commands, reports and the API write it."""

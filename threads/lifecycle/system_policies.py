@@ -1,10 +1,12 @@
 """The installation's policies, which count in every workspace. They are made, previewed and enabled as a workspace's
 are; `actor` is a superuser, who was let in before."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -13,7 +15,7 @@ from threadhub.audit import Who
 from threadhub.workspaces.models import Workspace
 from threads.lifecycle import candidates, plan, policies, rules
 from threads.lifecycle.candidates import Selection
-from threads.lifecycle.plan import Plan
+from threads.lifecycle.plan import Effect
 from threads.models import RetentionSettings, SystemPolicy
 
 TERMS = frozenset({"name", "action", "counted_from", "days", "external_ref_prefix", "metadata", "origin"})
@@ -31,7 +33,7 @@ def create(*, actor: Who, now: datetime, **terms: Any) -> SystemPolicy:
 @transaction.atomic
 def change(*, actor: Who, policy: SystemPolicy, now: datetime, **terms: Any) -> SystemPolicy:
     """Change terms; the policy is disabled by it and wants a new preview. Raises PolicyInForce, Invalid."""
-    locked = _lock(policy)
+    locked = lock(policy)
     policies.refuse_if_protecting(locked, now)
     for name, value in _known(terms).items():
         setattr(locked, name, value)
@@ -42,23 +44,47 @@ def change(*, actor: Who, policy: SystemPolicy, now: datetime, **terms: Any) -> 
 
 
 @transaction.atomic
-def preview(*, actor: Who, policy: SystemPolicy) -> list[Plan]:
-    """What a sweep of each workspace would do now if the policy acted at once; plans of workspaces where it would do
-    anything. Looking at it is what allows to enable the policy."""
+def preview(*, actor: Who, policy: SystemPolicy) -> Effect:
+    """What the sweeps of all workspaces would do now if the policy acted at once. Looking at it is what allows to
+    enable the policy."""
     now = candidates.database_now()
-    found = [made for made in _plans(policy, now) if made.by_policy[policy.id]]
-    due = sum(made.by_policy[policy.id] for made in found)
-    SystemPolicy.objects.filter(pk=policy.pk).update(
-        previewed_at=now, previewed_terms=policies.terms_hash(policy), previewed_count=due
-    )
-    audit.record(actor=actor, action="system_policy.preview", ids=[policy.wire_id], details={"due": due})
-    return found
+    effect = count(policy=policy, cutoff=now)
+    looked_at(actor=actor, policy=policy, effect=effect, cutoff=now)
+    return effect
+
+
+def count(*, policy: SystemPolicy, cutoff: datetime, progress: Callable[[UUID, int], Any] | None = None) -> Effect:
+    """What is of its doing, as if it were in force and its grace over. `progress` gets the workspace in hand and how
+    many of its threads were looked at."""
+    effect = Effect()
+    own = replace(rules.rule(policy, level="system"), acts_from=None)
+    for workspace_id in Workspace.objects.order_by("created_at", "id").values_list("pk", flat=True):
+        note = partial(progress or _nobody_waits, workspace_id)
+        note(0)
+        others = [rule for rule in rules.in_force(workspace_id=workspace_id, now=cutoff) if rule.id != policy.id]
+        made = plan.make(
+            selection=Selection(workspace_id=workspace_id),
+            cutoff=cutoff,
+            only=[*others, own],
+            progress=note,
+        )
+        effect.add(made.effect_of(policy.id))
+    return effect
+
+
+@transaction.atomic
+def looked_at(*, actor: Who, policy: SystemPolicy, effect: Effect, cutoff: datetime) -> None:
+    """Note that somebody saw what the policy would do, as its terms are now."""
+    due = effect.share.total
+    seen = {"previewed_at": cutoff, "previewed_terms": policies.terms_hash(policy), "previewed_count": due}
+    if SystemPolicy.objects.filter(pk=policy.pk).exclude(**seen).update(**seen):
+        audit.record(actor=actor, action="system_policy.preview", ids=[policy.wire_id], details={"due": due})
 
 
 @transaction.atomic
 def enable(*, actor: Who, policy: SystemPolicy, now: datetime) -> SystemPolicy:
     """Put a policy in force; it removes nothing before a grace is over. Raises NotPreviewed."""
-    locked = _lock(policy)
+    locked = lock(policy)
     if locked.enabled:
         return locked
     if locked.previewed_terms != policies.terms_hash(locked):
@@ -73,7 +99,7 @@ def enable(*, actor: Who, policy: SystemPolicy, now: datetime) -> SystemPolicy:
 @transaction.atomic
 def disable(*, actor: Who, policy: SystemPolicy, now: datetime) -> SystemPolicy:
     """Take a policy out of force: one that removes stops at once, one that retains goes on for the grace."""
-    locked = _lock(policy)
+    locked = lock(policy)
     if not locked.enabled:
         return locked
     retains = locked.action == SystemPolicy.Action.RETAIN
@@ -86,7 +112,7 @@ def disable(*, actor: Who, policy: SystemPolicy, now: datetime) -> SystemPolicy:
 @transaction.atomic
 def delete(*, actor: Who, policy: SystemPolicy, now: datetime) -> None:
     """Remove a policy. Raises PolicyInForce for one that still protects."""
-    locked = _lock(policy)
+    locked = lock(policy)
     policies.refuse_if_protecting(locked, now)
     audit.record(actor=actor, action="system_policy.delete", ids=[locked.wire_id], details=policies.told(locked))
     locked.delete()
@@ -97,14 +123,12 @@ def grace() -> timedelta:
     return timedelta(hours=RetentionSettings().grace_hours)
 
 
-def _plans(policy: SystemPolicy, now: datetime) -> Iterator[Plan]:
-    own = replace(rules.rule(policy, level="system"), acts_from=None)
-    for workspace_id in Workspace.objects.order_by("created_at", "id").values_list("pk", flat=True):
-        others = [rule for rule in rules.in_force(workspace_id=workspace_id, now=now) if rule.id != policy.id]
-        yield plan.make(selection=Selection(workspace_id=workspace_id), cutoff=now, only=[*others, own])
+def _nobody_waits(workspace_id: UUID, looked_at: int) -> None:
+    """Nobody asks how far it is."""
 
 
-def _lock(policy: SystemPolicy) -> SystemPolicy:
+def lock(policy: SystemPolicy) -> SystemPolicy:
+    """Its row as it is now, until the transaction ends. Raises PolicyNotFound."""
     locked = SystemPolicy.objects.select_for_update().filter(pk=policy.pk).first()
     if locked is None:
         raise policies.PolicyNotFound

@@ -9,6 +9,7 @@ from threads.lifecycle.models import (
     RetentionPolicy,
     RetentionSettings,
     Sweep,
+    SystemCount,
     SystemPolicy,
     Tombstone,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "RunEvent",
     "Summary",
     "Sweep",
+    "SystemCount",
     "SystemPolicy",
     "Thread",
     "ThreadCount",

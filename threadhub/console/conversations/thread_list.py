@@ -38,11 +38,21 @@ TOO_MANY = (
 )
 TITLES = "The titles took too long to look through, and were left out."
 NOT_ALL = "Messages since {} were looked through; older ones may say this too. Rarer words are found in all of them."
+# What a row shows and is told by; of the agent above all not the instructions.
+READ = (
+    "workspace__name", "workspace__transcript_reason", "agent__name", "user__username", "external_ref", "title",
+    "metadata", "state", "origin", "message_count", "created_at", "last_activity_at", "pinned", "exempt_until",
+    "archived_at", "trashed_at", "purge_after", "taken_over_at", "taken_over_by_id", "assignee_id", "labels",
+)  # fmt: skip
 SOON = 7  # days before the end that a badge turns to a warning
 
 
 class ThreadChangeList(KeysetChangeList):
     """The page's rows with their marks."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        found: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
+        return found.select_related(None).select_related("agent", "workspace", "user").only(*READ)
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

@@ -1,15 +1,15 @@
 """A plan as a table and bars: what, how many, oldest, newest, bytes, by agent, by policy."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from threadhub.agents.models import Agent
 from threadhub.console import display
 from threadhub.console.retention import words
-from threads.lifecycle.plan import Plan, Share
+from threads.lifecycle.plan import Effect, Plan, Share
 from threads.models import RetentionPolicy, SystemPolicy, Thread
 
 BARS = 12  # in one chart; the rest is one bar
@@ -42,21 +42,16 @@ class Figures:
 
 def of_plan(plan: Plan) -> Figures:
     """Of all that a workspace's sweep would do."""
-    figures = _of([plan])
+    figures = _of(plan)
     figures.policies = bars({_policy_names(plan).get(key, "The trash's own time"): n for key, n in _ranked(plan)})
-    figures.skips = bars({words.SKIPPED.get(reason, reason): count for reason, count in plan.skips.items()})
+    figures.skips = _skipped(plan.skips)
     return figures
 
 
-def of_policy(plans: Sequence[Plan], policy_id: UUID) -> Figures:
-    """Of what is one policy's doing, in one workspace or in several."""
-    figures = _of([plan.shares.get(policy_id, Share()) for plan in plans])
-    skips: dict[str, int] = {}
-    for plan in plans:
-        for reason, count in plan.skips.items():
-            name = words.SKIPPED.get(reason, reason)
-            skips[name] = skips.get(name, 0) + count
-    figures.skips = bars(skips)
+def of_policy(effect: Effect) -> Figures:
+    """Of what is one policy's doing, in one workspace or in all."""
+    figures = _of(effect.share)
+    figures.skips = _skipped(effect.skips)
     return figures
 
 
@@ -70,24 +65,26 @@ def bars(counts: Mapping[str, int]) -> list[Bar]:
     return [Bar(display.shortened(label, 90), count, round(100 * count / top, 1)) for label, count in shown]
 
 
-def _of(shares: Sequence[Share]) -> Figures:
-    actions: dict[str, int] = {}
-    agents: dict[UUID, int] = {}
-    for share in shares:
-        _add(actions, share.actions.items())
-        _add(agents, share.by_agent.items())
-    names = dict(Agent.objects.filter(pk__in=list(agents)).values_list("pk", "name")) if agents else {}
-    sample = [thread_id for share in shares for thread_id in share.sample][:10]
+def _of(share: Share) -> Figures:
+    names = dict(Agent.objects.filter(pk__in=list(share.by_agent)).values_list("pk", "name")) if share.by_agent else {}
     return Figures(
-        total=sum(share.total for share in shares),
-        messages=sum(share.messages for share in shares),
-        size=words.size(sum(share.size for share in shares)),
-        oldest=min((share.oldest for share in shares if share.oldest), default=None),
-        newest=max((share.newest for share in shares if share.newest), default=None),
-        actions=bars({words.DONE.get(action, action).capitalize(): count for action, count in actions.items()}),
-        agents=bars(_named(agents, names)),
-        sample=list(Thread.objects.filter(pk__in=sample).order_by("created_at", "pk")) if sample else [],
+        total=share.total,
+        messages=share.messages,
+        size=words.size(share.size),
+        oldest=share.oldest,
+        newest=share.newest,
+        actions=bars({words.DONE.get(action, action).capitalize(): count for action, count in share.actions.items()}),
+        agents=bars(_named(share.by_agent, names)),
+        sample=list(Thread.objects.filter(pk__in=share.sample).order_by("created_at", "pk")) if share.sample else [],
     )
+
+
+def _skipped(skips: Mapping[str, int]) -> list[Bar]:
+    """What is left alone, by reason in words; reasons that read alike are one bar."""
+    told: Counter[str] = Counter()
+    for reason, count in skips.items():
+        told[words.SKIPPED.get(reason, reason)] += count
+    return bars(told)
 
 
 def _named(agents: Mapping[UUID, int], names: Mapping[UUID, str]) -> dict[str, int]:
@@ -97,11 +94,6 @@ def _named(agents: Mapping[UUID, int], names: Mapping[UUID, str]) -> dict[str, i
         name = names.get(pk, "An agent that is gone")
         found[name if name not in found else f"{name} ({str(pk)[-6:]})"] = count
     return found
-
-
-def _add(counts: dict[Any, int], more: Iterable[tuple[Any, int]]) -> None:
-    for key, count in more:
-        counts[key] = counts.get(key, 0) + count
 
 
 def _ranked(plan: Plan) -> list[tuple[UUID | None, int]]:

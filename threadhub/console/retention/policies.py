@@ -1,7 +1,6 @@
 """Policies in the staff console: told in plain language, previewed, enabled after the preview was looked at."""
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Case, F, OuterRef, QuerySet, Subquery, TextField, Value, When
@@ -13,17 +12,17 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.enums import ActionVariant
 
-from threadhub import audit
 from threadhub.agents.models import Agent
 from threadhub.console import display, rights
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter, by_column
 from threadhub.console.retention import counts, figures, words
-from threadhub.console.retention.policy_forms import ACTIONS, PolicyForm, TermsForm
+from threadhub.console.retention.policy_forms import ACTIONS, PolicyForm
 from threadhub.workspaces.permissions import Permission
-from threads.lifecycle import counting, policies, system_policies
-from threads.models import RetentionJob, RetentionPolicy, RetentionSettings, SystemPolicy, Thread
+from threads.lifecycle import counting, jobs, policies
+from threads.lifecycle.plan import Effect
+from threads.models import RetentionJob, RetentionPolicy, RetentionSettings, Thread
 
 
 class EnabledFilter(OptionFilter):
@@ -150,8 +149,12 @@ class PolicyPages(ConsoleAdmin):
         policy = self.thing(request, object_id)
         if policy is None:
             raise Http404
-        if request.method == "POST" and "again" in request.POST:
-            self.count_again(request, policy)
+        may_stop = rights.of(request).may(self.writing, self.workspace_of(policy))
+        if request.method == "POST":
+            if "again" in request.POST:
+                self.count_again(request, policy)
+            elif "stop" in request.POST and may_stop:
+                self.stop_counting(request, policy)
             return redirect(request.path)
         job = self.counted(request, policy)
         context = {
@@ -160,28 +163,40 @@ class PolicyPages(ConsoleAdmin):
             "title": "Preview",
             "sentence": words.sentence(policy),
             "back": self.address_of(policy),
+            "may_stop": may_stop,
         }
         if job is not None and job.ended != "done":
-            return TemplateResponse(request, "console/counting.html", {**context, **counts.context(job)})
-        plans = self.plans_of(request, policy, job)
+            context |= counts.context(job, progress_url=self.progress_of(policy, job))
+            return TemplateResponse(request, "console/counting.html", context)
+        effect = self.effect_of(request, policy, job)
         policy = self.thing(request, object_id)
         context |= {
             "policy": policy,
             "state": words.state(policy, timezone.now()),
-            "figures": figures.of_policy(plans, policy.pk),
+            "figures": figures.of_policy(effect),
             "counted": job,
             "actions_detail": super().deeds_of(request, policy),
         }
         return TemplateResponse(request, "console/preview.html", context)
 
-    def counted(self, request: HttpRequest, policy: Any) -> RetentionJob | None:
+    def counted(self, request: HttpRequest, policy: Any) -> Any:
         """The job that counts, where there is too much to count at once."""
-        return None
+        raise NotImplementedError
 
     def count_again(self, request: HttpRequest, policy: Any) -> None:
         """Whatever was counted."""
+        raise NotImplementedError
 
-    def plans_of(self, request: HttpRequest, policy: Any, counted: RetentionJob | None) -> list[Any]:
+    def stop_counting(self, request: HttpRequest, policy: Any) -> None:
+        """The count that goes on."""
+        raise NotImplementedError
+
+    def progress_of(self, policy: Any, job: Any) -> str:
+        """Where the page's script asks how far the job is."""
+        raise NotImplementedError
+
+    def effect_of(self, request: HttpRequest, policy: Any, counted: Any) -> Effect:
+        """What the policy does: as it was counted, else counted now. Somebody looks at it."""
         raise NotImplementedError
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
@@ -265,13 +280,20 @@ class RetentionPolicyAdmin(PolicyPages):
     def count_again(self, request: HttpRequest, policy: Any) -> None:
         counting.ask(actor=rights.of(request).actor(policy.workspace_id), now=timezone.now(), policy=policy)
 
-    def plans_of(self, request: HttpRequest, policy: Any, counted: RetentionJob | None) -> list[Any]:
+    def stop_counting(self, request: HttpRequest, policy: Any) -> None:
+        actor, now = rights.of(request).actor(policy.workspace_id), timezone.now()
+        jobs.stop(actor=actor, job=counting.latest(actor=actor, now=now, policy=policy), now=now)
+
+    def progress_of(self, policy: Any, job: RetentionJob) -> str:
+        return counts.progress_of(job)
+
+    def effect_of(self, request: HttpRequest, policy: Any, counted: RetentionJob | None) -> Effect:
         actor = rights.of(request).actor(policy.workspace_id)
         if counted is None:
-            return [policies.preview(actor=actor, policy=policy)]
+            return policies.preview(actor=actor, policy=policy).effect_of(policy.pk)
         plan = counting.plan_of(job=counted)
         policies.looked_at(actor=actor, policy=policy, made=plan)
-        return [plan]
+        return plan.effect_of(policy.pk)
 
     def save_model(self, request: HttpRequest, obj: RetentionPolicy, form: Any, change: bool) -> None:
         actor, now = rights.of(request).actor(obj.workspace_id), timezone.now()
@@ -280,38 +302,6 @@ class RetentionPolicyAdmin(PolicyPages):
         else:
             obj.pk = policies.create(actor=actor, now=now, **form.terms()).pk
         obj.refresh_from_db()
-
-
-@admin.register(SystemPolicy)
-class SystemPolicyAdmin(PolicyPages):
-    """For superusers: they count in every workspace."""
-
-    form = TermsForm
-    noun = "system_policy"
-    list_display = ("told", "called", "state_label", "acts", "made")
-    list_filter = (by_column("action", "What happens", ACTIONS), EnabledFilter)
-    deeds = deeds_of(system_policies)
-
-    def acting(self, request: HttpRequest, thing: Any) -> Any:
-        return audit.By(f"user:{request.user.pk}")
-
-    def within(self, queryset: QuerySet[Any], workspaces: list[UUID]) -> QuerySet[Any]:
-        return queryset.none()
-
-    def plans_of(self, request: HttpRequest, policy: Any, counted: RetentionJob | None) -> list[Any]:
-        return system_policies.preview(actor=self.acting(request, policy), policy=policy)
-
-    def save_model(self, request: HttpRequest, obj: SystemPolicy, form: Any, change: bool) -> None:
-        actor, now = self.acting(request, obj), timezone.now()
-        if change:
-            system_policies.change(actor=actor, policy=obj, now=now, **form.terms())
-        else:
-            obj.pk = system_policies.create(actor=actor, now=now, **form.terms()).pk
-        obj.refresh_from_db()
-
-    @column("Acts from")
-    def acts(self, policy: SystemPolicy) -> str:
-        return display.moment(policy.acts_from if policy.enabled else None)
 
 
 def _titles(target: Any) -> QuerySet[Any]:

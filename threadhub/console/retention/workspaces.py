@@ -163,6 +163,9 @@ class RetentionSettingsAdmin(ConsoleAdmin):
         if request.method == "POST" and "again" in request.POST:
             counting.ask(actor=actor, now=timezone.now())
             return redirect(request.path)
+        if request.method == "POST" and "stop" in request.POST:
+            jobs.stop(actor=actor, job=counting.latest(actor=actor, now=timezone.now()), now=timezone.now())
+            return redirect(request.path)
         if request.method == "POST":
             return self._confirmed(request, found.workspace)
         if counting.is_small(workspace_id=found.workspace_id):
@@ -175,8 +178,9 @@ class RetentionSettingsAdmin(ConsoleAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": f"Apply the policies of {found.workspace.name}",
-            **counts.context(job),
+            **counts.context(job, progress_url=counts.progress_of(job)),
             "back": reverse("admin:threads_retentionsettings_changelist"),
+            "may_stop": True,
         }
         return TemplateResponse(request, "console/counting.html", context)
 

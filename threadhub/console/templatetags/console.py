@@ -8,8 +8,9 @@ from typing import Any
 from django import template
 from django.template.defaultfilters import capfirst
 from django.utils.safestring import SafeString
+from unfold.templatetags.unfold_list import result_headers
 
-from threadhub.console import display
+from threadhub.console import display, rows
 
 register = template.Library()
 ID = re.compile(r"[a-z_]+_0[0-9a-z]{25}\b")
@@ -18,6 +19,18 @@ ID = re.compile(r"[a-z_]+_0[0-9a-z]{25}\b")
 @register.simple_tag
 def moment(value: datetime | None) -> SafeString | str:
     return display.moment(value)
+
+
+@register.inclusion_tag("console/rows.html", takes_context=True)
+def console_rows(context: dict[str, Any]) -> dict[str, Any]:
+    """The rows of a list with their headings, or what its being empty means."""
+    changelist = context["cl"]
+    return {
+        "cl": changelist,
+        "rows": rows.of(changelist),
+        "result_headers": list(result_headers(changelist)),
+        "has_add_permission": context["has_add_permission"],
+    }
 
 
 @register.filter

@@ -1,3 +1,4 @@
+from threads.lifecycle.models.asked_work import AskedWork
 from threads.lifecycle.models.bundle import Bundle, BundledThread
 from threads.lifecycle.models.erasure import Erasure
 from threads.lifecycle.models.export import Export
@@ -7,9 +8,11 @@ from threads.lifecycle.models.job import RetentionJob
 from threads.lifecycle.models.policy import PolicyTerms, RetentionPolicy, SystemPolicy
 from threads.lifecycle.models.settings import RetentionSettings
 from threads.lifecycle.models.sweep import Sweep
+from threads.lifecycle.models.system_count import SystemCount
 from threads.lifecycle.models.tombstone import Tombstone
 
 __all__ = [
+    "AskedWork",
     "Bundle",
     "BundledThread",
     "Erasure",
@@ -21,6 +24,7 @@ __all__ = [
     "RetentionPolicy",
     "RetentionSettings",
     "Sweep",
+    "SystemCount",
     "SystemPolicy",
     "Tombstone",
 ]

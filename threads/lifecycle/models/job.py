@@ -1,14 +1,14 @@
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import models
-from django.db.models.functions import Now
 
 from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
+from threads.lifecycle.models.asked_work import AskedWork
 
 
-class RetentionJob(models.Model):
-    """What somebody asked the worker to do with a workspace's threads or bundles, how far it is, and how it ended."""
+class RetentionJob(AskedWork):
+    """What somebody asked the worker to do with a workspace's threads or bundles."""
 
     PREFIX: ClassVar[str] = "retention_job"
 
@@ -18,33 +18,12 @@ class RetentionJob(models.Model):
         VERIFY = "verify", "Verify a bundle"
         COUNT = "count", "Count what is due"  # changes nothing; so it waits for none of the others
 
-    class Status(models.TextChoices):
-        QUEUED = "queued", "Waiting"
-        RUNNING = "running", "Going on"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
-
-    LIVE: ClassVar[tuple[str, ...]] = ("queued", "running")
-
-    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
     kind = models.CharField(max_length=16, choices=Kind.choices)
-    status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
-    cutoff = models.DateTimeField()  # of the plan that was confirmed, or is counted
-    plan = models.JSONField(default=dict)  # as it was confirmed; of a count, as it was found (kept_plan.py)
-    planned = models.IntegerField(default=0)  # threads
-    done = models.IntegerField(default=0)  # threads
     over_brake = models.BooleanField(default=False)
     bundle_id = models.UUIDField(null=True, editable=False)
     policy_id = models.UUIDField(null=True, editable=False)  # of a count: as if this one were in force
-    asked_by = models.CharField(max_length=64)  # as Actor.identity spells it
-    stop_asked = models.BooleanField(default=False)
-    ended = models.CharField(max_length=16, blank=True)  # done, cap, brake, stopped, changed, faults
-    error = models.TextField(blank=True)
     reports = models.JSONField(default=list)  # of its parts; a long job is done in several
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
-    started_at = models.DateTimeField(null=True, editable=False)
-    finished_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -76,11 +55,3 @@ class RetentionJob(models.Model):
     @property
     def wire_id(self) -> str:
         return ids.encode(self.PREFIX, self.id)
-
-    @property
-    def live(self) -> bool:
-        return self.status in self.LIVE
-
-    def as_json(self) -> dict[str, Any]:
-        """How far it is, for whoever watches."""
-        return {"status": self.status, "done": self.done, "planned": self.planned, "ended": self.ended}
