@@ -25,6 +25,8 @@ from threadhub.lib import ids
 POOL = 16
 READERS, RUNS = 1_000, 50
 PAUSE, WORDS = 0.5, 7_000  # of each of these runs: seconds before a word; words, more than anybody waits for
+QUESTION = f"/slow {PAUSE}\n/length {WORDS}"
+LISTED = 20
 TOKENS_PAUSE, TOKENS, TOKEN_RUNS = 0.05, 200, 100
 ASKING_SECONDS = 10.0
 SETTLING_SECONDS = 3.0
@@ -82,7 +84,7 @@ async def _asked(port: int, key: str, seconds: float) -> list[float]:
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         began = time.perf_counter()
-        answer = await fetch(port, "GET", "/threads?take=20", token=key)
+        answer = await fetch(port, "GET", f"/threads?take={LISTED}", token=key)
         assert answer.status == 200, answer
         took.append(time.perf_counter() - began)
         await asyncio.sleep(0.02)
@@ -99,8 +101,11 @@ def stored_at(hub: Hub) -> dict[tuple[str, int], float]:
 
 async def many_readers(hub: Hub, scale: int) -> None:
     readers, runs, seen = READERS // scale, RUNS // scale, Seen()
+    for _ in range(LISTED):  # the same list later: these runs' threads have one message as well
+        made = hub.post(f"/agents/{hub.agent_id}/threads", json={}).json()["id"]
+        hub.post(f"/threads/{made}/messages", json={"role": "user", "content": QUESTION}).raise_for_status()
     idle = await small_requests(hub, ASKING_SECONDS)
-    begun = [await begin(hub, f"/slow {PAUSE}\n/length {WORDS}") for _ in range(runs)]
+    begun = [await begin(hub, QUESTION) for _ in range(runs)]
     began = time.perf_counter()
     async with asyncio.TaskGroup() as all_of_them:
         for number in range(readers):

@@ -1,0 +1,133 @@
+"""What is new of all runs that are followed in a process is read together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from tests.conftest import Tenant
+from tests.threads.conftest import ask
+from threadhub.lib.asynchronous import in_thread
+from threads import sql
+from threads.actions import threads
+from threads.models import Run
+from threads.runs import events, feeds
+from threads.runs.feeds import Feed, Feeds
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PATIENCE = 20.0  # seconds
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many runs the new events were asked for, time after time."""
+    asked_for: list[int] = []
+    read = feeds._events_after
+
+    def counted(asked: Collection[tuple[UUID, UUID, int]]) -> Any:
+        asked_for.append(len(asked))
+        return read(asked)
+
+    monkeypatch.setattr(feeds, "_events_after", counted)
+    return asked_for
+
+
+def begun(tenant: Tenant) -> Run:
+    """A run that a worker has, which has said that it begins."""
+    thread = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
+    run = ask(tenant, thread, "/say hello")
+    Run.objects.filter(pk=run.pk).update(status=Run.Status.RUNNING, started_at=timezone.now())
+    say(run, events.MESSAGE_START)
+    return run
+
+
+def say(run: Run, type: str) -> None:
+    stored = sql.append_events(run_id=run.pk, workspace_id=run.workspace_id, events=[(type, {})], lease_seconds=60)
+    assert stored
+
+
+@asynccontextmanager
+async def opened(every: Feeds, runs: Collection[Run]) -> AsyncIterator[list[Feed]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(every.open(run.pk, run.workspace_id, run.thread_id)) for run in runs]
+
+
+async def until(met: Any) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not met():
+            await asyncio.sleep(0.005)
+
+
+def test_runs_of_several_workspaces_are_read_in_one_statement(
+    tenant: Tenant, other_tenant: Tenant, readings: list[int]
+) -> None:
+    runs = [begun(tenant), begun(tenant), begun(other_tenant)]
+
+    async def follow() -> list[list[str]]:
+        every = Feeds()
+        async with opened(every, runs) as found:
+            await until(lambda: all(feed.events for feed in found))
+            for run in runs:
+                await in_thread(say)(run, events.MESSAGE_STOP)
+            every.wake_all()
+            await until(lambda: all(feed.ended for feed in found))
+            return [[event.type for event in feed.events] for feed in found]
+
+    assert asyncio.run(follow()) == [[events.MESSAGE_START, events.MESSAGE_STOP]] * 3
+    assert readings == [3, 3]
+
+
+def test_what_cannot_be_read_is_read_later(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, readings: list[int]
+) -> None:
+    run, read, failures = begun(tenant), feeds._events_after, [OperationalError("gone")]
+    monkeypatch.setattr(feeds, "RETRY_AFTER", 0.01)
+
+    def fails_once(asked: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return read(asked)
+
+    monkeypatch.setattr(feeds, "_events_after", fails_once)
+
+    async def follow() -> None:
+        async with opened(Feeds(), [run]) as (feed,):
+            await until(lambda: feed.events)
+
+    asyncio.run(follow())
+    assert (failures, readings) == ([], [1])
+
+
+def test_without_news_a_run_is_looked_at_from_time_to_time(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begun(tenant)
+    monkeypatch.setattr(feeds, "LOOK_EVERY", 0.05)
+
+    async def follow() -> None:
+        async with opened(Feeds(), [run]) as (feed,):
+            await until(lambda: feed.events)
+            await in_thread(say)(run, events.MESSAGE_STOP)  # and nobody tells it
+            await until(lambda: feed.ended)
+
+    asyncio.run(follow())
+
+
+def test_a_feed_ends_with_its_last_user_and_leaves_nothing_behind(tenant: Tenant) -> None:
+    runs = [begun(tenant), begun(tenant)]
+
+    async def follow() -> None:
+        every = Feeds()
+        async with opened(every, runs), opened(every, runs[:1]) as (feed,):
+            await until(lambda: feed.events)
+            assert feed.users == 2
+        every.wake(runs[0].pk)
+        await until(lambda: len(asyncio.all_tasks()) == 1)
+        async with opened(every, runs) as (again, _):
+            assert again is not feed
+            await until(lambda: again.events)
+
+    asyncio.run(follow())

@@ -1,0 +1,247 @@
+"""The events of the runs that are read in this process: read from the table once, however many readers a run has, and
+those of all runs that have news together.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from contextvars import Context
+from itertools import groupby
+from operator import itemgetter
+from uuid import UUID
+
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from threadhub.isolation import scope
+from threadhub.lib.asynchronous import in_thread
+from threads.lifecycle import reading
+from threads.lifecycle.bundles.verify import Damaged
+from threads.models import Run
+from threads.runs import events, replay
+from threads.runs.end import end_if_lost
+from threads.runs.events import StoredEvent
+
+logger = logging.getLogger(__name__)
+
+# Without news a run is looked at this often (seconds): notices a lost worker, and bridges a lost LISTEN.
+LOOK_EVERY = 5.0
+RETRY_AFTER = 0.5
+APART = 0.02  # seconds from one reading to the next: what comes meanwhile is read together, whichever run it is of
+THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer was complete.")
+# By the primary key (run_id, seq, workspace_id), run for run.
+NEWS = """
+SELECT asked.run_id, event.seq, event.type, event.data
+  FROM unnest(%s::uuid[], %s::uuid[], %s::int[]) AS asked (run_id, workspace_id, seq),
+       LATERAL (SELECT seq, type, data FROM threads_runevent
+                 WHERE run_id = asked.run_id AND workspace_id = asked.workspace_id AND seq > asked.seq
+                 ORDER BY seq OFFSET 0) AS event
+ ORDER BY asked.run_id, event.seq
+"""
+
+
+class Feed:
+    """The events of one run, as far as this process has read them, for all its readers here."""
+
+    def __init__(self, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None) -> None:
+        self.run_id = run_id
+        self.workspace_id = workspace_id
+        self.thread_id = thread_id
+        self.events: list[StoredEvent] = []
+        self.users = 0
+        self.readers: set[Reader] = set()
+        self.next_look: asyncio.TimerHandle | None = None
+        self.closer_look: asyncio.Task[None] | None = None
+
+    def add(self, rows: list[StoredEvent]) -> None:
+        self.events.extend(rows)
+        if rows:
+            for reader in self.readers:
+                reader.news.set()
+
+    @property
+    def last_seq(self) -> int:
+        return self.events[-1].seq if self.events else 0
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.events) and self.events[-1].type == events.MESSAGE_STOP
+
+    def close(self) -> None:
+        if self.next_look is not None:
+            self.next_look.cancel()
+        if self.closer_look is not None:
+            self.closer_look.cancel()
+
+
+class Reader:
+    """One reader's place in a feed. There may be a thousand of them in a process: what each costs, an event costs that
+    often. `news` is set when there is something to take; others may set it too, to be heard."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._taken = 0
+        self.news = asyncio.Event()
+        self.news.set()
+
+    def take(self) -> list[StoredEvent]:
+        """The events since the last taking, in their order."""
+        self.news.clear()
+        taken = self._feed.events[self._taken :]
+        self._taken += len(taken)
+        return taken
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last event of the run was taken."""
+        return self._feed.ended and self._taken == len(self._feed.events)
+
+
+class Feeds:
+    """All feeds of one event loop, and the task that fills them."""
+
+    def __init__(self) -> None:
+        self._feeds: dict[UUID, Feed] = {}
+        self._stale: set[Feed] = set()
+        self._news = asyncio.Event()
+        self._filling: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def open(self, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None) -> AsyncIterator[Feed]:
+        """The run's feed, shared; it ends with its last user."""
+        feed = self._feeds.get(run_id)
+        if feed is None:
+            feed = self._feeds[run_id] = Feed(run_id, workspace_id, thread_id)
+            self._look(feed)
+        feed.thread_id = feed.thread_id or thread_id
+        feed.users += 1
+        try:
+            yield feed
+        finally:
+            feed.users -= 1
+            if not feed.users:
+                del self._feeds[run_id]
+                self._stale.discard(feed)
+                feed.close()
+                if not self._feeds and self._filling is not None:
+                    self._filling.cancel()
+                    self._filling = None
+
+    def wake(self, run_id: UUID) -> None:
+        """There may be news of a run, whether or not it has readers here."""
+        feed = self._feeds.get(run_id)
+        if feed is not None:
+            self._look(feed)
+
+    def wake_all(self) -> None:
+        for feed in self._feeds.values():
+            self._look(feed)
+
+    def _look(self, feed: Feed) -> None:
+        """Have it looked at soon."""
+        if feed.ended:
+            return
+        self._stale.add(feed)
+        self._news.set()
+        if self._filling is None or self._filling.done():
+            # In a context of its own: it is nobody's request, and sees what it names.
+            self._filling = asyncio.get_running_loop().create_task(self._fill(), context=Context())
+
+    async def _fill(self) -> None:
+        """Read what is new, for as long as there is a feed."""
+        loop = asyncio.get_running_loop()
+        last = -APART
+        while True:
+            await self._news.wait()
+            await asyncio.sleep(last + APART - loop.time())
+            last = loop.time()
+            self._news.clear()
+            looked_at, self._stale = self._stale, set()
+            try:
+                await self._read(looked_at)
+            except DatabaseError as error:
+                logger.warning("could not read the events of runs: %s", error)
+                await asyncio.sleep(RETRY_AFTER)
+                for feed in looked_at & set(self._feeds.values()):
+                    self._look(feed)
+
+    async def _read(self, feeds: Collection[Feed]) -> None:
+        asked = [(feed.run_id, feed.workspace_id, feed.last_seq) for feed in feeds]
+        with scope.within(*{feed.workspace_id for feed in feeds}):
+            found = await in_thread(_events_after)(asked)
+        for feed in feeds:
+            if not feed.users:
+                continue
+            if rows := found.get(feed.run_id):
+                feed.add(rows)
+                self._look_again(feed, LOOK_EVERY)
+            elif feed.closer_look is None or feed.closer_look.done():
+                feed.closer_look = asyncio.create_task(self._look_closer(feed))
+
+    async def _look_closer(self, feed: Feed) -> None:
+        """Where there is no row that is new: what is left of a run long finished, archived, gone or lost."""
+        seq, wait = feed.last_seq, LOOK_EVERY
+        try:
+            with scope.within(feed.workspace_id):
+                rows = await in_thread(_told_otherwise)(feed.run_id, feed.workspace_id, feed.thread_id, seq)
+            if feed.last_seq == seq:
+                feed.add(rows)
+        except DatabaseError as error:
+            logger.warning("could not look at a run: %s", error)
+            wait = RETRY_AFTER
+        self._look_again(feed, wait)
+
+    def _look_again(self, feed: Feed, seconds: float) -> None:
+        if feed.next_look is not None:
+            feed.next_look.cancel()
+        if not feed.ended:
+            feed.next_look = asyncio.get_running_loop().call_later(seconds, self._look, feed)
+
+
+def _events_after(asked: Collection[tuple[UUID, UUID, int]]) -> dict[UUID, list[StoredEvent]]:
+    """Of runs, each with its workspace and the number of its last known event: those that came after it."""
+    columns = [list(column) for column in zip(*asked, strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(NEWS, columns)
+        rows = cursor.fetchall()
+    return {
+        run_id: [StoredEvent(seq, type, json.loads(data)) for _, seq, type, data in of_run]
+        for run_id, of_run in groupby(rows, key=itemgetter(0))
+    }
+
+
+def _told_otherwise(run_id: UUID, workspace_id: UUID, thread_id: UUID | None, seq: int) -> list[StoredEvent]:
+    """A run's events after a number, where their rows are not there; none where there is nothing to tell yet."""
+    rows = replay.events_after(run_id=run_id, workspace_id=workspace_id, seq=seq)
+    if not rows and thread_id is not None:
+        rows = _archived_after(run_id, workspace_id, thread_id, seq)
+    return rows or _closing_of_gone(run_id, seq)
+
+
+def _archived_after(run_id: UUID, workspace_id: UUID, thread_id: UUID, seq: int) -> list[StoredEvent]:
+    """Where the run went into a bundle with its thread: nothing is missed, whenever that was. A bundle that cannot be
+    read tells nothing; the run is then gone for its readers."""
+    if Run.objects.filter(pk=run_id, workspace_id=workspace_id).exists():
+        return []
+    try:
+        return reading.events(workspace_id=workspace_id, thread_id=thread_id, run_id=run_id, after=seq)
+    except Damaged as error:
+        logger.warning("the events of an archived run cannot be read: %s", error)
+        return []
+
+
+def _closing_of_gone(run_id: UUID, last_seq: int) -> list[StoredEvent]:
+    """End the run if its worker is lost. If the run went with its thread, the events that its readers still miss."""
+    run = Run.objects.filter(pk=run_id).first()
+    if run is None:
+        code, message = THREAD_DELETED
+        return [
+            StoredEvent(last_seq + 1, events.ERROR, {"code": code, "message": message}),
+            StoredEvent(last_seq + 2, events.MESSAGE_STOP, {"status": "failed", "finish_reason": ""}),
+        ]
+    now = timezone.now()
+    if run.live and run.lease_expires_at is not None and run.lease_expires_at < now:
+        end_if_lost(run=run, now=now)
+    return []
