@@ -48,13 +48,13 @@ def notify(channel: str, payload: str) -> None:
 APPEND_EVENTS = """
 WITH run AS (
     UPDATE threads_run
-       SET last_seq = last_seq + %(count)s,
-           lease_expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
-     WHERE id = %(run)s AND workspace_id = %(workspace)s AND status = 'running'
+       SET last_seq = last_seq + %(count)s::int,
+           lease_expires_at = statement_timestamp() + make_interval(secs => %(lease)s::float8)
+     WHERE id = %(run)s::uuid AND workspace_id = %(workspace)s::uuid AND status = 'running'
  RETURNING id, workspace_id, last_seq
 ), stored AS (
     INSERT INTO threads_runevent (run_id, workspace_id, seq, type, data, created_at)
-    SELECT run.id, run.workspace_id, run.last_seq - %(count)s + event.number, event.type, event.data,
+    SELECT run.id, run.workspace_id, run.last_seq - %(count)s::int + event.number, event.type, event.data,
            statement_timestamp()
       FROM run, unnest(%(types)s::text[], %(data)s::jsonb[]) WITH ORDINALITY AS event (type, data, number)
 )
@@ -66,7 +66,7 @@ def append_events(
     *, run_id: UUID, workspace_id: UUID, events: Sequence[tuple[str, dict[str, Any]]], lease_seconds: float
 ) -> bool:
     """Store events of a running run and renew its lease, in one round trip; False when the run is over."""
-    with connection.cursor() as cursor:
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
         cursor.execute(
             APPEND_EVENTS,
             {

@@ -82,10 +82,11 @@ def test_runs_of_several_workspaces_are_read_in_one_statement(
     assert readings == [3, 3]
 
 
+@pytest.mark.parametrize("failure", [OperationalError("gone"), TypeError("a fault of ours")], ids=["database", "fault"])
 def test_what_cannot_be_read_is_read_later(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, readings: list[int]
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, readings: list[int], failure: Exception
 ) -> None:
-    run, read, failures = begun(tenant), feeds._events_after, [OperationalError("gone")]
+    run, read, failures = begun(tenant), feeds._events_after, [failure]
     monkeypatch.setattr(feeds, "RETRY_AFTER", 0.01)
 
     def fails_once(asked: Any) -> Any:

@@ -3,7 +3,6 @@ those of all runs that have news together.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -161,8 +160,8 @@ class Feeds:
             looked_at, self._stale = self._stale, set()
             try:
                 await self._read(looked_at)
-            except DatabaseError as error:
-                logger.warning("could not read the events of runs: %s", error)
+            except Exception as error:  # whatever it is, a thousand readers must not wait for ever
+                logger.warning("could not read the events of runs: %s", error, exc_info=not _is_passing(error))
                 await asyncio.sleep(RETRY_AFTER)
                 for feed in looked_at & set(self._feeds.values()):
                     self._look(feed)
@@ -188,8 +187,8 @@ class Feeds:
                 rows = await in_thread(_told_otherwise)(feed.run_id, feed.workspace_id, feed.thread_id, seq)
             if feed.last_seq == seq:
                 feed.add(rows)
-        except DatabaseError as error:
-            logger.warning("could not look at a run: %s", error)
+        except Exception as error:  # as above
+            logger.warning("could not look at a run: %s", error, exc_info=not _is_passing(error))
             wait = RETRY_AFTER
         self._look_again(feed, wait)
 
@@ -200,14 +199,19 @@ class Feeds:
             feed.next_look = asyncio.get_running_loop().call_later(seconds, self._look, feed)
 
 
+def _is_passing(error: Exception) -> bool:
+    """Whether it is the database that is away, and not a fault of ours."""
+    return isinstance(error, DatabaseError)
+
+
 def _events_after(asked: Collection[tuple[UUID, UUID, int]]) -> dict[UUID, list[StoredEvent]]:
     """Of runs, each with its workspace and the number of its last known event: those that came after it."""
     columns = [list(column) for column in zip(*asked, strict=True)]
-    with connection.cursor() as cursor:
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
         cursor.execute(NEWS, columns)
         rows = cursor.fetchall()
     return {
-        run_id: [StoredEvent(seq, type, json.loads(data)) for _, seq, type, data in of_run]
+        run_id: [StoredEvent(seq, type, data) for _, seq, type, data in of_run]
         for run_id, of_run in groupby(rows, key=itemgetter(0))
     }
 
