@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.conftest import Tenant
@@ -115,6 +116,15 @@ def test_without_news_a_run_is_looked_at_from_time_to_time(tenant: Tenant, monke
             await until(lambda: feed.ended)
 
     asyncio.run(follow())
+
+
+def test_a_run_that_nobody_has_taken_yet_costs_a_look_two_queries(tenant: Tenant) -> None:
+    """What its events are, and whether there are others to tell."""
+    run = ask(tenant, threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now()), "/say hello")
+    with CaptureQueriesContext(connection) as captured:
+        assert feeds._events_after([(run.pk, run.workspace_id, 0)]) == {}
+        assert feeds._told_otherwise(run.pk, run.workspace_id, run.thread_id, 0) == []
+    assert len(captured) == 2
 
 
 def test_a_feed_ends_with_its_last_user_and_leaves_nothing_behind(tenant: Tenant) -> None:

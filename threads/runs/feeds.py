@@ -217,17 +217,23 @@ def _events_after(asked: Collection[tuple[UUID, UUID, int]]) -> dict[UUID, list[
 
 
 def _told_otherwise(run_id: UUID, workspace_id: UUID, thread_id: UUID | None, seq: int) -> list[StoredEvent]:
-    """A run's events after a number, where their rows are not there; none where there is nothing to tell yet."""
-    rows = replay.events_after(run_id=run_id, workspace_id=workspace_id, seq=seq)
-    if not rows and thread_id is not None:
-        rows = _archived_after(run_id, workspace_id, thread_id, seq)
-    return rows or _closing_of_gone(run_id, seq)
+    """A run's events after a number, where their rows are not there; none where there is nothing to tell yet. Ends the
+    run if its worker is lost."""
+    rows = Run.objects.filter(pk=run_id, workspace_id=workspace_id)
+    run = rows.first()
+    if run is None:
+        # In this order: what was restored meanwhile is there again.
+        return _archived_after(run_id, workspace_id, thread_id, seq) or ([] if rows.exists() else _gone(seq))
+    now = timezone.now()
+    if run.live and run.lease_expires_at is not None and run.lease_expires_at < now:
+        end_if_lost(run=run, now=now)
+    return replay.events_after(run=run, seq=seq)
 
 
-def _archived_after(run_id: UUID, workspace_id: UUID, thread_id: UUID, seq: int) -> list[StoredEvent]:
+def _archived_after(run_id: UUID, workspace_id: UUID, thread_id: UUID | None, seq: int) -> list[StoredEvent]:
     """Where the run went into a bundle with its thread: nothing is missed, whenever that was. A bundle that cannot be
     read tells nothing; the run is then gone for its readers."""
-    if Run.objects.filter(pk=run_id, workspace_id=workspace_id).exists():
+    if thread_id is None:
         return []
     try:
         return reading.events(workspace_id=workspace_id, thread_id=thread_id, run_id=run_id, after=seq)
@@ -236,16 +242,10 @@ def _archived_after(run_id: UUID, workspace_id: UUID, thread_id: UUID, seq: int)
         return []
 
 
-def _closing_of_gone(run_id: UUID, last_seq: int) -> list[StoredEvent]:
-    """End the run if its worker is lost. If the run went with its thread, the events that its readers still miss."""
-    run = Run.objects.filter(pk=run_id).first()
-    if run is None:
-        code, message = THREAD_DELETED
-        return [
-            StoredEvent(last_seq + 1, events.ERROR, {"code": code, "message": message}),
-            StoredEvent(last_seq + 2, events.MESSAGE_STOP, {"status": "failed", "finish_reason": ""}),
-        ]
-    now = timezone.now()
-    if run.live and run.lease_expires_at is not None and run.lease_expires_at < now:
-        end_if_lost(run=run, now=now)
-    return []
+def _gone(last_seq: int) -> list[StoredEvent]:
+    """The run went with its thread: the events that its readers still miss."""
+    code, message = THREAD_DELETED
+    return [
+        StoredEvent(last_seq + 1, events.ERROR, {"code": code, "message": message}),
+        StoredEvent(last_seq + 2, events.MESSAGE_STOP, {"status": "failed", "finish_reason": ""}),
+    ]

@@ -47,13 +47,12 @@ def compact(*, run: Run) -> None:
     rows.delete()
 
 
-def events_after(*, run_id: UUID, workspace_id: UUID, seq: int) -> list[StoredEvent]:
+def events_after(*, run: Run, seq: int) -> list[StoredEvent]:
     """The events of a compacted run after a number; none where the run is not compacted."""
-    run = Run.objects.filter(pk=run_id, workspace_id=workspace_id, replay__isnull=False).first()
-    if run is None or run.replay is None:
+    if run.replay is None:
         return []
     wanted = messages_of(run.replay, seq)
-    rows = Message.objects.filter(workspace_id=workspace_id, thread_id=run.thread_id, pk__in=wanted)
+    rows = Message.objects.filter(workspace_id=run.workspace_id, thread_id=run.thread_id, pk__in=wanted)
     return told(run.replay, seq, dict(rows.values_list("pk", "content")))
 
 
