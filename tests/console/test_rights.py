@@ -99,8 +99,10 @@ def test_absent_and_foreign_read_the_same(olivia: User, everything: Everything, 
 
 def test_a_bad_filter_is_a_page_too(console: Client, tenant: Tenant) -> None:
     answer = console.get("/admin/threads/thread/?title__regex=(a")
+    html = answer.content.decode()
     assert answer.status_code == 400
-    assert "This cannot be asked" in answer.content.decode()
+    assert "This cannot be asked" in html
+    assert 'href="/admin/threads/thread/">Take all filters away' in html
 
 
 def test_an_owner_makes_nothing_in_other_workspaces(olivia: User, everything: Everything, foreign: Everything) -> None:

@@ -6,6 +6,7 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.console.conftest import Everything
 from threadhub.console import identities
+from threadhub.console.conversations import marks
 from threadhub.console.templatetags.console import headed
 from threadhub.lib import ids
 from threadhub.workspaces.models import ApiKey, User
@@ -52,6 +53,14 @@ def test_an_empty_list_says_why_it_is_empty(console: Client, tenant: Tenant) -> 
     assert "Nothing is found" in console.get("/admin/threads/thread/?state=archived").content.decode()
     assert "The trash is empty" in console.get("/admin/threads/thread/?state=trashed").content.decode()
     assert "Nothing is found" in console.get("/admin/threads/thread/?state=trashed&q=x").content.decode()
+
+
+def test_an_excerpt_reads_as_prose() -> None:
+    said = "Here is **your order**:\n\n```\nnumber = `4711`\n``` <b>soon</b>"
+    assert marks.excerpt(said, "order") == (
+        'Here is your <mark class="th-hit">order</mark>: number = 4711 &lt;b&gt;soon&lt;/b&gt;'
+    )
+    assert "**your order**" in marks.excerpt(said, '"**"').replace('<mark class="th-hit">**</mark>', "**")
 
 
 def test_a_button_says_what_it_does(console: Client, tenant: Tenant) -> None:

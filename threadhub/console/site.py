@@ -59,6 +59,8 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
         status, title, why = next(told for kind, told in REFUSALS.items() if isinstance(error, kind))
         said = str(error) if isinstance(error, PermissionDenied) else ""
         context = {**self.each_context(request), "title": title, "why": said or why, "content_title": title}
+        if isinstance(error, SuspiciousOperation) and request.GET:
+            context["plainly"] = request.path
         return TemplateResponse(request, "console/refusal.html", context, status=status)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:

@@ -93,13 +93,20 @@ def _piece(part: str, at: int) -> SafeString | str:
 
 def excerpt(text: str, term: str) -> SafeString:
     """The surroundings of the first word that was found, highlighted."""
-    line = " ".join(text.split())
+    line = " ".join(_unmarked(text, term).split())
     lowered = line.lower()
     places = [place for word in words_of(term) if (place := lowered.find(word.lower())) >= 0]
     start = max(min(places, default=0) - AROUND, 0)
     end = start + 3 * AROUND
     cut = f"{'…' if start else ''}{line[start:end]}{'…' if end < len(line) else ''}"
     return marked(cut, term)
+
+
+def _unmarked(text: str, term: str) -> str:
+    """Without the signs of markdown that a line of prose is the harder to read for, unless they are looked for."""
+    for sign in ("**", "```", "`"):
+        text = text if sign in term else text.replace(sign, "")
+    return text
 
 
 def _hits(threads: Sequence[Thread], term: str, found_in: dict[UUID, UUID]) -> dict[UUID, SafeString]:

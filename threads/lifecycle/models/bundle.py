@@ -39,7 +39,7 @@ class Bundle(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.path
+        return f"bundle {self.number}"
 
     @property
     def wire_id(self) -> str:
