@@ -2,11 +2,12 @@
 
 PostgreSQL, asked for the first fifty of few threads in the order of an index over all, may follow that index until it
 has met fifty of them: through the whole table where these are the youngest or the oldest. So few are named first and
-sorted; many are met soon.
+sorted; many are met soon. By the time of their making they are in order where they are few.
 """
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import BooleanField, F, Func
+from django.db.models.expressions import OrderBy
 
 from threads.models import Thread
 from threads.querysets.threads import ThreadQuerySet
@@ -26,19 +27,27 @@ class Among(Func):
 
 def page(threads: ThreadQuerySet, *, offset: int, limit: int) -> list[Thread]:
     """The `limit` threads after the first `offset` of an ordered queryset; none past its end."""
+    if offset < DEEP and _by_time(threads):
+        return list(threads[offset : offset + limit])
     counted = threads.still_counted()
     narrowed = counted is None or counted.agent_id is not None
     if narrowed or offset >= DEEP:
         number = counted.number() if counted else threads.order_by()[: FEW + 1].count()
+        if offset >= number and (counted or number <= FEW):
+            return []
         if number <= FEW and narrowed:
             return list(_among(threads, threads.order_by())[offset : offset + limit])
-        if counted and offset >= number:
-            return []
         if counted and offset > number // 2:
             return _from_the_end(threads, number - offset, limit)
     if offset >= DEEP:
         return list(_among(threads, threads[offset : offset + limit]))
     return list(threads[offset : offset + limit])
+
+
+def _by_time(threads: ThreadQuerySet) -> bool:
+    """Whether an agent's and a user's index have the order as well."""
+    first = next(iter(threads.query.order_by), None)
+    return isinstance(first, OrderBy) and first.expression == F("created_at")
 
 
 def _from_the_end(threads: ThreadQuerySet, left: int, limit: int) -> list[Thread]:
