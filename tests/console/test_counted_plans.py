@@ -300,6 +300,21 @@ class TestPreviewsOfTheSystems:
         assert system_counting.do_waiting() == 1
         assert SystemCount.objects.get().ended == "done"
 
+    def test_counting_ends_with_the_policy(
+        self, console: Client, made: SystemPolicy, page: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = []
+
+        def removes(**asked_for: Any) -> None:
+            asked.append(asked_for)
+            made.delete()
+            asked_for["progress"](1)
+
+        text_of(console, page)
+        monkeypatch.setattr(plans, "make", removes)
+        assert system_counting.do_waiting() == 1
+        assert (len(asked), SystemCount.objects.count()) == (1, 0)
+
     def test_nobody_else_sees_its_progress(self, console: Client, client: Client, page: str) -> None:
         text_of(console, page)
         progress = page.replace("/preview/", "/progress/")

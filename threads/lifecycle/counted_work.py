@@ -28,7 +28,7 @@ class CannotCount(Exception):
 
 
 class _Stopped(Exception):
-    """Somebody asked to stop, or the worker ends."""
+    """Somebody asked to stop or removed what it is about, or the worker ends."""
 
 
 def is_whole(job: AskedWork, now: datetime) -> bool:
@@ -60,8 +60,8 @@ def _do(job: AskedWork, count: Callable[[Any, Progress], dict[str, Any]], stop: 
     mine.update(status=AskedWork.Status.RUNNING, started_at=candidates.database_now(), done=0)
 
     def note(looked_at: int) -> None:
-        mine.update(done=min(looked_at, job.planned))
-        if stop.is_set() or mine.filter(stop_asked=True).exists():
+        there = mine.update(done=min(looked_at, job.planned))
+        if not there or stop.is_set() or mine.filter(stop_asked=True).exists():
             raise _Stopped
 
     try:
