@@ -28,6 +28,8 @@ def main() -> int:
     parser.add_argument("--fault", choices=FAULTS, action="append", help="Only this one.")
     parser.add_argument("--call", choices=strace.CALLS, action="append", help="Only this one.")
     parser.add_argument("--step", type=int, default=1, help="Every so many calls only.")
+    parser.add_argument("--first", type=int, default=1, help="Begin at this call of each kind.")
+    parser.add_argument("--last", type=int, help="End at this one, even if the command has more.")
     parser.add_argument("--broken", default="", choices=[name for name in vars(broken) if "ed" in name], help="A copy.")
     options = parser.parse_args()
     if shutil.which("strace") is None:
@@ -42,7 +44,7 @@ def main() -> int:
                 started = time.monotonic()
                 report = walk(
                     made, command, broken=options.broken, faults=options.fault or FAULTS, step=options.step,
-                    kinds=options.call or strace.CALLS,
+                    kinds=options.call or strace.CALLS, first=options.first, last=options.last,
                 )  # fmt: skip
                 seconds = time.monotonic() - started
                 points = ", ".join(f"{fault} {count}" for fault, count in report.points.items())

@@ -163,10 +163,10 @@ def stage(home: Path) -> Iterator[Stage]:
 
 def walk(
     made: Stage, command: str, *, broken: str = "", faults: Iterable[str] = FAULTS, step: int = 1, whole: bool = True,
-    kinds: Container[str] = strace.CALLS,
+    kinds: Container[str] = strace.CALLS, first: int = 1, last: int | None = None,
 ) -> Report:  # fmt: skip
-    """Every `step`th call of each of the kinds with each fault, until the command ends by itself. `whole`: not only to
-    the first finding."""
+    """Every `step`th call of each of the kinds with each fault, from the first to the last, or until the command ends
+    by itself. `whole`: not only to the first finding."""
     report = Report(command)
     scene = SCENES[command]()
     before = made.onlooker.look(scene.workspace)
@@ -177,13 +177,16 @@ def walk(
     for call in sorted(kind for kind in strace.counted(made.log) if kind in kinds):
         for fault in faults:
             if fault == "kill" or (fault in SEND_FAULTS) == (call in strace.SENDS):
-                _walk_kind(made, report, call, fault, broken, step, whole)
+                _walk_kind(made, report, call, fault, broken, range(first, (last or sys.maxsize) + 1, step), whole)
     return report
 
 
-def _walk_kind(made: Stage, report: Report, call: str, fault: str, broken: str, step: int, whole: bool) -> None:
-    number = 1
-    while whole or not report.findings:
+def _walk_kind(
+    made: Stage, report: Report, call: str, fault: str, broken: str, numbers: Iterable[int], whole: bool
+) -> None:
+    for number in numbers:
+        if report.findings and not whole:
+            return
         point = Point(call, number, fault)
         scene = SCENES[report.command]()
         before = made.onlooker.look(scene.workspace)
@@ -197,7 +200,6 @@ def _walk_kind(made: Stage, report: Report, call: str, fault: str, broken: str, 
             said = made.output.read_text(errors="replace").strip().splitlines()[-1:]
             report.findings.append(f"{point}: it ends with {status} and {said}")
         _judge(made, scene, before, report, str(point), power=fault == "kill", broken=broken)
-        number += step
 
 
 def _judge(made: Stage, scene: Scene, before: View, report: Report, where: str, *, power: bool, broken: str) -> None:
