@@ -16,7 +16,7 @@ from threadhub.isolation.scope import Door
 from threads.actions import threads
 from threads.actions.messages import Draft, append
 from threads.lifecycle.bundles import records
-from threads.lifecycle.staging import INSERT_MANY_MESSAGES, INSERT_MESSAGES, RestoreConflict, Staged
+from threads.lifecycle.staging import RestoreConflict, Staged
 from threads.models import Message, Thread
 
 NOW = timezone.now
@@ -59,23 +59,6 @@ class TestPointing:
         cause = refused.value.__cause__
         assert isinstance(cause, psycopg.errors.ForeignKeyViolation)
         assert cause.diag.constraint_name == "threads_message_thread_id_workspace_fk"
-
-    def test_whoever_stores_what_search_does_not_know_is_refused_as_well(self, tenant: Tenant) -> None:
-        with pytest.raises(IntegrityError, match="is not there"), transaction.atomic():
-            message(spoken(tenant), thread_id=uuid.uuid4(), searchable=False).save()
-
-    @pytest.mark.parametrize(("form", "calls"), [(INSERT_MESSAGES, 3), (INSERT_MANY_MESSAGES, 0)], ids=["few", "many"])
-    def test_of_many_no_message_is_looked_at_by_itself(self, tenant: Tenant, form: str, calls: int) -> None:
-        thread, staged = spoken(tenant, 0), Staged("message").open()
-        staged.copy([staged.older(record(thread, position)) for position in (1, 2, 3)])
-        insert = psycopg.sql.SQL(form.format(conflict="")).format(**staged.parts)
-        with connection.cursor() as cursor:
-            cursor.execute(psycopg.sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) {}").format(insert))
-            ((plan,),) = cursor.fetchall()
-        (told,) = json.loads(plan) if isinstance(plan, str) else plan
-        called = {each["Trigger Name"]: each["Calls"] for each in told["Triggers"]}
-        assert called.get("message_of_thread", 0) == calls
-        assert Message.objects.count() == 3
 
     def test_one_of_many_is_enough_to_refuse_them_all(self, tenant: Tenant) -> None:
         thread = spoken(tenant)

@@ -27,16 +27,15 @@ UPDATE {staged} AS staged SET tool_id = NULL
                     WHERE tool.id = staged.tool_id AND tool.workspace_id = staged.workspace_id)
 """
 INSERT = "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged} ON CONFLICT DO NOTHING"
-# Of messages: search learns of them at once, or later (threads/search_backlog.py). The threads of those of which it
-# learns later are looked up and locked here, by index, each once, and only what has one goes in; so the trigger that
-# does so for each message has nothing to do, as the setting tells it, in this transaction (migration 0037).
+# Of messages: search learns of them at once, or later (threads/search_backlog.py). Of those of which it learns later
+# nothing else sees that their threads are there (migration 0037): each is looked up and locked here, by index, and only
+# what has one goes in.
 INSERT_MESSAGES = """
 INSERT INTO {{table}} ({{columns}}, searchable) SELECT {{columns}}, true FROM {{staged}} {conflict}
 """
 INSERT_MANY_MESSAGES = """
 WITH there AS MATERIALIZED (
-    SELECT place.*, set_config('threadhub.threads_looked_up', 'yes', true)
-      FROM (SELECT DISTINCT thread_id, workspace_id FROM {{staged}}) AS place
+    SELECT place.* FROM (SELECT DISTINCT thread_id, workspace_id FROM {{staged}}) AS place
      CROSS JOIN LATERAL (
         SELECT FROM threads_thread WHERE id = place.thread_id AND workspace_id = place.workspace_id FOR KEY SHARE
      ) AS thread

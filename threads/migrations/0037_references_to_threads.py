@@ -61,13 +61,11 @@ BEGIN
     RETURN NULL;
 END $$
 """
-# What comes in bulk, for which search waits, is looked up by the statement that brings it, once for each of its threads;
-# it says so by a setting (lifecycle/staging.py).
+# What comes in bulk, for which search waits, is looked up by the statement that brings it (lifecycle/staging.py): once
+# for each of its threads.
 TRIGGERS = """
 CREATE CONSTRAINT TRIGGER message_of_thread AFTER INSERT ON threads_message
-    DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW
-    WHEN (NEW.searchable OR current_setting('threadhub.threads_looked_up', true) IS DISTINCT FROM 'yes')
-    EXECUTE FUNCTION threads_refer_to_thread();
+    DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW WHEN (NEW.searchable) EXECUTE FUNCTION threads_refer_to_thread();
 CREATE CONSTRAINT TRIGGER message_of_another_thread AFTER UPDATE OF thread_id, workspace_id ON threads_message
     DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW EXECUTE FUNCTION threads_refer_to_thread();
 CREATE TRIGGER thread_followed AFTER DELETE ON threads_thread
