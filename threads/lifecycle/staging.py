@@ -27,21 +27,9 @@ UPDATE {staged} AS staged SET tool_id = NULL
                     WHERE tool.id = staged.tool_id AND tool.workspace_id = staged.workspace_id)
 """
 INSERT = "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged} ON CONFLICT DO NOTHING"
-# Of messages: search learns of them at once, or later (threads/search_backlog.py). Of those of which it learns later
-# nothing else sees that their threads are there (migration 0037): each is looked up and locked here, by index, and only
-# what has one goes in.
+# Of messages: whether search learns of them at once, or later (threads/search_backlog.py).
 INSERT_MESSAGES = """
-INSERT INTO {{table}} ({{columns}}, searchable) SELECT {{columns}}, true FROM {{staged}} {conflict}
-"""
-INSERT_MANY_MESSAGES = """
-WITH there AS MATERIALIZED (
-    SELECT place.* FROM (SELECT DISTINCT thread_id, workspace_id FROM {{staged}}) AS place
-     CROSS JOIN LATERAL (
-        SELECT FROM threads_thread WHERE id = place.thread_id AND workspace_id = place.workspace_id FOR KEY SHARE
-     ) AS thread
-)
-INSERT INTO {{table}} ({{columns}}, searchable) SELECT {{columns}}, false FROM {{staged}}
- WHERE (thread_id, workspace_id) IN (SELECT thread_id, workspace_id FROM there) {conflict}
+INSERT INTO {{table}} ({{columns}}, searchable) SELECT {{columns}}, {searchable} FROM {{staged}} {conflict}
 """
 CONFLICT = "ON CONFLICT DO NOTHING"  # a third of an insertion
 DIFFERING = """
@@ -110,8 +98,7 @@ class Staged:
             self._execute(TOOL_GONE)
         insert = INSERT
         if self.kind == "message":
-            form = INSERT_MESSAGES if searchable else INSERT_MANY_MESSAGES
-            insert = form.format(conflict="" if new else CONFLICT)
+            insert = INSERT_MESSAGES.format(searchable=searchable, conflict="" if new else CONFLICT)
         return Statement(sql.SQL(insert).format(**self.parts))
 
     def end(self, inserted: int) -> int:
