@@ -144,10 +144,14 @@ def _row_of(staged: Staged) -> Callable[[dict[str, Any]], Values]:
     columns = [layout[name] for name in staged.names]
     sent = [(number, column.send) for number, column in enumerate(columns) if column.send is not None]
     all_of, known, width = itemgetter(*staged.names), layout.keys() | {"type"}, len(columns) + 1
+    usual: tuple[str, ...] = ()  # the names of the record before, which most have in the same order
 
     def row(record: dict[str, Any]) -> Values:
-        if len(record) != width or not record.keys() <= known:
-            return staged.older(record)
+        nonlocal usual
+        if (names := tuple(record)) != usual:
+            if len(record) != width or not record.keys() <= known:
+                return staged.older(record)
+            usual = names
         values = list(all_of(record))
         for number, send in sent:
             if values[number] is not None:

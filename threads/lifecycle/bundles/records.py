@@ -56,6 +56,7 @@ OF_ITS_LIFE: dict[type[models.Model], tuple[str, ...]] = {
 }
 
 
+MANY_DIGITS = re.compile(rb"\d{19}")  # at least so many has an integer beyond 64 bits
 RANGE = re.compile(r"\[(\d+),(\d*)\]", re.ASCII)
 SMALLEST = (b"{}", b"[]")  # JSON that is as it is
 PATH = re.compile(r"\{(\[\d+,\d*\](,\[\d+,\d*\])*)?\}", re.ASCII)
@@ -239,11 +240,15 @@ def _loads(text: str | bytes) -> Any:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:  # deeper than it goes, or what JSON proper does not have
         return json.loads(text)
-    return json.loads(text) if _has_float(value) else value
+    # Of an integer beyond 64 bits orjson makes a float.
+    return json.loads(text) if _has_float(value) and MANY_DIGITS.search(_as_bytes(text)) else value
+
+
+def _as_bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
 
 
 def _has_float(value: Any) -> bool:
-    """Whether a float is in it: orjson makes one of an integer beyond 64 bits too."""
     if type(value) is dict:
         value = value.values()
     elif type(value) is not list:
