@@ -6,9 +6,11 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.shortcuts import redirect
 
 from threadhub.console import display
 from threadhub.console.base import ConsoleAdmin, column, shown_id
+from threadhub.console.conversations import reasons
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import AgentFilter, CreatedFilter, OptionFilter, WorkspaceFilter, by_column, decoded
 from threadhub.workspaces.permissions import Permission
@@ -16,6 +18,8 @@ from threads import reading
 from threads.actions import approvals
 from threads.models import Run, Thread, ToolApproval
 from threads.runs import end
+
+CLOSED = "console_closed"  # of a listed approval: its reader has not said why
 
 
 class RunStateFilter(OptionFilter):
@@ -189,11 +193,16 @@ class ToolApprovalAdmin(ConsoleAdmin):
         return queryset.filter(thread_id=pk) if pk else queryset.filter(tool_name=term)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Arguments of calls are words of the conversation: whoever looks through the list reads in these threads."""
+        """Arguments of calls are words of the conversation: whoever looks through the list reads in these threads, and
+        sees none where a reason is wanted first."""
         answer = super().changelist_view(request, extra_context)
         listed = getattr(answer, "context_data", None) or {}
         if "cl" in listed:
-            reading.note_by_staff(user_id=request.user.pk, threads=[each.thread for each in listed["cl"].result_list])
+            approvals_listed = listed["cl"].result_list
+            for each in approvals_listed:
+                vars(each)[CLOSED] = self._is_closed(request, each)
+            shown = [each.thread for each in approvals_listed if not vars(each)[CLOSED]]
+            reading.note_by_staff(user_id=request.user.pk, threads=shown)
         return answer
 
     def changeform_view(
@@ -204,6 +213,9 @@ class ToolApprovalAdmin(ConsoleAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         approval = self.thing(request, object_id) if object_id is not None else None
+        if approval is not None and self._is_closed(request, approval):
+            self.message_user(request, "Say why you read this conversation. Its approvals are open to you then.")
+            return redirect("admin:threads_thread_change", approval.thread.wire_id)
         if approval is not None and request.method in ("GET", "HEAD"):
             reading.note_by_staff(user_id=request.user.pk, threads=[approval.thread])
         return super().changeform_view(request, object_id, form_url, extra_context)
@@ -212,9 +224,14 @@ class ToolApprovalAdmin(ConsoleAdmin):
     def status_label(self, approval: ToolApproval) -> str:
         return display.badge(approval.status, approval.get_status_display())
 
+    def _is_closed(self, request: HttpRequest, approval: ToolApproval) -> bool:
+        """Whether a reason is wanted before anything of its conversation is read."""
+        approval.thread.workspace = approval.workspace  # the same, and read already
+        return reasons.given(request, approval.thread) is None
+
     @column("Arguments")
     def wanted(self, approval: ToolApproval) -> str:
-        return display.shortened(approval.arguments, 60)
+        return "Open to say why you read" if vars(approval).get(CLOSED) else display.shortened(approval.arguments, 60)
 
     @column("Arguments")
     def arguments_block(self, approval: ToolApproval) -> str:

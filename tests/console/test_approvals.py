@@ -1,5 +1,6 @@
 """Staff see what the model wants to call, and decide it."""
 
+from html import unescape
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from django.utils import timezone
 from tests.conftest import Tenant, make_user
 from tests.console.conftest import Everything, furnish, signed_in
 from threadhub.agents.models import Tool
-from threadhub.workspaces.models import User
+from threadhub.audit.models import AuditEvent
+from threadhub.workspaces.models import User, Workspace
 from threadhub.workspaces.permissions import Role
 from threads.models import Run, ToolApproval
 from threads.runs import waiting
@@ -76,3 +78,18 @@ def test_a_tool_may_be_told_to_need_an_approval(olivia: User, everything: Everyt
     address = f"/admin/agents/tool/{tool.wire_id}/change/"
     assert signed_in(olivia).post(address, {"description": "", "approval": "always"}).status_code == 302
     assert Tool.objects.get(pk=tool.pk).approval == "always"
+
+
+def test_arguments_of_a_call_want_the_reason_of_their_conversation(console: Client, everything: Everything) -> None:
+    approval = wanted(everything, "a secret")
+    Workspace.objects.filter(pk=approval.workspace_id).update(transcript_reason=True)
+    asked = console.get(page(approval))
+    assert asked.headers["Location"].endswith(f"/threads/thread/{approval.thread.wire_id}/change/")
+    listed = console.get("/admin/threads/toolapproval/").content.decode()
+    assert "Open to say why you read" in listed
+    assert approval.arguments not in unescape(listed)
+    assert not AuditEvent.objects.filter(action="thread.read").exists()
+    thread = f"/admin/threads/thread/{approval.thread.wire_id}"
+    assert console.post(f"{thread}/reason/", {"reason": "The tool did harm"}).status_code == 302
+    assert console.get(page(approval)).status_code == 200
+    assert approval.arguments in unescape(console.get("/admin/threads/toolapproval/").content.decode())

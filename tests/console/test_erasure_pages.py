@@ -14,8 +14,9 @@ from tests.conftest import Tenant, make_user
 from tests.console.conftest import signed_in
 from tests.console.retention import actions_of, text_of
 from tests.lifecycle.conftest import archive_directory, old_thread  # noqa: F401  fixture
+from threadhub.audit.models import AuditEvent
 from threadhub.console.retention.erasures import said_of
-from threadhub.workspaces.models import User
+from threadhub.workspaces.models import User, Workspace
 from threadhub.workspaces.permissions import Role
 from threads.lifecycle import acts, holds
 from threads.lifecycle.erasure import erasures, proof
@@ -126,7 +127,7 @@ class TestErasing:
 
 def asked_for(client: Client, tenant: Tenant, **fields: str) -> Any:
     wanted = {"workspace": str(tenant.workspace.pk), "scope": "workspace", "target": "", "format": "markdown"}
-    return client.post(f"{EXPORTS}add/", wanted | fields)
+    return client.post(f"{EXPORTS}add/", {**wanted, "typed": tenant.workspace.name, **fields})
 
 
 class TestExports:
@@ -207,6 +208,19 @@ def test_what_there_is_of_a_person_is_counted_in_words() -> None:
 
 def test_an_export_of_no_thread_asks_which(console: Client, tenant: Tenant) -> None:
     data = {"workspace": str(tenant.workspace.pk), "scope": "thread", "target": " ", "format": "html"}
+    data["typed"] = tenant.workspace.name
     assert "Say which one." in console.post("/admin/threads/export/add/", data).content.decode()
     data["target"] = "nonsense"
     assert "The workspace has none such." in console.post("/admin/threads/export/add/", data).content.decode()
+
+
+def test_an_export_wants_the_name_typed_and_where_it_is_asked_a_reason(console: Client, tenant: Tenant) -> None:
+    add, name = "/admin/threads/export/add/", tenant.workspace.name
+    data = {"workspace": str(tenant.workspace.pk), "scope": "workspace", "target": "", "format": "html"}
+    assert "This field is required." in console.post(add, data).content.decode()
+    assert f"Type exactly: {name}" in console.post(add, {**data, "typed": name.upper()}).content.decode()
+    Workspace.objects.filter(pk=tenant.workspace.pk).update(transcript_reason=True)
+    assert "wants to know why" in console.post(add, {**data, "typed": name, "reason": " ab "}).content.decode()
+    assert not Export.objects.exists()
+    assert console.post(add, {**data, "typed": name, "reason": "A court  asks"}).status_code == 302
+    assert AuditEvent.objects.get(action="export.make").details == {"threads": 0, "reason": "A court asks"}

@@ -276,7 +276,8 @@ class Deeds:
             "threads/erasure erase": self.erased,
             "threads_erasure_certificate": lambda: self.console.get(self.page("threads/erasure", "certificate/")),
             "threads/export add": lambda: self.add(
-                "threads/export", workspace=self.workspace, scope="workspace", target="", format="csv"
+                "threads/export", workspace=self.workspace, scope="workspace", target="", format="csv",
+                typed="Other",
             ),
             "threads_export_download": self.downloaded,
             "threads/bundle verify": lambda: self.bundle("verify"),

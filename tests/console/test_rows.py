@@ -11,9 +11,10 @@ from unfold.templatetags.unfold_list import results
 
 from tests.console.conftest import Everything
 from threadhub.console import rights, rows
+from threadhub.isolation import scope
 from threadhub.workspaces.models import User
 
-QUERIES = ("", "?q=order", "?q=%3Cb%3E%26x%3D1", "?p=o.1&q=%22Where%22")
+QUERIES = ("", "?q=order", "?q=order+%3C%26%3E", "?q=%22Where+is%22")  # signs are no words, so they find what words do
 
 
 def asked(root: User, model: Any, query: str) -> HttpRequest:
@@ -29,10 +30,11 @@ def asked(root: User, model: Any, query: str) -> HttpRequest:
 def test_each_list_shows_what_unfold_would_show(everything: Everything, root: User, query: str) -> None:
     shown: list[str] = []
     for model, admin in site._registry.items():
-        changelist = admin.get_changelist_instance(asked(root, model, query))
-        changelist.formset = None
-        own = [str(row) for row in rows.of(changelist)]
-        assert own == ["".join(map(str, row)) for row in results(changelist)], model
+        with scope.nowhere():  # what the request enters ends with it
+            changelist = admin.get_changelist_instance(asked(root, model, query))
+            changelist.formset = None
+            own = [str(row) for row in rows.of(changelist)]
+            assert own == ["".join(map(str, row)) for row in results(changelist)], model
         shown += own
-    assert len(shown) > 20 or query
+    assert len(shown) > (0 if query else 20)
     assert all("_changelist_filters=" in row for row in shown) == bool(query)

@@ -17,6 +17,7 @@ from tests.console.conftest import PNG, Everything, say, signed_in
 from threadhub.agents import configure
 from threadhub.console import keyset, thread_search, transcript
 from threadhub.lib import ids
+from threadhub.workspaces import end_users
 from threadhub.workspaces.models import User
 from threads import access, branches, saying
 from threads.actions import threads
@@ -88,6 +89,35 @@ def test_one_box_finds_titles_references_and_words(term: str, console: Client, t
     say(found, tenant, Draft(role="user", content="Where are the tide tables for May?"))
     make(tenant, "Something else", external_ref="ref 8")
     assert titles(console, q=term) == ["About the lighthouse keeper"]
+
+
+def test_a_search_beside_archived_threads_says_what_it_does_not_find(console: Client, tenant: Tenant) -> None:
+    told = "Of archived threads titles and references are searched, not what was said."
+    make(tenant, "Order")
+    assert told not in console.get(LIST, {"q": "order"}).content.decode()
+    Thread.objects.filter(pk=make(tenant, "Old order").pk).update(state=Thread.State.ARCHIVED)
+    assert told in console.get(LIST, {"q": "order"}).content.decode()
+
+
+def test_an_end_user_goes_by_the_reference_of_the_product(
+    console: Client, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    """Not by the user name, which was made for them."""
+    threads_of = {}
+    for each in (tenant, other_tenant):
+        user_id = end_users.find_or_make(workspace_id=each.workspace.pk, name="customer-42", now=timezone.now())
+        threads_of[each] = make(each, f"Of {each.workspace.name}")
+        Thread.objects.filter(pk=threads_of[each].pk).update(user_id=user_id)
+    make(tenant, "Of nobody")
+    say(threads_of[tenant], tenant, Draft(role="user", content="Hello"))
+    listed = console.get(LIST).content.decode()
+    assert listed.count("customer-42") == 2
+    assert "end-user-" not in listed
+    assert sorted(titles(console, user="customer-42")) == sorted(f"Of {each.workspace.name}" for each in threads_of)
+    assert titles(console, user="customer-43") == []
+    shown = page(console, threads_of[tenant])
+    assert "<dd>customer-42</dd>" in shown
+    assert "end-user-" not in shown
 
 
 def test_a_search_for_what_many_say_tells_how_many_were_looked_at(

@@ -105,6 +105,50 @@ def test_what_cannot_be_read_is_read_later(
     assert (failures, readings) == ([], [1])
 
 
+def test_a_reader_who_leaves_before_the_reading_keeps_nobody_waiting(
+    tenant: Tenant, readings: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    run, left = begun(tenant), begun(tenant)
+
+    async def follow() -> None:
+        every = Feeds()
+        async with opened(every, [run]) as (feed,):
+            await until(lambda: feed.events)
+            async with opened(every, [left]):
+                pass
+            await asyncio.sleep(3 * feeds.APART)
+            await in_thread(say)(run, events.MESSAGE_STOP)
+            every.wake(run.pk)
+            await until(lambda: feed.ended)
+
+    asyncio.run(follow())
+    assert readings == [1, 1]
+    assert not caplog.records
+
+
+def test_what_a_closer_look_told_is_not_told_again(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, read = begun(tenant), feeds._events_after
+
+    async def follow() -> list[int]:
+        every = Feeds()
+        async with opened(every, [run]) as (feed,):
+            await until(lambda: feed.events)
+
+            def meanwhile(asked: Any) -> Any:
+                found = read(asked)
+                feed.add([event for rows in found.values() for event in rows])
+                return found
+
+            monkeypatch.setattr(feeds, "_events_after", meanwhile)
+            await in_thread(say)(run, events.MESSAGE_STOP)
+            every.wake(run.pk)
+            await until(lambda: feed.ended)
+            await asyncio.sleep(3 * feeds.APART)
+            return [event.seq for event in feed.events]
+
+    assert asyncio.run(follow()) == [1, 2]
+
+
 def test_without_news_a_run_is_looked_at_from_time_to_time(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     run = begun(tenant)
     monkeypatch.setattr(feeds, "LOOK_EVERY", 0.05)

@@ -49,3 +49,10 @@ def test_they_are_slices_of_the_whole(
         whole = list(found)
         for offset in (0, 1, 7, 15, 20, 21, 22, 999):
             assert sorted_pages.page(found.all(), offset=offset, limit=4) == whole[offset : offset + 4], (sort, offset)
+
+
+def test_only_what_has_an_index_in_that_order_follows_it(lists: list[ThreadQuerySet]) -> None:
+    followed = [
+        [sorted_pages._by_time(found.order_by(*sort_order(sort))) for found in lists] for sort in ("_id", "title")
+    ]
+    assert followed == [[False, True, True, True, False], [False] * 5]

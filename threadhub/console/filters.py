@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from threadhub.agents.models import Agent
 from threadhub.console import rights
 from threadhub.lib import ids
-from threadhub.workspaces.models import User, Workspace
+from threadhub.workspaces.models import EndUser, User, Workspace
 
 OFFERED = 200  # options of a drop-down at most; the newest
 
@@ -175,14 +175,18 @@ class ExternalRefFilter(TextFilter):
 
 
 class UserFilter(TextFilter):
+    """By user name, or by the product's own reference of an end user."""
+
     title = "Username"
     names = ("user",)
     in_order = True
 
     def matching(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        user_id = User.objects.filter(username=value).values_list("pk", flat=True).first()
+        found = list(User.objects.filter(username=value).values_list("pk", flat=True))
+        found += EndUser.objects.filter(reference=value).order_by().values_list("user_id", flat=True)[:OFFERED]
         workspaces = Workspace.objects.order_by().values("pk")
-        return queryset.filter(workspace__in=workspaces, user_id=user_id) if user_id else queryset.none()
+        mine = {"user_id": found[0]} if len(found) == 1 else {"user_id__in": found}
+        return queryset.filter(workspace__in=workspaces, **mine) if found else queryset.none()
 
 
 class DaysFilter(ConsoleFilter):

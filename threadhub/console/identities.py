@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from threadhub.console import display
+from threadhub.workspaces import end_users
 from threadhub.workspaces.models import ApiKey, User
 
 NAMED = "named"  # on a row of a list: {identity: name}
@@ -28,6 +29,13 @@ def names(identities: Iterable[str]) -> dict[str, str]:
 def name(identity: str) -> str:
     """The same of one."""
     return names([identity]).get(identity, "")
+
+
+def askers(threads: Iterable[Any]) -> dict[UUID, str]:
+    """What those are called whose threads these are, by thread; without visitors, who are nobody's user."""
+    owned = [thread for thread in threads if thread.user is not None]
+    known = end_users.known_as((thread.workspace_id, thread.user) for thread in owned)
+    return {thread.pk: known[thread.workspace_id, thread.user.pk] for thread in owned}
 
 
 def tell(rows: Sequence[Any], columns: Sequence[str]) -> None:

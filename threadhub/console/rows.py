@@ -65,7 +65,10 @@ def _of_method(name: str, admin: Any, attribute: Any, empty: str) -> Callable[[A
     own = getattr(admin, name, None)
 
     def shown(thing: Any) -> Any:
-        value = own(thing) if own else lookup_field(name, thing, admin)[2]
+        try:
+            value = own(thing) if own else lookup_field(name, thing, admin)[2]
+        except ObjectDoesNotExist:
+            return empty
         return display_for_value(value, empty, boolean)
 
     return shown

@@ -35,6 +35,7 @@ class Found:
     capped: bool = False  # there may be more, in older messages and threads
     since: datetime | None = None  # older messages were not looked through
     titles: bool = True  # were looked through
+    beside_archived: bool = False  # there are archived threads, whose messages were not
 
 
 def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str) -> Found:
@@ -56,6 +57,7 @@ def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str)
         capped,
         said.since,
         titles=titled is not None,
+        beside_archived=Thread.objects.filter(where, state=Thread.State.ARCHIVED).order_by().exists(),
     )
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.utils.safestring import SafeString
 
-from threadhub.console import display, forks, markup
+from threadhub.console import display, forks, identities, markup
 from threadhub.workspaces.models import User
 from threads import branches, summaries
 from threads.branches import BEYOND
@@ -206,14 +206,14 @@ def _bubbles(thread: Thread, messages: Sequence[Message]) -> list[Bubble]:
     """One bubble per message, but for tool results, which go to their calls where those are in sight."""
     calls: dict[str, Call] = {}
     bubbles: list[Bubble] = []
-    staff = _staff(messages)
+    staff, asker = _staff(messages), identities.askers([thread]).get(thread.pk, "Visitor")
     budget = MARKDOWN_IN_ALL
     for message in messages:
         if message.role == Message.Role.TOOL and message.tool_call_id in calls:
             _answer(calls[message.tool_call_id or ""], message)
             continue
         text = message.content or ""
-        bubble = _bubble(thread, message, plain=len(text) > budget)
+        bubble = _bubble(thread, message, asker=asker, plain=len(text) > budget)
         if message.by_person:
             bubble.side, bubble.speaker = "person", staff.get(message.author, "A person")
         budget -= len(text)
@@ -234,10 +234,9 @@ def _staff(messages: Sequence[Message]) -> dict[str, str]:
     return {f"user:{user.pk}": user.get_full_name() or user.username for user in User.objects.filter(pk__in=ids)}
 
 
-def _bubble(thread: Thread, message: Message, *, plain: bool) -> Bubble:
+def _bubble(thread: Thread, message: Message, *, asker: str, plain: bool) -> Bubble:
     sides = {Message.Role.USER: "visitor", Message.Role.ASSISTANT: "agent", Message.Role.TOOL: "tool"}
     side = sides.get(Message.Role(message.role), "system")
-    asker = thread.user.get_username() if thread.user is not None else "Visitor"
     speakers = {"visitor": asker, "agent": thread.agent.name, "tool": f"Result of {message.name or 'a tool'}"}
     is_result = side == "tool"
     return Bubble(

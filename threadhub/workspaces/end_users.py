@@ -1,5 +1,6 @@
 """End users: people of a product, for whom its server acts. They have a reference of the product's own, no account."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from threadhub.workspaces.models import EndUser, Membership, User
 from threadhub.workspaces.models.end_user import REFERENCE_CHARACTERS
 from threadhub.workspaces.permissions import Permission
 
+MADE = "end-user-"  # how the user names of end users begin, which nobody types
 NOBODY = UUID(int=0)  # an end user that nothing was done for yet: nothing is theirs
 
 
@@ -80,6 +82,17 @@ def find(*, workspace_id: UUID, name: str) -> UUID | None:
     raise EndUserUnknown
 
 
+def known_as(users: Iterable[tuple[UUID, User]]) -> dict[tuple[UUID, UUID], str]:
+    """What people of workspaces are called, by workspace and user: end users by the product's reference of them, all
+    others by their user name. One query, where one is an end user."""
+    found = {(workspace_id, user.pk): user.get_username() for workspace_id, user in users}
+    made = {user_id for (_, user_id), name in found.items() if name.startswith(MADE)}
+    if made:
+        rows = EndUser.objects.filter(user_id__in=made).order_by().values_list("workspace_id", "user_id", "reference")
+        found |= {(workspace, user): reference for workspace, user, reference in rows if (workspace, user) in found}
+    return found
+
+
 def by_reference(*, workspace_id: UUID, reference: str) -> UUID | None:
     """The user_id of a reference, if it was ever seen."""
     found = EndUser.objects.filter(workspace_id=workspace_id, reference=reference)
@@ -95,7 +108,7 @@ def find_or_make(*, workspace_id: UUID, name: str, now: datetime) -> UUID:
     user_id = ids.new()
     try:
         with transaction.atomic():
-            User.objects.create(id=user_id, username=f"end-user-{user_id.hex}", password=make_password(None))
+            User.objects.create(id=user_id, username=f"{MADE}{user_id.hex}", password=make_password(None))
             EndUser.objects.create(workspace_id=workspace_id, user_id=user_id, reference=name, created_at=now)
     except IntegrityError:
         return EndUser.objects.get(workspace_id=workspace_id, reference=name).user_id

@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
 
-from django.db import DatabaseError, connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from threadhub.isolation import scope
@@ -158,6 +158,8 @@ class Feeds:
             last = loop.time()
             self._news.clear()
             looked_at, self._stale = self._stale, set()
+            if not looked_at:  # whoever had news has no reader any more
+                continue
             try:
                 await self._read(looked_at)
             except Exception as error:  # whatever it is, a thousand readers must not wait for ever
@@ -171,9 +173,10 @@ class Feeds:
         with scope.within(*{feed.workspace_id for feed in feeds}):
             found = await in_thread(_events_after)(asked)
         for feed in feeds:
-            if not feed.users:
+            if not feed.users or feed.ended:
                 continue
-            if rows := found.get(feed.run_id):
+            # A closer look may have told some of it meanwhile.
+            if rows := [event for event in found.get(feed.run_id, ()) if event.seq > feed.last_seq]:
                 feed.add(rows)
                 self._look_again(feed, LOOK_EVERY)
             elif feed.closer_look is None or feed.closer_look.done():
@@ -201,7 +204,7 @@ class Feeds:
 
 def _is_passing(error: Exception) -> bool:
     """Whether it is the database that is away, and not a fault of ours."""
-    return isinstance(error, DatabaseError)
+    return isinstance(error, OperationalError)
 
 
 def _events_after(asked: Collection[tuple[UUID, UUID, int]]) -> dict[UUID, list[StoredEvent]]:

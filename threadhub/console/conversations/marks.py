@@ -12,7 +12,7 @@ from django.db.models import Count, Q
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from threadhub.console import display
+from threadhub.console import display, identities
 from threadhub.workspaces.models import User
 from threads.lifecycle.expiry import Expiry, Outlook
 from threads.models import Feedback, Message, Thread
@@ -28,6 +28,7 @@ class Marks:
     ratings: dict[UUID, tuple[int, int]] = field(default_factory=dict)  # good, bad
     outlooks: dict[UUID, Outlook] = field(default_factory=dict)
     people: dict[UUID, str] = field(default_factory=dict)
+    askers: dict[UUID, str] = field(default_factory=dict)
     hits: dict[UUID, SafeString] = field(default_factory=dict)
 
 
@@ -40,6 +41,7 @@ def of(threads: Sequence[Thread], *, term: str, found_in: dict[UUID, UUID], rete
         ratings=_ratings([thread.pk for thread in threads]),
         outlooks=_outlooks(threads, retention_in, now),
         people=_people(threads),
+        askers=identities.askers(threads),
         hits=_hits(threads, term, found_in),
     )
 

@@ -18,7 +18,7 @@ from django.utils.http import content_disposition_header
 
 from threadhub import audit
 from threadhub.audit import watching
-from threadhub.console import display, keyset, rights, transcript
+from threadhub.console import display, identities, keyset, rights, transcript
 from threadhub.console.conversations import looking, reasons
 from threadhub.console.conversations.thread_list import ThreadList
 from threadhub.console.filters import decoded
@@ -243,6 +243,7 @@ class ThreadReading(ThreadList):
         return {
             **self.page_context(request, thread, display.shortened(thread.title, 120) or "Untitled thread"),
             "thread": thread,
+            "asker": identities.askers([thread]).get(thread.pk, "Not signed in"),
             **self._outlook(request, thread),
             "opens_at_end": not {"at", "before", "after"} & request.GET.keys(),
             "metadata": display.pretty(thread.metadata) if thread.metadata else "",

@@ -37,6 +37,7 @@ TOO_MANY = (
     " do were looked at."
 )
 TITLES = "The titles took too long to look through, and were left out."
+ARCHIVED = "Of archived threads titles and references are searched, not what was said."
 NOT_ALL = "Messages since {} were looked through; older ones may say this too. Rarer words are found in all of them."
 # What a row shows and is told by; of the agent above all not the instructions.
 READ = (
@@ -142,8 +143,8 @@ class ThreadList(ConsoleAdmin):
 
     @column("User")
     def who(self, thread: Any) -> SafeString | str:
-        if thread.user is not None:
-            return display.shortened(thread.user.get_username(), 40)
+        if thread.pk in _marks(thread).askers:
+            return display.shortened(_marks(thread).askers[thread.pk], 40)
         return format_html('<span class="th-muted">{}</span>', "Visitor")
 
     @column("External ref")
@@ -201,10 +202,10 @@ class ThreadList(ConsoleAdmin):
 
 def _bounds(found: thread_search.Found) -> SafeString | str:
     """What of a search was not looked at."""
-    titles = "" if found.titles else TITLES
+    titles, archived = "" if found.titles else TITLES, ARCHIVED if found.beside_archived else ""
     not_all = format_html(NOT_ALL, display.moment(found.since)) if found.since else ""
     return format_html_join(
-        " ", "{}", ((each,) for each in (TOO_MANY if found.capped else "", titles, not_all) if each)
+        " ", "{}", ((each,) for each in (TOO_MANY if found.capped else "", titles, not_all, archived) if each)
     )
 
 

@@ -29,6 +29,8 @@ FORMATS = [
     ("jsonl", "JSON lines, to be imported again"),
 ]  # fmt: skip
 
+LEAST_REASON = 5  # characters
+
 
 class ExportForm(forms.ModelForm):  # type: ignore[type-arg]
     """Of what, and in which form."""
@@ -43,6 +45,19 @@ class ExportForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text="The thread's or agent's id, the user's id or name, or the reference. Empty for a workspace.",
     )
     format = forms.ChoiceField(label="As", choices=FORMATS, widget=UnfoldAdminSelectWidget)
+    reason = forms.CharField(
+        label="Why",
+        required=False,
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Kept in the audit trail. Some workspaces want it before anything that was said is read.",
+    )
+    typed = forms.CharField(
+        label="Type the name of the workspace",
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "autocapitalize": "off"}),
+        help_text="Whoever has the file can read all of it, and nothing here can take it back.",
+    )
 
     class Meta:
         model = Export
@@ -52,13 +67,16 @@ class ExportForm(forms.ModelForm):  # type: ignore[type-arg]
         data = super().clean() or {}
         if self.errors:
             return data
+        workspace = data["workspace"]
+        if workspace.transcript_reason and len(" ".join(data["reason"].split())) < LEAST_REASON:
+            self.add_error("reason", "This workspace wants to know why. Say it in a few words.")
+        if data["typed"] != workspace.name:
+            self.add_error("typed", f"Type exactly: {workspace.name}")
         pk, reference = target_of(data["scope"], data["target"])
         try:
             if "\x00" in data["target"]:
                 raise holds.HoldInvalid
-            holds.check_target(
-                workspace_id=data["workspace"].pk, scope=data["scope"], target_id=pk, external_ref=reference
-            )
+            holds.check_target(workspace_id=workspace.pk, scope=data["scope"], target_id=pk, external_ref=reference)
         except holds.HoldInvalid:
             self.add_error("target", none_such(data["target"], "exported"))
         wanted = {"external_ref": reference, f"{data['scope']}_id": pk}
@@ -79,7 +97,7 @@ class ExportAdmin(ConsoleAdmin):
     list_filter = (WorkspaceFilter, by_column("state", "State"))
     list_select_related = ("workspace",)
     search_help_text = "Id of an export"
-    add_fieldsets = ((None, {"fields": ("workspace", ("scope", "target"), "format")}),)
+    add_fieldsets = ((None, {"fields": ("workspace", ("scope", "target"), "format", "reason", "typed")}),)
     asked = staticmethod(created)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -102,7 +120,8 @@ class ExportAdmin(ConsoleAdmin):
 
     def save_model(self, request: HttpRequest, obj: Export, form: Any, change: bool) -> None:
         actor = rights.of(request).actor(obj.workspace_id)
-        asked = exports.ask(actor=actor, format=obj.format, now=timezone.now(), **form.selection)
+        reason = " ".join(form.cleaned_data["reason"].split())
+        asked = exports.ask(actor=actor, format=obj.format, reason=reason, now=timezone.now(), **form.selection)
         obj.pk = asked.pk
         obj.refresh_from_db()
 

@@ -54,10 +54,10 @@ def get(*, actor: Actor, export_id: UUID, now: datetime) -> Export:
 
 
 @transaction.atomic
-def ask(*, actor: Actor, format: str, now: datetime, **selection: Any) -> Export:
+def ask(*, actor: Actor, format: str, now: datetime, reason: str = "", **selection: Any) -> Export:
     """Ask for an export: of the workspace, of one agent, of a user or of a reference, all that is named at once.
-    What it holds is decided now; the worker makes it. Raises Invalid for a format that there is not,
-    PermissionMissing."""
+    What it holds is decided now; the worker makes it. `reason`: why, for the audit trail. Raises Invalid for a format
+    that there is not, PermissionMissing."""
     actor.require(Permission.EXPORT_WRITE)
     if format not in container.FORMATS:
         raise Invalid.at("body", "format", msg="There is no such format.")
@@ -70,7 +70,8 @@ def ask(*, actor: Actor, format: str, now: datetime, **selection: Any) -> Export
         expires_at=now + KEPT,
         created_at=now,
     )
-    audit.record(actor=actor, action="export.make", ids=[export.wire_id], details={"threads": len(threads)})
+    details = {"threads": len(threads), **({"reason": reason} if reason else {})}
+    audit.record(actor=actor, action="export.make", ids=[export.wire_id], details=details)
     tasks.make_export.defer(export_id=str(export.pk), workspace_id=str(export.workspace_id))
     return export
 
