@@ -333,6 +333,11 @@ def test_a_workspaces_count_is_stopped_from_the_page_that_waits_for_it(
     assert RetentionJob.objects.get().ended == "stopped"
 
 
+def test_stopping_what_does_not_go_on_makes_no_count(client: Client, tenant: Tenant) -> None:
+    client.post(apply_page(tenant), {"stop": "1"})
+    assert not RetentionJob.objects.exists()
+
+
 def test_a_policys_count_is_stopped_likewise(client: Client, tenant: Tenant) -> None:
     for _ in range(3):
         old_thread(tenant)

@@ -18,7 +18,7 @@ from threadhub.lib.errors import NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import tasks
-from threads.lifecycle import candidates, counted_work, kept_plan, policies, rules
+from threads.lifecycle import candidates, counted_work, jobs, kept_plan, policies, rules
 from threads.lifecycle import plan as plans
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.counted_work import CannotCount, Progress
@@ -70,6 +70,14 @@ def ask(*, actor: Actor, now: datetime, policy: RetentionPolicy | None = None) -
         found = _jobs(actor.workspace_id, policy).filter(status__in=RetentionJob.LIVE).first()
         return found or ask(actor=actor, now=now, policy=policy)  # that one has ended just now
     return job
+
+
+def stop(*, actor: Actor, now: datetime, policy: RetentionPolicy | None = None) -> None:
+    """End the workspace's count; where none goes on, nothing is done."""
+    actor.require(Permission.RETENTION_WRITE)
+    job = _jobs(actor.workspace_id, policy).filter(status__in=RetentionJob.LIVE).first()
+    if job is not None:
+        jobs.stop(actor=actor, job=job, now=now)
 
 
 def counted(*, actor: Actor, job_id: UUID, now: datetime) -> RetentionJob:

@@ -20,7 +20,7 @@ from threadhub.console.filters import OptionFilter, WorkspaceFilter, by_column
 from threadhub.console.retention import counts, figures, words
 from threadhub.console.retention.policy_forms import ACTIONS, PolicyForm
 from threadhub.workspaces.permissions import Permission
-from threads.lifecycle import counting, jobs, policies
+from threads.lifecycle import counting, policies
 from threads.lifecycle.plan import Effect
 from threads.models import RetentionJob, RetentionPolicy, RetentionSettings, Thread
 
@@ -282,7 +282,7 @@ class RetentionPolicyAdmin(PolicyPages):
 
     def stop_counting(self, request: HttpRequest, policy: Any) -> None:
         actor, now = rights.of(request).actor(policy.workspace_id), timezone.now()
-        jobs.stop(actor=actor, job=counting.latest(actor=actor, now=now, policy=policy), now=now)
+        counting.stop(actor=actor, now=now, policy=policy)
 
     def progress_of(self, policy: Any, job: RetentionJob) -> str:
         return counts.progress_of(job)

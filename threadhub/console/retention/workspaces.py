@@ -164,7 +164,7 @@ class RetentionSettingsAdmin(ConsoleAdmin):
             counting.ask(actor=actor, now=timezone.now())
             return redirect(request.path)
         if request.method == "POST" and "stop" in request.POST:
-            jobs.stop(actor=actor, job=counting.latest(actor=actor, now=timezone.now()), now=timezone.now())
+            counting.stop(actor=actor, now=timezone.now())
             return redirect(request.path)
         if request.method == "POST":
             return self._confirmed(request, found.workspace)
