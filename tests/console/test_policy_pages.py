@@ -140,12 +140,12 @@ class TestSettings:
 def test_a_day_that_is_over_is_followed_by_the_next_night(tenant: Tenant) -> None:
     from datetime import UTC, datetime
 
-    from threads.lifecycle import nightly
+    from threads.lifecycle import nights
 
     for zone in ("UTC", "Europe/Rome", "Pacific/Apia", "America/St_Johns"):
         now = datetime(2026, 3, 28, 12, tzinfo=UTC)
         for _ in range(96):
-            following = nightly.next_night(now=now, zone=zone)
+            following = nights.following(now=now, zone=zone)
             assert now < following <= now + timedelta(hours=25)
-            assert nightly.start_of_night(now=following, zone=zone) == following
+            assert nights.start(now=following, zone=zone) == following
             now += timedelta(minutes=30)

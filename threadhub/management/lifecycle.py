@@ -141,6 +141,13 @@ class LifecycleCommand(HubCommand):
                 inactive_for=options.get("inactive_for"),
             )
 
+    def within(self, bounds: Bounds, **options: Any) -> Iterator[Selection]:
+        """The same, until the bounds are reached; the first of them in any case."""
+        for number, selection in enumerate(self.selections(**options)):
+            if number and (bounds.over is not None or bounds.limit == 0):
+                return
+            yield selection
+
     def bounds(self, *, limit: int | None, batch_size: int, max_seconds: int | None, **options: Any) -> Bounds:
         return Bounds(limit=limit, batch_size=batch_size, max_seconds=max_seconds)
 

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from threadhub import audit
 from threadhub.lib import ids
 from threadhub.lib.errors import Failed
 from threadhub.workspaces import actor as actors
-from threads.lifecycle import candidates, holds, purge, reports, resolver, rules, sweeper, trash
+from threads.lifecycle import candidates, holds, nights, purge, reports, resolver, rules, sweeper, trash
 from threads.lifecycle import plan as plans
 from threads.lifecycle.bundles import archive
 from threads.lifecycle.candidates import Candidate, Selection
@@ -91,8 +91,23 @@ def apply(
     _, outcome.ended = sweeper.batches(query=query, bounds=bounds, work=sweep.batch, progress=progress)
     if outcome.ended == "limit" and capped:
         outcome.ended = "cap"
+    if outcome.ended == "done" and outcome.whole:
+        _end_first_acts(workspace_id, cutoff)
     outcome.counts = verify(workspace_id, before, outcome)
     return _reported(outcome, workspace_id)
+
+
+def foresee(*, selection: Selection, cutoff: datetime, bounds: Bounds, brake: bool = True) -> dict[str, Any]:
+    """The plan, and how `apply` would end now with these bounds (but for time): `ended`, and how many it would take."""
+    settings = rules.settings_of(selection.workspace_id)
+    plan = plans.make(selection=selection, cutoff=cutoff)
+    narrowed, capped = _within_cap(bounds, settings, cutoff)
+    ended, taken = "done", plan.total
+    if brake and plans.braked(plan, settings):
+        ended, taken = "brake", 0
+    elif narrowed.limit is not None and plan.total >= narrowed.limit:
+        ended, taken = "cap" if capped else "limit", narrowed.limit
+    return {**plan.as_json(), "ended": ended, "taken": taken}
 
 
 def census(workspace_id: UUID) -> dict[str, int]:
@@ -119,6 +134,13 @@ def verify(workspace_id: UUID, before: dict[str, int], outcome: Outcome) -> dict
     if sum(after.values()) < sum(before.values()):
         raise CountsDoNotAgree(f"There were {before}, there are {after}.")
     return {"before": sum(before.values()), **after}
+
+
+def _end_first_acts(workspace_id: UUID, cutoff: datetime) -> None:
+    """Whatever a policy's preview had beyond what it took is not due any more: what comes later, nobody foresaw."""
+    acting = RetentionPolicy.objects.filter(workspace_id=workspace_id, enabled=True, acts_from__lte=cutoff)
+    whole = 2 * models.F("previewed_count")
+    acting.filter(acted_count__lt=whole).update(acted_count=whole)
 
 
 class _Sweep:
@@ -175,25 +197,19 @@ class _Sweep:
         return due
 
     def _purge(self, due: list[tuple[Candidate, Decision]]) -> list[tuple[Candidate, Decision]]:
-        for reason in (resolver.Reason.POLICY, resolver.Reason.TRASH):
-            group = [(candidate, decision) for candidate, decision in due if decision.reason == reason]
-            if group:
-                self.outcome.files += purge.destroy(
-                    workspace_id=self.workspace_id,
-                    doomed=[candidate for candidate, _ in group],
-                    reason=reason.value,
-                    by=self.actor.identity,
-                    now=self.cutoff,
-                    policies={c.facts.id: d.rule.id for c, d in group if d.rule is not None},
-                )
-        return due
+        purged = purge.destroy_due(workspace_id=self.workspace_id, due=due, by=self.actor.identity, now=self.cutoff)
+        self.outcome.files += purged.files
+        self.outcome.failed += purged.faults
+        return purged.done
 
     def _note(self, done: list[tuple[Candidate, Decision]]) -> None:
         if not done:
             return
-        acted = {decision.rule.id for _, decision in done if decision.rule is not None}
+        acted = Counter(decision.rule.id for _, decision in done if decision.rule is not None)
         for model in (RetentionPolicy, SystemPolicy):
-            model.objects.filter(pk__in=acted, first_acted_at__isnull=True).update(first_acted_at=self.cutoff)
+            for policy_id, number in acted.items():
+                model.objects.filter(pk=policy_id).update(acted_count=models.F("acted_count") + number)
+        _count_for_cap(self.settings, self.cutoff, len(done))
         counts = Counter(decision.action or "" for _, decision in done)
         self.outcome.actions.update(counts)
         self.outcome.by_policy.update(decision.rule.id if decision.rule else None for _, decision in done)
@@ -224,14 +240,26 @@ def _within_cap(bounds: Bounds, settings: RetentionSettings, cutoff: datetime) -
     """The bounds narrowed to what is left of the day's cap, and whether the cap is what binds."""
     if settings.daily_cap is None:
         return bounds, False
-    lately = Sweep.objects.filter(
-        workspace_id=settings.workspace_id, kind="retention", cutoff__gt=cutoff - timedelta(hours=24)
-    )
-    taken = sum(int(report.get("taken", 0)) for report in lately.values_list("report", flat=True))
+    taken = settings.taken_since if settings.capped_since == _day_of(settings, cutoff) else 0
     left = max(0, settings.daily_cap - taken)
     if bounds.limit is not None and bounds.limit <= left:
         return bounds, False
-    return Bounds(left, bounds.batch_size, bounds.max_seconds, bounds.pause, bounds.stop), True
+    return replace(bounds, limit=left), True
+
+
+def _count_for_cap(settings: RetentionSettings, cutoff: datetime, number: int) -> None:
+    """In the transaction that takes them, so that a sweep that dies has counted what it took."""
+    if settings.daily_cap is None:
+        return
+    day = _day_of(settings, cutoff)
+    before = models.Case(models.When(capped_since=day, then=models.F("taken_since")), default=0)
+    mine = RetentionSettings.objects.filter(workspace_id=settings.workspace_id)
+    mine.update(taken_since=before + number, capped_since=day)
+
+
+def _day_of(settings: RetentionSettings, cutoff: datetime) -> datetime:
+    """The beginning of the night that the cap's day begins with."""
+    return nights.start(now=cutoff, zone=settings.time_zone)
 
 
 def _reported(outcome: Outcome, workspace_id: UUID) -> Outcome:

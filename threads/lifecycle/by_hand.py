@@ -19,10 +19,11 @@ from threads.lifecycle import candidates, holds, purge, reports, resolver, rules
 from threads.lifecycle import restore as restoring
 from threads.lifecycle.apply import bundles_of
 from threads.lifecycle.bundles import archive as bundling
+from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.candidates import Candidate, Query, Selection
 from threads.lifecycle.resolver import Reason
 from threads.lifecycle.sweeper import Bounds
-from threads.models import Sweep, Thread, Tombstone
+from threads.models import Sweep, Thread
 
 PAGE = 2_000
 Progress = Callable[[int], Any]
@@ -84,35 +85,35 @@ def purge_trash(*, selection: Selection, now: datetime, bounds: Bounds, dry_run:
     done = Done(selection.workspace_id, dry_run=dry_run)
     in_force = rules.in_force(workspace_id=selection.workspace_id, now=now)
 
-    def due(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:
-        chosen: list[Candidate] = []
+    actor = actors.system(selection.workspace_id)
+
+    def due(batch: Sequence[Candidate], left: int | None) -> list[purge.Due]:
+        chosen: list[purge.Due] = []
         for each in batch:
             decision = resolver.resolve(each.facts, in_force, now=now, held=each.held)
             if decision.action != "purge":
                 done.skipped[decision.reason.value] += 1
             elif left is None or len(chosen) < left:
-                chosen.append(each)
+                chosen.append((each, decision))
         return chosen
 
     def work(batch: list[Candidate], left: int | None) -> int:
-        chosen = due(_again(selection.workspace_id, batch), done, left)
-        if chosen:
-            purge.destroy(
-                workspace_id=selection.workspace_id,
-                doomed=chosen,
-                reason=Tombstone.Reason.TRASH,
-                by=actors.system(selection.workspace_id).identity,
-                now=now,
-            )
-            audit.record(
-                actor=actors.system(selection.workspace_id),
-                action="thread.purge",
-                ids=[ids.encode(Thread.PREFIX, each.facts.id) for each in chosen],
-            )
-        return _count(chosen, done)
+        chosen = due(_again(selection.workspace_id, batch), left)
+        purged = purge.destroy_due(workspace_id=selection.workspace_id, due=chosen, by=actor.identity, now=now)
+        done.faults += purged.faults
+        if purged.faults:
+            done.skipped[Damaged.code] += len(chosen) - len(purged.done)
+        gone = [each for each, _ in purged.done]
+        if gone:
+            thread_ids = [ids.encode(Thread.PREFIX, each.facts.id) for each in gone]
+            audit.record(actor=actor, action="thread.purge", ids=thread_ids)
+        return _count(gone, done)
+
+    def choose(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:
+        return [each for each, _ in due(batch, left)]
 
     query = candidates.in_states(selection=selection, states=["trashed"], now=now)
-    return _through(query, work, bounds, done, Sweep.Kind.TRASH, now, progress, due)
+    return _through(query, work, bounds, done, Sweep.Kind.TRASH, now, progress, choose)
 
 
 def restore(
@@ -146,7 +147,7 @@ def restore(
         return list(threads)
 
     def work(batch: list[Candidate], left: int | None) -> int:
-        chosen = batch if left is None else batch[:left]
+        chosen = _first(batch, done, left)
         if trashed:
             return _count(one_by_one(chosen), done)
         staging.prepare()
@@ -161,7 +162,7 @@ def restore(
 
     states = ["trashed"] if trashed else ["archived"]
     query = candidates.in_states(selection=selection, states=states, now=now)
-    _through(query, work, bounds, done, Sweep.Kind.RESTORE, now, progress, lambda batch, done, left: list(batch))
+    _through(query, work, bounds, done, Sweep.Kind.RESTORE, now, progress, _first)
     if not dry_run:
         done.search_follows = search_backlog.waiting(workspace_id=selection.workspace_id)
     return done
@@ -193,6 +194,11 @@ def _again(workspace_id: UUID, batch: Sequence[Candidate]) -> list[Candidate]:
     """The batch as it is once no further hold can come."""
     holds.watch(workspace_id)
     return candidates.load(workspace_id=workspace_id, thread_ids=[each.facts.id for each in batch])
+
+
+def _first(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:
+    """Those that it may still take."""
+    return list(batch) if left is None else list(batch[:left])
 
 
 def _allowed(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:

@@ -4,6 +4,7 @@ until it is done or somebody stops it. For one workspace (counting.py) and for a
 It changes nothing, so it takes no part in the sweep's lock.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -13,8 +14,10 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 
-from threads.lifecycle import candidates
+from threads.lifecycle import candidates, failures
 from threads.lifecycle.models import AskedWork
+
+logger = logging.getLogger(__name__)
 
 FRESH = timedelta(hours=1)  # so long what was counted is shown, and may be confirmed
 LOCK = "SELECT pg_try_advisory_lock(hashtextextended('threadhub.count ' || %s, 0))"
@@ -71,6 +74,11 @@ def _do(job: AskedWork, count: Callable[[Any, Progress], dict[str, Any]], stop: 
     except _Stopped:
         if not stop.is_set():
             _end(mine, AskedWork.Status.DONE, ended="stopped")
+    except Exception as error:  # whatever it is, it must not keep the others from theirs
+        if not connection.is_usable():
+            raise
+        logger.exception("the count %s failed", job.pk)
+        _end(mine, AskedWork.Status.FAILED, ended="failed", error=failures.sentence(error))
     else:
         _end(mine, AskedWork.Status.DONE, ended="done", plan=kept, done=job.planned)
 

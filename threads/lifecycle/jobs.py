@@ -11,14 +11,14 @@ from threading import Event
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from threadhub import audit
-from threadhub.lib.errors import Conflict, Failed, NotFound
+from threadhub.lib.errors import Conflict, DomainError, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import tasks
-from threads.lifecycle import apply, by_hand, candidates, rules, sweeper
+from threads.lifecycle import apply, by_hand, candidates, failures, rules, sweeper
 from threads.lifecycle import plan as plans
 from threads.lifecycle.bundles import audit_trail
 from threads.lifecycle.candidates import Selection
@@ -174,10 +174,14 @@ def _do(job: RetentionJob, stop: Event) -> None:
     bounds = Bounds(max_seconds=PART_SECONDS, stop=part)
     try:
         ended, report = WORK[job.kind](job, bounds, note)
-    except (OSError, Failed, Conflict, NotFound) as error:
-        if isinstance(error, sweeper.SweepRunning):
+    except sweeper.SweepRunning:
+        raise
+    except Exception as error:  # whatever it is, it must not keep the others from theirs
+        if not connection.is_usable():
             raise
-        _end(job, ended="failed", error=getattr(error, "message", str(error)), report=None)
+        if not isinstance(error, OSError | DomainError):
+            logger.exception("retention job %s failed", job.wire_id)
+        _end(job, ended="failed", error=failures.sentence(error), report=None)
         return
     stopped = RetentionJob.objects.filter(pk=job.pk, stop_asked=True).exists()
     if ended in AGAIN or (ended == "stopped" and not stopped):
@@ -196,7 +200,8 @@ def _apply(job: RetentionJob, bounds: Bounds, note: Callable[[int], None]) -> tu
     outcome = apply.apply(selection=selection, cutoff=job.cutoff, bounds=bounds, brake=False, progress=note)
     RetentionJob.objects.filter(pk=job.pk).update(done=job.done + outcome.taken)
     finished = outcome.ended == "limit" and job.done + outcome.taken >= job.planned
-    return ("done" if finished else outcome.ended), outcome.as_json()
+    ended = "done" if finished else outcome.ended
+    return ("faults" if ended == "done" and outcome.failed else ended), outcome.as_json()
 
 
 def _restore(job: RetentionJob, bounds: Bounds, note: Callable[[int], None]) -> tuple[str, dict[str, Any]]:

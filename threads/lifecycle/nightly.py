@@ -3,13 +3,15 @@
 import logging
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfoNotFoundError
+
+from django.db import connection
 
 from threadhub.lib.errors import Failed
 from threadhub.workspaces.models import Workspace
-from threads.lifecycle import apply, candidates, rules, sweeper
+from threads.lifecycle import apply, candidates, failures, nights, reports, rules, sweeper
 from threads.lifecycle.bundles import orphans
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.sweeper import Bounds
@@ -17,9 +19,9 @@ from threads.models import RetentionPolicy, Sweep, SystemPolicy, Thread
 
 logger = logging.getLogger(__name__)
 
-HOUR = 3  # from then on in the workspace's time zone; on a night that has no such hour, the one after
 MAX_SECONDS = 300.0  # then another job of the worker has its turn, and this one goes on ten minutes later
-UNFINISHED = ("time", "stopped", "limit")
+FAILED = "failed"
+UNFINISHED = ("time", "stopped", "limit", FAILED)
 
 
 def due_workspaces(*, now: datetime) -> Iterator[UUID]:
@@ -30,7 +32,12 @@ def due_workspaces(*, now: datetime) -> Iterator[UUID]:
         trashed = Thread.objects.filter(workspace_id=workspace_id, state=Thread.State.TRASHED)
         if not (everywhere or own or trashed.exists()):
             continue
-        night = start_of_night(now=now, zone=rules.settings_of(workspace_id).time_zone)
+        zone = rules.settings_of(workspace_id).time_zone
+        try:
+            night = nights.start(now=now, zone=zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            logger.error("workspace %s is not swept: this machine knows no time zone %r", workspace_id, zone)
+            continue
         swept = Sweep.objects.filter(
             workspace_id=workspace_id, kind=Sweep.Kind.RETENTION, cutoff__gte=night, report__whole=True
         )
@@ -38,39 +45,21 @@ def due_workspaces(*, now: datetime) -> Iterator[UUID]:
             yield workspace_id
 
 
-def start_of_night(*, now: datetime, zone: str) -> datetime:
-    """The last HOUR o'clock in the zone, at or before now. One per calendar day, however long the day is: on the day
-    that skips or repeats an hour this is still one moment."""
-    there = ZoneInfo(zone)
-    local = now.astimezone(there)
-    for day in (local.date(), local.date() - timedelta(days=1)):
-        moment = datetime(day.year, day.month, day.day, HOUR, tzinfo=there).astimezone(now.tzinfo)
-        if moment <= now:
-            return moment
-    raise ValueError("a day has more than 24 hours")  # pragma: no cover
-
-
-def next_night(*, now: datetime, zone: str) -> datetime:
-    """The next HOUR o'clock in the zone, after now."""
-    there = ZoneInfo(zone)
-    today = now.astimezone(there).date()
-    moments = (
-        datetime(day.year, day.month, day.day, HOUR, tzinfo=there).astimezone(now.tzinfo)
-        for day in (today + timedelta(days=after) for after in range(3))
-    )
-    return next(moment for moment in moments if moment > now)
-
-
 def sweep_all(*, stop: threading.Event | None = None) -> int:
     """Sweep every workspace that is due; returns how many threads something happened to. A workspace that fails does
-    not keep the others from theirs. `stop` ends it after the batch in hand."""
+    not keep the others from theirs; between two of them, whoever else waits to sweep has a turn. `stop` ends it after
+    the batch in hand."""
+    stop = stop or threading.Event()
     taken = 0
+    workspaces = list(due_workspaces(now=candidates.database_now()))
     try:
-        with sweeper.alone():
-            workspaces = list(due_workspaces(now=candidates.database_now()))
-            for workspace_id in workspaces:
-                taken += _sweep(workspace_id, stop or threading.Event())
-            if workspaces:
+        for workspace_id in workspaces:
+            if stop.is_set():
+                return taken
+            with sweeper.alone():
+                taken += _sweep(workspace_id, stop)
+        if workspaces:
+            with sweeper.alone():
                 _collect_orphans()
     except sweeper.SweepRunning:
         logger.info("another sweep is running")
@@ -86,15 +75,32 @@ def _collect_orphans() -> None:
 
 
 def _sweep(workspace_id: UUID, stop: threading.Event) -> int:
+    cutoff = candidates.database_now()
     try:
         outcome = apply.apply(
             selection=Selection(workspace_id=workspace_id),
-            cutoff=candidates.database_now(),
+            cutoff=cutoff,
             bounds=Bounds(max_seconds=MAX_SECONDS, stop=stop),
         )
-    except (OSError, Failed) as error:
-        logger.error("the sweep of workspace %s failed: %s", workspace_id, error)
+    except sweeper.SweepRunning:
+        raise
+    except Exception as error:  # whatever it is, it must not keep the others from theirs
+        if not connection.is_usable():
+            raise
+        logger.exception("the sweep of workspace %s failed", workspace_id)
+        _report_failure(workspace_id, cutoff, error)
         return 0
     if outcome.ended == "brake":
         logger.warning("the brake stopped the sweep of workspace %s: %s would go", workspace_id, outcome.plan.total)
+    for sentence in outcome.failed:
+        logger.error("the sweep of workspace %s: %s", workspace_id, sentence)
     return outcome.taken
+
+
+def _report_failure(workspace_id: UUID, cutoff: datetime, error: Exception) -> None:
+    """Once, however often the sweep is tried again and fails in the same way."""
+    report = {"ended": FAILED, "whole": True, "taken": 0, "failed": [failures.sentence(error)]}
+    last = Sweep.objects.filter(workspace_id=workspace_id, kind=Sweep.Kind.RETENTION).order_by("-number").first()
+    if last is None or last.report != report:
+        now = candidates.database_now()
+        reports.keep(workspace_id=workspace_id, kind=Sweep.Kind.RETENTION, cutoff=cutoff, now=now, report=report)

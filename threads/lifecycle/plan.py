@@ -175,8 +175,8 @@ def count(workspace_id: UUID) -> int:
 
 
 def unexpected(plan: Plan) -> int:
-    """How many of the planned threads nobody has foreseen: a policy's first act may be as large as the preview that was
-    looked at before it was enabled; what is in the trash has been put there."""
+    """How many of the planned threads nobody has foreseen: a policy may take as many as the preview had that was looked
+    at before it was enabled, however many sweeps that takes; what is in the trash has been put there."""
     surprising = 0
     known = {
         policy.id: policy
@@ -187,8 +187,7 @@ def unexpected(plan: Plan) -> int:
         policy = known.get(policy_id) if policy_id else None
         if policy is None:
             continue
-        foreseen = 0 if policy.first_acted_at or policy.previewed_count is None else policy.previewed_count
-        surprising += max(0, planned - foreseen - foreseen // 10)
+        surprising += max(0, planned - policy.foreseen)
     return surprising
 
 

@@ -79,7 +79,7 @@ def change(*, actor: Actor, policy: RetentionPolicy, now: datetime, **terms: Any
     refuse_if_protecting(locked, now)
     for name, value in _known(terms).items():
         setattr(locked, name, value)
-    locked.enabled, locked.acts_from, locked.first_acted_at, locked.updated_at = False, None, None, now
+    locked.enabled, locked.acts_from, locked.acted_count, locked.updated_at = False, None, 0, now
     save(locked)
     audit.record(actor=actor, action="retention_policy.change", ids=[locked.wire_id], details=told(locked))
     return locked
@@ -127,8 +127,8 @@ def enable(*, actor: Actor, policy: RetentionPolicy, now: datetime, grace: timed
         raise NotPreviewed
     if grace is None:
         grace = timedelta(hours=rules.settings_of(locked.workspace_id).grace_hours)
-    locked.enabled, locked.acts_from, locked.first_acted_at, locked.updated_at = True, now + grace, None, now
-    locked.save(update_fields=["enabled", "acts_from", "first_acted_at", "updated_at"])
+    locked.enabled, locked.acts_from, locked.acted_count, locked.updated_at = True, now + grace, 0, now
+    locked.save(update_fields=["enabled", "acts_from", "acted_count", "updated_at"])
     details = {**told(locked), "acts_from": locked.acts_from.isoformat()}
     audit.record(actor=actor, action="retention_policy.enable", ids=[locked.wire_id], details=details)
     return locked

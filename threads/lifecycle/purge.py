@@ -6,17 +6,21 @@ go after its commit, and `collect_orphan_bundles` and `doctor` find those that a
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import Any, cast
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from threadhub.lib import json, keyed
 from threads import attachments
 from threads.lifecycle.bundles import rewrite
+from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.candidates import Candidate
 from threads.lifecycle.models import Tombstone
+from threads.lifecycle.resolver import Decision
 from threads.models import Attachment, BundledThread
 
 # Children first and set-wise: what the cascade then finds is nothing. Run events go with their runs.
@@ -26,6 +30,58 @@ DELETIONS = (
     "DELETE FROM threads_bundledthread WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s)",
 )
 THREADS = "DELETE FROM threads_thread WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s)"
+Due = tuple[Candidate, Decision]
+
+
+@dataclass(slots=True)
+class Purged:
+    """What was purged, with how many files; `faults`: sentences about bundles whose threads had to stay."""
+
+    done: list[Due] = field(default_factory=list)
+    files: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def destroy_due(*, workspace_id: UUID, due: Sequence[Due], by: str, now: datetime) -> Purged:
+    """Purge what the resolver said, as `destroy` does. Where a bundle is missing or damaged, so that what stays of it
+    cannot be moved, its threads stay, and all others go."""
+    try:
+        with transaction.atomic():
+            return _destroyed(workspace_id, due, by, now)
+    except Damaged:
+        pass
+    purged = Purged()
+    ordered = sorted(due, key=_bundle)
+    for _, of_bundle in groupby(ordered, key=_bundle):
+        group = list(of_bundle)
+        try:
+            with transaction.atomic():
+                some = _destroyed(workspace_id, group, by, now)
+        except Damaged as error:
+            purged.faults.append(f"{error.message} Threads of it that were to be purged and stay: {len(group)}.")
+        else:
+            purged.done += some.done
+            purged.files += some.files
+    return purged
+
+
+def _bundle(due: Due) -> str:
+    return str(due[0].bundle_id or "")
+
+
+def _destroyed(workspace_id: UUID, due: Sequence[Due], by: str, now: datetime) -> Purged:
+    files = 0
+    for reason in {decision.reason for _, decision in due}:
+        group = [(candidate, decision) for candidate, decision in due if decision.reason == reason]
+        files += destroy(
+            workspace_id=workspace_id,
+            doomed=[candidate for candidate, _ in group],
+            reason=reason.value,
+            by=by,
+            now=now,
+            policies={candidate.facts.id: rule.id for candidate, decision in group if (rule := decision.rule)},
+        )
+    return Purged(list(due), files)
 
 
 def destroy(

@@ -37,13 +37,23 @@ class SweepRunning(Conflict):
 
 @dataclass(slots=True)
 class Bounds:
-    """How far a sweep goes. `pause` in seconds, between batches."""
+    """How far a sweep goes, or one after the other. `pause` in seconds, between batches."""
 
     limit: int | None = None
     batch_size: int = 500
     max_seconds: float | None = None
     pause: float = 0.05
     stop: threading.Event = field(default_factory=threading.Event)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def over(self) -> str | None:
+        """Why nothing more is begun: `stopped` or `time`."""
+        if self.stop.is_set():
+            return "stopped"
+        if self.max_seconds is not None and time.monotonic() - self.began >= self.max_seconds:
+            return "time"
+        return None
 
 
 @contextmanager
@@ -96,16 +106,13 @@ def batches(
     """Give `work` the candidates batch by batch, each batch locked, read anew, and one transaction. `work` gets how
     many it may still take (None: all) and returns how many it took. Returns how many in all, and why it ended: `done`,
     `limit`, `time` or `stopped`."""
-    started = time.monotonic()
     after: Key | None = None
     taken = 0
     while True:
-        if bounds.stop.is_set():
-            return taken, "stopped"
+        if bounds.over is not None:
+            return taken, bounds.over
         if bounds.limit is not None and taken >= bounds.limit:
             return taken, "limit"
-        if bounds.max_seconds is not None and time.monotonic() - started >= bounds.max_seconds:
-            return taken, "time"
         left = None if bounds.limit is None else bounds.limit - taken
         with transaction.atomic():
             _stay_alone()

@@ -37,7 +37,7 @@ def change(*, actor: Who, policy: SystemPolicy, now: datetime, **terms: Any) -> 
     policies.refuse_if_protecting(locked, now)
     for name, value in _known(terms).items():
         setattr(locked, name, value)
-    locked.enabled, locked.acts_from, locked.first_acted_at, locked.updated_at = False, None, None, now
+    locked.enabled, locked.acts_from, locked.acted_count, locked.updated_at = False, None, 0, now
     policies.save(locked)
     audit.record(actor=actor, action="system_policy.change", ids=[locked.wire_id], details=policies.told(locked))
     return locked
@@ -89,8 +89,8 @@ def enable(*, actor: Who, policy: SystemPolicy, now: datetime) -> SystemPolicy:
         return locked
     if locked.previewed_terms != policies.terms_hash(locked):
         raise policies.NotPreviewed
-    locked.enabled, locked.acts_from, locked.first_acted_at, locked.updated_at = True, now + grace(), None, now
-    locked.save(update_fields=["enabled", "acts_from", "first_acted_at", "updated_at"])
+    locked.enabled, locked.acts_from, locked.acted_count, locked.updated_at = True, now + grace(), 0, now
+    locked.save(update_fields=["enabled", "acts_from", "acted_count", "updated_at"])
     details = {**policies.told(locked), "acts_from": locked.acts_from.isoformat()}
     audit.record(actor=actor, action="system_policy.enable", ids=[locked.wire_id], details=details)
     return locked

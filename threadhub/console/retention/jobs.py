@@ -107,7 +107,7 @@ def summary(job: RetentionJob) -> dict[str, Any]:
             actions[name] = actions.get(name, 0) + count
         for name, count in (report.get("skipped") or {}).items():
             skipped[words.SKIPPED.get(name, name)] = count
-        faults += [str(fault) for fault in report.get("faults") or []]
+        faults += [str(fault) for fault in [*(report.get("faults") or []), *(report.get("failed") or [])]]
         bundles += report.get("bundles") or [] if isinstance(report.get("bundles"), list) else []
         counts = report.get("counts") or counts
     return {

@@ -37,11 +37,11 @@ class SweepAdmin(ConsoleAdmin):
     search_help_text = "Id of a sweep"
     fields = (
         ("kind_label", "shown_id"), ("outcome", "ended"), ("cutoff_at", "finished"), ("planned", "skipped"),
-        "census", "bundles", ("place", "chained"), "own_digest", "previous_digest",
+        "failed", "census", "bundles", ("place", "chained"), "own_digest", "previous_digest",
     )  # fmt: skip
     readonly_fields = (
-        "kind_label", "shown_id", "outcome", "ended", "cutoff_at", "finished", "planned", "skipped", "census",
-        "bundles", "place", "chained", "own_digest", "previous_digest",
+        "kind_label", "shown_id", "outcome", "ended", "cutoff_at", "finished", "planned", "skipped", "failed",
+        "census", "bundles", "place", "chained", "own_digest", "previous_digest",
     )  # fmt: skip
     shown_id = staticmethod(shown_id)
 
@@ -78,6 +78,10 @@ class SweepAdmin(ConsoleAdmin):
     def skipped(self, sweep: Sweep) -> str:
         found = sweep.report.get("skipped") or {}
         return ", ".join(f"{words.SKIPPED.get(name, name)}: {count:,}" for name, count in found.items()) or "–"
+
+    @column("Failed")
+    def failed(self, sweep: Sweep) -> str:
+        return format_html_join(" ", "<p>{}</p>", ((str(each),) for each in sweep.report.get("failed") or [])) or "–"
 
     @column("Threads afterwards")
     def census(self, sweep: Sweep) -> str:

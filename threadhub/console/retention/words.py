@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from threadhub.console import display
-from threads.lifecycle import nightly, policies
+from threads.lifecycle import nights, policies
 from threads.lifecycle.models import PolicyTerms
 from threads.models import Hold, Thread
 
@@ -102,7 +102,7 @@ def next_run(policy: PolicyTerms, *, zone: str, now: datetime) -> datetime | Non
     if not policy.enabled or policy.action == "retain":
         return None
     first = max(now, policy.acts_from) if policy.acts_from else now
-    return nightly.next_night(now=first - timedelta(microseconds=1), zone=zone)
+    return nights.following(now=first - timedelta(microseconds=1), zone=zone)
 
 
 def held(hold: Hold) -> str:

@@ -28,7 +28,7 @@ from threadhub.console.retention import counts, figures, words
 from threadhub.lib.errors import DomainError
 from threadhub.workspaces.models import Workspace
 from threadhub.workspaces.permissions import Permission
-from threads.lifecycle import candidates, counting, jobs, nightly, preferences, rules
+from threads.lifecycle import candidates, counting, jobs, nights, preferences, rules
 from threads.lifecycle.plan import Plan
 from threads.models import RetentionJob, RetentionPolicy, RetentionSettings, Sweep
 
@@ -272,7 +272,7 @@ def _rows(request: HttpRequest, workspaces: list[Workspace]) -> list[Row]:
                 workspace=workspace,
                 settings=own,
                 policies=counts[workspace.pk],
-                next_run=nightly.next_night(now=now.astimezone(UTC), zone=own.time_zone),
+                next_run=nights.following(now=now.astimezone(UTC), zone=own.time_zone),
                 last=last.get(workspace.pk),
                 job=live.get(workspace.pk),
                 may_write=held.may(Permission.RETENTION_WRITE, workspace.pk),

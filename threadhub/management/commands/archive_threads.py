@@ -27,7 +27,7 @@ class Command(LifecycleCommand):
         failed = 0
         with sweeper.alone(), sweeper.stopping_on_signals(bounds.stop):
             now = candidates.database_now()
-            for selection in self.selections(**options):
+            for selection in self.within(bounds, **options):
                 done = by_hand.archive(
                     selection=selection, now=now, bounds=bounds, dry_run=dry_run, progress=self.progress("archived")
                 )

@@ -4,8 +4,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from threadhub.management.lifecycle import LifecycleCommand
+from threadhub.management.lifecycle import FAILED, Ended, LifecycleCommand
 from threads.lifecycle import by_hand, candidates, sweeper
+from threads.lifecycle.bundles.verify import Damaged
 
 
 class Command(LifecycleCommand):
@@ -19,12 +20,18 @@ class Command(LifecycleCommand):
     def run(self, *, as_json: bool, dry_run: bool, **options: Any) -> None:
         self.confirm(dry_run=dry_run, **options)
         bounds = self.bounds(**options)
+        damaged = 0
         with sweeper.alone(), sweeper.stopping_on_signals(bounds.stop):
             now = candidates.database_now()
-            for selection in self.selections(**options):
+            for selection in self.within(bounds, **options):
                 done = by_hand.purge_trash(
                     selection=selection, now=now, bounds=bounds, dry_run=dry_run, progress=self.progress("purged")
                 )
                 self.tell(done.as_json(), as_json=as_json)
+                for sentence in done.faults:
+                    self.stderr.write(sentence)
+                damaged += done.skipped.get(Damaged.code, 0)
                 if bounds.limit is not None:
                     bounds.limit -= done.threads
+        if damaged:
+            raise Ended(f"{damaged} threads were not purged: their bundles are damaged.", FAILED)

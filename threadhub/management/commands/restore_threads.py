@@ -30,7 +30,7 @@ class Command(LifecycleCommand):
         damaged = other = 0
         with sweeper.alone(), sweeper.stopping_on_signals(bounds.stop):
             now = candidates.database_now()
-            for selection in self.selections(**options):
+            for selection in self.within(bounds, **options):
                 done = by_hand.restore(
                     selection=selection.with_thread(thread) if thread is not None else selection,
                     now=now,

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from threadhub.management.lifecycle import FAILED, NOT_VERIFIED, Ended, LifecycleCommand
-from threads.lifecycle import apply, candidates, plan, sweeper
+from threads.lifecycle import apply, candidates, sweeper
 
 
 class Command(LifecycleCommand):
@@ -22,12 +22,14 @@ class Command(LifecycleCommand):
     def run(self, *, as_json: bool, dry_run: bool, no_brake: bool, **options: Any) -> None:
         self.confirm(dry_run=dry_run, **options)
         bounds = self.bounds(**options)
+        faults: list[str] = []
         ended = set()
         with sweeper.alone(), sweeper.stopping_on_signals(bounds.stop):
             cutoff = candidates.database_now()
-            for selection in self.selections(**options):
+            for selection in self.within(bounds, **options):
                 if dry_run:
-                    self.tell(plan.make(selection=selection, cutoff=cutoff).as_json(), as_json=as_json)
+                    told = apply.foresee(selection=selection, cutoff=cutoff, bounds=bounds, brake=not no_brake)
+                    self.tell(told, as_json=as_json)
                     continue
                 try:
                     outcome = apply.apply(
@@ -41,7 +43,12 @@ class Command(LifecycleCommand):
                     raise Ended(error.message, NOT_VERIFIED) from error
                 self.tell({"workspace": outcome.plan.as_json()["workspace"], **outcome.as_json()}, as_json=as_json)
                 ended.add(outcome.ended)
+                faults += outcome.failed
                 if bounds.limit is not None:
                     bounds.limit -= outcome.taken
+        for sentence in faults:
+            self.stderr.write(sentence)
         if "brake" in ended:
             raise Ended("The brake stopped a workspace's sweep: look at its plan, then use --no-brake.", FAILED)
+        if faults:
+            raise Ended("Some threads were not purged: their bundles are damaged.", FAILED)

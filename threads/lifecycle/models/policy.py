@@ -41,7 +41,7 @@ class PolicyTerms(models.Model):
     previewed_at = models.DateTimeField(null=True, editable=False)
     previewed_terms = models.CharField(max_length=64, blank=True, editable=False)
     previewed_count = models.IntegerField(null=True, editable=False)  # threads that it would have taken then
-    first_acted_at = models.DateTimeField(null=True, editable=False)  # since it was enabled
+    acted_count = models.IntegerField(default=0, db_default=0, editable=False)  # threads it took since it was enabled
     # Enabled: from when on it removes anything. A retain policy that was switched off: until when it still protects.
     acts_from = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -52,6 +52,13 @@ class PolicyTerms(models.Model):
 
     def __str__(self) -> str:
         return self.name or f"{self.action} after {self.days} d"
+
+    @property
+    def foreseen(self) -> int:
+        """How many threads it may still take that somebody saw in the preview before it was enabled; a tenth more, as
+        threads come due meanwhile."""
+        count = self.previewed_count or 0
+        return max(0, count + count // 10 - self.acted_count)
 
 
 class RetentionPolicy(PolicyTerms):

@@ -14,6 +14,9 @@ class RetentionSettings(models.Model):
     trash_days = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(3650)])  # 0: no trash
     # The most threads that policies take of the workspace in a day; null: all that are due.
     daily_cap = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    # What they took so far, and since which hour of the night.
+    capped_since = models.DateTimeField(null=True, editable=False)
+    taken_since = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     # A sweep that would take more than this share of the workspace's threads stops before it starts.
     brake_percent = models.PositiveIntegerField(default=50, validators=[MinValueValidator(1), MaxValueValidator(100)])
     grace_hours = models.PositiveIntegerField(default=24, validators=[MaxValueValidator(24 * 90)])
