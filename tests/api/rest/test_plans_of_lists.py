@@ -11,6 +11,7 @@ from django.db import connection
 
 from tests.conftest import Api, Tenant
 from threadhub.lib import ids
+from threads.querysets import sorted_pages
 
 # A workspace with as many threads as all others together; a user, a reference and a pair of metadata are few of them.
 ROWS = """
@@ -35,7 +36,7 @@ NARROWINGS = (
     "title=number 77",
 )
 PAGES = ("take=20", "take=20&order=asc", "take=20&skip=150")
-FEW = 500  # rows may be sorted: those that a narrow index gave
+FEW = 500  # rows may be sorted, of so small a table: those that a narrow index gave
 SORTED = re.compile(r"(?<!Incremental )Sort  \(cost=\S+ rows=(\d+)")
 DEEP = ("skip=7000&take=20", "skip=9900&take=20", "skip=9000&take=20&order=asc")
 
@@ -104,7 +105,10 @@ def test_a_deep_page_reads_no_rows_before_its_own(api: Api, named: dict[str, str
         "workspace",
     ],
 )
-def test_no_list_of_the_other_dialect_sorts_the_table(api: Api, named: dict[str, str], sort: str) -> None:
+def test_no_list_of_the_other_dialect_sorts_the_table(
+    api: Api, named: dict[str, str], sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sorted_pages, "FEW", FEW)
     for narrowing in ("", "integration={agent}", "user={user}"):
         for page in ("", "page=3"):
             address = f"/api/ai/threads?sort={sort}&{narrowing}&{page}".format(**named)
