@@ -18,6 +18,7 @@ from threadhub.agents import access as agents
 from threadhub.lib import ids
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
+from threads.lifecycle import expiry
 from threads.lifecycle.expiry import IN_FORCE_OF_ONE, InForce
 from threads.models import Thread
 
@@ -81,7 +82,7 @@ class Page:
 
     rows: list[ThreadRow]
     count: int
-    in_force: InForce
+    in_force: InForce | None
 
 
 COLUMNS = ", ".join(
@@ -170,12 +171,7 @@ def _read(names: tuple[str, ...], values: dict[str, Any], *, ascending: bool, sk
         return None
     shown = [ThreadRow._make(row[:WIDTH]) for row in found]
     shown.sort(key=CREATED, reverse=not ascending)
-    return Page(shown, beside[WIDTH], in_force(beside[WIDTH + 1]))
-
-
-def in_force(text: str | None) -> InForce:
-    """Policies and holds as `Expiry` takes them."""
-    return [(kind, row) for kind, row in orjson.loads(text)] if text else []
+    return Page(shown, beside[WIDTH], expiry.read_from(beside[WIDTH + 1]))
 
 
 def _count(names: tuple[str, ...], values: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ from django.db import connection
 
 from threadhub.workspaces.actor import Actor
 from threads import thread_rows
+from threads.lifecycle import expiry
 from threads.lifecycle.expiry import IN_FORCE_OF_ONE, InForce
 from threads.message_rows import COLUMNS as MESSAGE_COLUMNS
 from threads.message_rows import MessageRow
@@ -59,7 +60,7 @@ class Whole:
 
     thread: ThreadRow
     version: str
-    in_force: InForce
+    in_force: InForce | None
     files: bool
     messages: list[MessageRow]
 
@@ -88,7 +89,7 @@ def read(
         return None
     messages = [MessageRow(*row[WIDTH + BESIDE :]) for row in found]
     messages.sort(key=lambda row: row.position)
-    return Whole(ThreadRow(*head[:WIDTH]), version, thread_rows.in_force(in_force), files, messages)
+    return Whole(ThreadRow(*head[:WIDTH]), version, expiry.read_from(in_force), files, messages)
 
 
 def _form(part: Part | None) -> tuple[str, str] | tuple[None, None]:

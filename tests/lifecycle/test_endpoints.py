@@ -260,6 +260,6 @@ def test_what_is_told_is_read_as_sweeps_read_it(tenant: Tenant) -> None:
     policy(tenant, "retain", 3, external_ref_prefix="eu-", origin="direct")
     now = timezone.now()
     told = Expiry(workspace_id=tenant.workspace.pk, now=now)
-    assert sorted(told.rules, key=lambda rule: rule.id) == sorted(
+    assert sorted(told.in_force.rules, key=lambda rule: rule.id) == sorted(
         rules.in_force(workspace_id=tenant.workspace.pk, now=now), key=lambda rule: rule.id
     )

@@ -16,6 +16,7 @@ from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import thread_rows
 from threads.actions.messages import Draft
+from threads.lifecycle import expiry
 from threads.lifecycle.expiry import IN_FORCE_OF_ONE
 from threads.models import Message, Thread
 from threads.thread_rows import Page, ThreadRow, Wanted
@@ -116,7 +117,7 @@ def create(
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
         cursor.execute(_create_sql("open" in names), values)
         row = cursor.fetchone()
-    return None if row is None else Page([made], 1, thread_rows.in_force(row[0]))
+    return None if row is None else Page([made], 1, expiry.read_from(row[0]))
 
 
 def _new_row(

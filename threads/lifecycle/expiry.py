@@ -5,9 +5,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import connection
 
 from threads.lifecycle import holds, resolver
@@ -43,7 +45,48 @@ IN_FORCE_OF_ONE = """(
          WHERE workspace_id = %(workspace)s) AS rule)"""
 
 
-InForce = list[tuple[str, dict[str, Any]]]
+SMALL = 65_536  # characters: what is in force of most workspaces, and remembered as it was read
+REMEMBERED = 256  # workspaces, or states of one
+
+Row = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A workspace's policies and holds, the installation's too, as they are asked about many threads."""
+
+    rules: tuple[Rule, ...]
+    trash_on: bool
+    cover: holds.Cover
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "InForce":
+        """`rows`: kind, and the row as JSON has it."""
+        rules: list[Rule] = []
+        trash_on = False
+        holding: list[tuple[str, UUID | None, str | None]] = []
+        for kind, row in rows:
+            if kind == "hold":
+                holding.append((row["scope"], _uuid(row["target_id"]), row["external_ref"]))
+            elif kind == "settings":
+                trash_on = row["trash_days"] > 0
+            else:
+                rules.append(_rule(kind, row))
+        return cls(tuple(rules), trash_on, holds.Cover(holding))
+
+
+def read_from(text: str | None) -> InForce | None:
+    """Of the value of IN_FORCE_OF_ONE; None: nothing is in force. The same text is parsed once."""
+    if text is None:
+        return None
+    return _remembered(text) if len(text) <= SMALL else _parsed(text)
+
+
+def _parsed(text: str) -> InForce:
+    return InForce.of((kind, row) for kind, row in orjson.loads(text))
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_parsed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +99,16 @@ class Outlook:
     action: str | None
 
 
+HELD = Outlook(held=True, at=None, rule=None, action=None)
+
+
 class Expiry:
     """The policies and holds of one workspace at one moment: one query."""
 
     def __init__(self, *, workspace_id: UUID, now: datetime, known: InForce | None = None) -> None:
         """`known`: what was read already, of this workspace and of the system."""
         self.now = now
-        self.rules: list[Rule] = []
-        self.trash_on = False
-        holding: list[tuple[str, UUID | None, str | None]] = []
-        for kind, row in known if known is not None else _in_force([workspace_id], now)[workspace_id]:
-            if kind == "hold":
-                holding.append((row["scope"], _uuid(row["target_id"]), row["external_ref"]))
-            elif kind == "settings":
-                self.trash_on = row["trash_days"] > 0
-            else:
-                self.rules.append(_rule(kind, row))
-        self.cover = holds.Cover(holding)
+        self.in_force = known if known is not None else _in_force([workspace_id], now)[workspace_id]
 
     @classmethod
     def of_workspaces(cls, workspace_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, "Expiry"]:
@@ -82,10 +118,9 @@ class Expiry:
 
     def of(self, thread: Any) -> Outlook:
         """What is to be told of a thread, or of a row with the same names."""
-        held = self.cover.covers(thread)
-        if held:
-            return Outlook(True, None, None, None)
-        decision = resolver.resolve(facts(thread), self.rules, now=self.now, trash_on=self.trash_on)
+        if self.in_force.cover.covers(thread):
+            return HELD
+        decision = resolver.resolve(facts(thread), self.in_force.rules, now=self.now, trash_on=self.in_force.trash_on)
         rule = decision.rule
         return Outlook(False, decision.at, rule, rule.action if rule else None)
 
@@ -95,7 +130,7 @@ def _in_force(workspace_ids: list[UUID], now: datetime) -> dict[UUID, InForce]:
     with connection.cursor() as cursor:
         cursor.execute(IN_FORCE, {"workspaces": workspace_ids, "now": now})
         rows = [(pk, kind, json.loads(row)) for pk, kind, row in cursor.fetchall()]
-    return {each: [(kind, row) for pk, kind, row in rows if pk in (each, None)] for each in workspace_ids}
+    return {each: InForce.of((kind, row) for pk, kind, row in rows if pk in (each, None)) for each in workspace_ids}
 
 
 def _rule(level: str, row: dict[str, Any]) -> Rule:

@@ -109,7 +109,7 @@ def outlook_of(found: Whole, *, now: datetime) -> Outlook:
 
 
 def _outlooks(rows: Sequence[ThreadRow], beside: Page | Whole, now: datetime) -> Iterator[Outlook]:
-    if not beside.in_force:
+    if beside.in_force is None:
         return repeat(NOTHING_AHEAD, len(rows))
     expiry = Expiry(workspace_id=rows[0].workspace_id, now=now, known=beside.in_force)
     return (expiry.of(row) for row in rows)
