@@ -126,6 +126,15 @@ async def forecast_retention(timestamp: int) -> None:
     await in_thread(make_due)(now=timezone.now())
 
 
+@app.periodic(cron="33 * * * *")
+@app.task(name="threads.measure_storage", queue="upkeep", queueing_lock="threads.measure_storage")
+async def measure_storage(timestamp: int) -> None:
+    """Measure what live threads take, where that was not done within a day."""
+    from threads.lifecycle.storage import measure_due
+
+    await in_thread(measure_due)(now=timezone.now())
+
+
 @app.periodic(cron="41 3 * * *")
 @app.task(name="threads.remove_stray_files", queue="upkeep", queueing_lock="threads.remove_stray_files")
 async def remove_stray_files(timestamp: int) -> None:

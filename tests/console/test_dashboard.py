@@ -18,7 +18,7 @@ from threadhub.agents.models import DailyUsage
 from threadhub.console import statistics
 from threadhub.workspaces.models import User
 from threads.lifecycle import trash
-from threads.models import DailyActivity, Thread
+from threads.models import Bundle, DailyActivity, StorageSize, Thread
 
 
 def day(ago: int = 0) -> Any:
@@ -108,3 +108,51 @@ def test_it_reads_days_and_no_messages(console: Client, tenant: Tenant) -> None:
         console.get("/admin/")
     assert len(queries) <= 20
     assert not [each["sql"] for each in queries if "threads_message" in each["sql"]]
+
+
+def test_storage_is_told_by_state(console: Client, tenant: Tenant) -> None:
+    for state, messages, files in (("active", 2_500_000, 1_200_000), ("trashed", 3_000, 0)):
+        StorageSize.objects.create(
+            workspace=tenant.workspace, state=state, messages=messages, files=files, made_at=timezone.now()
+        )
+    kept = {
+        "workspace": tenant.workspace,
+        "path": "p",
+        "sha256": "",
+        "manifest_sha256": "",
+        "thread_count": 1,
+        "message_count": 1,
+    }
+    for number, removed in ((1, None), (2, timezone.now())):
+        Bundle.objects.create(number=number, name=str(number) * 64, size=400_000, removed_at=removed, **kept)
+    told = statistics.read(workspaces=[tenant.workspace.pk], now=timezone.now(), with_queue=False)
+    assert [(each.label, each.told) for each in told.storage] == [
+        ("Active: messages", "2.5 MB"),
+        ("Active: files", "1.2 MB"),
+        ("Archived: bundles", "400.0 kB"),
+        ("In the trash: messages", "3.0 kB"),
+    ]
+    html = console.get("/admin/").content.decode()
+    assert "What live threads take was measured" in html
+    assert "2.5 MB" in html
+
+
+def test_the_queue_is_told_by_what_waits_is_in_hand_and_failed(console: Client) -> None:
+    with connection.cursor() as cursor:
+        for queue, status in (("runs", "todo"), ("runs", "todo"), ("upkeep", "doing"), ("upkeep", "failed")):
+            cursor.execute(
+                "INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES (%s, 'some.task', %s)",
+                [queue, status],
+            )
+    queue = statistics.read(workspaces=None, now=timezone.now(), with_queue=True).queue
+    assert queue is not None
+    assert [(each.label, each.told, each.percent, each.alarming) for each in queue.jobs] == [
+        ("Answers: waiting", "2", 100, False),
+        ("Answers: in hand", "0", 0, False),
+        ("Answers: failed", "0", 0, False),
+        ("Upkeep: waiting", "0", 0, False),
+        ("Upkeep: in hand", "1", 50, False),
+        ("Upkeep: failed", "1", 50, True),
+    ]
+    html = console.get("/admin/").content.decode()
+    assert html.count("th-alarming") == 1

@@ -46,6 +46,7 @@ NOT_FREE = {
     "threads.retentionpolicy.origin": FIXED,
     "threads.retentionpolicy.previewed_terms": DIGEST,
     "threads.retentionsettings.time_zone": "a name of the IANA's list",
+    "threads.storagesize.state": FIXED,
     "threads.sweep.digest": DIGEST,
     "threads.sweep.previous": DIGEST,
     "threads.systemcount.plan": DIGEST,

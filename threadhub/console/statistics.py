@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Max, Q, Sum
 
 from threadhub.agents.models import DailyUsage
 from threadhub.console import display
@@ -17,7 +17,7 @@ from threadhub.console.retention import words
 from threadhub.console.retention.figures import Bar, bars
 from threadhub.workspaces.models import Workspace
 from threads import activity, counts
-from threads.models import Bundle, DailyActivity, RetentionForecast, Thread
+from threads.models import Bundle, DailyActivity, RetentionForecast, StorageSize, Thread
 
 DAYS = 30
 SUMMED = 200  # workspaces whose counters are summed for one page
@@ -35,17 +35,26 @@ SELECT 'fault', NULL, fault, sum(number::bigint)::bigint
  WHERE day >= %(recently)s AND (%(everywhere)s OR workspace_id = ANY(%(workspaces)s))
  GROUP BY fault
 """
-# By the queue's index on (status, …); each counted to a limit.
-QUEUE = """
-SELECT (SELECT count(*) FROM (SELECT FROM procrastinate_jobs
-         WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= %(now)s) LIMIT %(most)s) AS due),
-       (SELECT count(*) FROM (SELECT FROM procrastinate_jobs WHERE status = 'failed' LIMIT %(most)s) AS failed),
-       (SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat >= %(heard)s),
+# By the queue's indexes; each counted to a limit.
+JOBS = """
+SELECT queue_name, what, count(*) FROM (
+    (SELECT queue_name, 'due' AS what FROM procrastinate_jobs
+      WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= %(now)s) LIMIT %(most)s)
+    UNION ALL
+    (SELECT queue_name, 'doing' FROM procrastinate_jobs WHERE status = 'doing' LIMIT %(most)s)
+    UNION ALL
+    (SELECT queue_name, 'failed' FROM procrastinate_jobs WHERE status = 'failed' LIMIT %(most)s)) AS job
+ GROUP BY queue_name, what
+"""
+WORKERS = """
+SELECT (SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat >= %(heard)s),
        (SELECT coalesce(job.scheduled_at, min(event.at)) FROM procrastinate_jobs AS job
           LEFT JOIN procrastinate_events AS event ON event.job_id = job.id
          WHERE job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <= %(now)s)
          GROUP BY job.id ORDER BY job.id LIMIT 1)
 """
+QUEUES = {"runs": "Answers", "upkeep": "Upkeep"}
+WHATS = {"due": "waiting", "doing": "in hand", "failed": "failed"}
 OF_A_STATE = """
 SELECT '%s', count(*) FROM (
     SELECT 1 FROM threads_thread
@@ -55,12 +64,21 @@ SELECT '%s', count(*) FROM (
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """One bar of a chart whose figures are not whole numbers of one kind. `percent`: of the longest one."""
+
+    label: str
+    told: str
+    percent: float
+    alarming: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """How the worker's queue is, over all workspaces."""
 
-    waiting: str
+    jobs: list[Measure]
     oldest: datetime | None  # since when the oldest one that is due waits
-    failed: str
     workers: int
 
 
@@ -70,7 +88,8 @@ class Statistics:
     faults: list[Bar]  # of the last seven days, by provider and code
     states: list[Bar]
     forecast: Chart
-    bundles: str
+    storage: list[Measure]
+    measured_at: datetime | None  # when the live threads' part of it was
     queue: Queue | None
 
 
@@ -79,6 +98,7 @@ def read(*, workspaces: list[UUID] | None, now: datetime, with_queue: bool) -> S
     days = days_until(now.astimezone(UTC).date(), DAYS)
     sums = _sums(workspaces, days[0])
     times, faults = _times_and_faults(workspaces, days)
+    storage, measured_at = _storage(workspaces)
     return Statistics(
         charts=[
             _counted("Threads begun", "threads", "thread", days, sums),
@@ -91,7 +111,8 @@ def read(*, workspaces: list[UUID] | None, now: datetime, with_queue: bool) -> S
         faults=bars(faults),
         states=_states(workspaces),
         forecast=_forecast(workspaces, days_from(days[-1], DAYS)),
-        bundles=_bundles(workspaces),
+        storage=storage,
+        measured_at=measured_at,
         queue=_queue(now) if with_queue else None,
     )
 
@@ -236,16 +257,41 @@ def _counted_to_a_limit(workspaces: list[UUID] | None, states: list[Thread.State
         return dict(cursor.fetchall())
 
 
-def _bundles(workspaces: list[UUID] | None) -> str:
-    total = within(Bundle.objects.all(), workspaces).aggregate(total=Sum("size"))["total"]
-    return words.size(total or 0)
+def _storage(workspaces: list[UUID] | None) -> tuple[list[Measure], datetime | None]:
+    """What live threads take, as measured once a day; what archived ones take, by the catalogue."""
+    live = within(StorageSize.objects.all(), workspaces).order_by().values("state")
+    found = {
+        row["state"]: row for row in live.annotate(said=Sum("messages"), attached=Sum("files"), measured=Max("made_at"))
+    }
+    bundles = within(Bundle.objects.filter(removed_at__isnull=True), workspaces).aggregate(total=Sum("size"))["total"]
+    sizes: dict[str, int] = {"Archived: bundles": bundles or 0}
+    for state, name in ((Thread.State.ACTIVE, "Active"), (Thread.State.TRASHED, "In the trash")):
+        row = found.get(state.value, {"said": 0, "attached": 0})
+        sizes[f"{name}: messages"], sizes[f"{name}: files"] = int(row["said"]), int(row["attached"])
+    longest = max(sizes.values()) or 1
+    ranked = sorted(sizes.items(), key=lambda each: -each[1])
+    bars = [Measure(label, words.size(size), 100 * size / longest) for label, size in ranked if size]
+    return bars, max((row["measured"] for row in found.values()), default=None)
 
 
 def _queue(now: datetime) -> Queue:
     with connection.cursor() as cursor:
-        cursor.execute(QUEUE, {"now": now, "heard": now - ALIVE, "most": COUNTED + 1})
-        waiting, failed, workers, oldest = cursor.fetchone()
-    return Queue(bounded(waiting), oldest, bounded(failed), workers)
+        cursor.execute(JOBS, {"now": now, "most": COUNTED + 1})
+        found = {(queue, what): count for queue, what, count in cursor.fetchall()}
+        cursor.execute(WORKERS, {"now": now, "heard": now - ALIVE})
+        workers, oldest = cursor.fetchone()
+    longest = max(found.values(), default=0) or 1
+    jobs = [
+        Measure(
+            f"{name}: {said}",
+            bounded(found.get((queue, what), 0)),
+            100 * found.get((queue, what), 0) / longest,
+            alarming=what == "failed" and (queue, what) in found,
+        )
+        for queue, name in QUEUES.items()
+        for what, said in WHATS.items()
+    ]
+    return Queue(jobs, oldest, workers)
 
 
 def bounded(count: int) -> str:

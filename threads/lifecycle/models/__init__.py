@@ -7,6 +7,7 @@ from threads.lifecycle.models.hold import Hold
 from threads.lifecycle.models.job import RetentionJob
 from threads.lifecycle.models.policy import PolicyTerms, RetentionPolicy, SystemPolicy
 from threads.lifecycle.models.settings import RetentionSettings
+from threads.lifecycle.models.storage import StorageSize
 from threads.lifecycle.models.sweep import Sweep
 from threads.lifecycle.models.system_count import SystemCount
 from threads.lifecycle.models.tombstone import Tombstone
@@ -23,6 +24,7 @@ __all__ = [
     "RetentionJob",
     "RetentionPolicy",
     "RetentionSettings",
+    "StorageSize",
     "Sweep",
     "SystemCount",
     "SystemPolicy",
