@@ -108,6 +108,11 @@ class Branches:
         return bool(self.others) and self.shown.number != self.active
 
     @property
+    def path(self) -> Path | None:
+        """Of what is read; None: of a thread that was never forked."""
+        return self.shown.path if self.others else None
+
+    @property
     def query(self) -> str:
         """What keeps links to neighbouring windows on the branch; nothing where it is the only one."""
         return f"branch={self.shown.number}&" if self.others else ""
@@ -131,9 +136,8 @@ def window(
 ) -> Transcript:
     """The newest messages of a branch of a thread (the active one by default), or those next to a position, oldest
     first."""
-    branch = turned_to.shown if turned_to else None
-    path = branch.path if branch is not None and thread.path is not None else thread.path
-    number = thread.branch if branch is None else branch.number
+    path = turned_to.path if turned_to else thread.path
+    number = turned_to.shown.number if turned_to else thread.branch
     messages, older, newer = _messages(thread, path, before, after, size)
     runs = _runs(thread, number, messages, newest=newer is None, oldest=older is None)
     parted = forks.of(turned_to.shown, turned_to.others) if turned_to else {}

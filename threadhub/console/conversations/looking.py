@@ -6,23 +6,26 @@ from typing import Any
 from threadhub.console.conversations import marks
 from threads.lifecycle import reading
 from threads.models import Message, Run, Thread
+from threads.path import Path
 from threads.runs import end
 
 HITS = 100
 SHORTEST = 2  # characters
 
 
-def find(*, thread: Thread, term: str) -> list[dict[str, Any]]:
-    """The messages of the active branch that hold the term, oldest first: position and excerpt. Reads one thread's
+def find(*, thread: Thread, path: Path | None, term: str) -> list[dict[str, Any]]:
+    """The messages on a branch's path that hold the term, oldest first: position and excerpt. Reads one thread's
     messages by the index on (thread, position); of an archived one, its bundle."""
     term = term.strip()
     if len(term) < SHORTEST or "\x00" in term:
         return []
     if reading.is_bundled(thread):
         lowered = term.lower()
-        rows: Any = (each for each in reading.messages(thread) if lowered in (each.content or "").lower())
+        archived = reading.ArchivedMessages.of(thread).on(path)
+        rows: Any = (each for each in archived if lowered in (each.content or "").lower())
     else:
-        rows = Message.objects.of_thread(thread).filter(content__icontains=term).only("position", "role", "content")
+        everywhere = Message.objects.of_all_branches(thread)
+        rows = everywhere.on(path).filter(content__icontains=term).only("position", "role", "content")
         rows = rows[:HITS]
     hits = []
     for message in rows:

@@ -104,11 +104,12 @@ class ThreadReading(ThreadList):
     def find_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """Where in the thread some words stand."""
         thread = self._opened(request, object_id)
+        turned_to = self._turned_to(request, thread)
         try:
-            hits = looking.find(thread=thread, term=request.GET.get("q", "")[:200])
+            hits = looking.find(thread=thread, path=turned_to.path, term=request.GET.get("q", "")[:200])
         except Damaged:
             hits = []
-        context = {"hits": hits, "most": looking.HITS, "term": request.GET.get("q", "")}
+        context = {"branches": turned_to, "hits": hits, "most": looking.HITS, "term": request.GET.get("q", "")}
         return HttpResponse(render_to_string("console/hits.html", context, request=request))
 
     def file_view(self, request: HttpRequest, object_id: str, file_id: str) -> HttpResponse:
@@ -215,11 +216,15 @@ class ThreadReading(ThreadList):
     def _reader(self, request: HttpRequest, thread: Thread) -> audit.By:
         return audit.By(f"user:{request.user.pk}", thread.workspace_id)
 
-    def _window(self, request: HttpRequest, thread: Thread, size: int = transcript.SIZE) -> dict[str, Any]:
+    def _turned_to(self, request: HttpRequest, thread: Thread) -> transcript.Branches:
+        """The branch that the address names, and the others."""
         try:
-            turned_to = transcript.branches_of(thread=thread, number=_position(request.GET.get("branch")))
+            return transcript.branches_of(thread=thread, number=_position(request.GET.get("branch")))
         except BranchNotFound:
             raise Http404 from None
+
+    def _window(self, request: HttpRequest, thread: Thread, size: int = transcript.SIZE) -> dict[str, Any]:
+        turned_to = self._turned_to(request, thread)
         at = _position(request.GET.get("at"))
         before = at + size // 2 if at is not None else _position(request.GET.get("before"))
         damage = ""

@@ -163,7 +163,7 @@
       return;
     }
     try {
-      hits.replaceChildren(...document.adoptNode(await piece(`${form.getAttribute("action")}?q=${encodeURIComponent(term)}`)).childNodes);
+      hits.replaceChildren(...document.adoptNode(await piece(`${form.getAttribute("action")}?${query(`q=${encodeURIComponent(term)}`)}`)).childNodes);
     } catch {
       hits.textContent = "The search could not be made.";
     }
@@ -216,12 +216,13 @@
     spell();
   }
 
-  /** Somebody else took the thread over, or gave it back: the page is made anew, unless an answer is being written. */
+  /** Somebody else took the thread over, or gave it back: the page is made anew, unless something is being written. */
   function desk(who) {
     const shown = find("[data-th-desk]");
     if (!shown || shown.dataset.thDesk === who) return;
-    if (!find("#th-answer")?.value.trim()) return location.reload();
-    say("Who answers in this thread has changed. Reload the page once your answer is sent.");
+    const written = ["th-answer", "th-note"].some((id) => document.getElementById(id)?.value.trim());
+    if (!written) return location.reload();
+    say("Who answers in this thread has changed. Reload the page once what you write is sent.");
   }
 
   async function watch() {
