@@ -15,10 +15,11 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread, policy, sweep
 from tests.lifecycle.test_commands import code, run
+from threads.actions import threads
 from threads.lifecycle import apply, by_hand, candidates, counting, jobs, nightly, nights, sweeper, system_policies
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.sweeper import Bounds
-from threads.models import Bundle, RetentionJob, RetentionPolicy, RetentionSettings, Sweep, Thread, Tombstone
+from threads.models import Bundle, Message, RetentionJob, RetentionPolicy, RetentionSettings, Sweep, Thread, Tombstone
 
 DAY = timedelta(days=1)
 
@@ -374,3 +375,24 @@ def test_dry_runs_say_what_bounds_would_leave(tenant: Tenant) -> None:
     assert archiving.threads == 14
     (told,) = run("restore_threads", "--dry-run", "--limit=1", workspace)
     assert told["taken"] == 1
+
+
+def test_a_thread_that_vanished_is_missed_whatever_came_meanwhile(tenant: Tenant) -> None:
+    for _ in range(3):
+        old_thread(tenant)
+    lost = old_thread(tenant, 1)
+    policy(tenant)
+
+    def lose(taken: int) -> None:
+        if Thread.objects.filter(pk=lost.pk).exists():
+            Message.objects.filter(thread=lost).delete()
+            Thread.objects.filter(pk=lost.pk).delete()
+            threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now() + timedelta(minutes=1))
+
+    with pytest.raises(apply.CountsDoNotAgree):
+        apply.apply(
+            selection=Selection(workspace_id=tenant.workspace.pk),
+            cutoff=candidates.database_now(),
+            bounds=Bounds(pause=0),
+            progress=lose,
+        )
