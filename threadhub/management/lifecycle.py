@@ -84,11 +84,17 @@ class LifecycleCommand(HubCommand):
     def add_own(self, parser: CommandParser) -> None:
         """Further options."""
 
-    def add_selection(self, parser: CommandParser) -> None:
+    def add_workspace(self, parser: CommandParser) -> None:
         parser.add_argument("--workspace", type=an_id(Workspace.PREFIX), metavar="ID", help="Only this workspace.")
+
+    def add_whose(self, parser: CommandParser) -> None:
+        self.add_workspace(parser)
         parser.add_argument("--agent", type=an_id(Agent.PREFIX), metavar="ID", help="Only threads with this agent.")
         parser.add_argument("--user", type=an_id(User.PREFIX), metavar="ID", help="Only threads of this user.")
         parser.add_argument("--external-ref", metavar="TEXT", help="Only threads with exactly this reference.")
+
+    def add_selection(self, parser: CommandParser) -> None:
+        self.add_whose(parser)
         parser.add_argument("--older-than", type=duration, metavar="TIME", help="Made before that long, such as 90d.")
         parser.add_argument("--inactive-for", type=duration, metavar="TIME", help="Without a message for that long.")
 
@@ -126,12 +132,9 @@ class LifecycleCommand(HubCommand):
     def selections(self, **options: Any) -> Iterator[Selection]:
         """One per workspace, in the order of their making."""
         workspace = options.get("workspace")
+        self.known(workspace)
         wanted = Workspace.objects.order_by("created_at", "id")
-        if workspace is not None:
-            wanted = wanted.filter(pk=workspace)
-            if not wanted.exists():
-                self.misused(f"There is no workspace {ids.encode(Workspace.PREFIX, workspace)}.")
-        for found in wanted:
+        for found in wanted if workspace is None else wanted.filter(pk=workspace):
             yield Selection(
                 workspace_id=found.pk,
                 agent_id=options.get("agent"),
@@ -147,6 +150,11 @@ class LifecycleCommand(HubCommand):
             if number and (bounds.over is not None or bounds.limit == 0):
                 return
             yield selection
+
+    def known(self, workspace: UUID | None) -> None:
+        """Nothing is done where a workspace is named that is none."""
+        if workspace is not None and not Workspace.objects.filter(pk=workspace).exists():
+            self.misused(f"There is no workspace {ids.encode(Workspace.PREFIX, workspace)}.")
 
     def bounds(self, *, limit: int | None, batch_size: int, max_seconds: int | None, **options: Any) -> Bounds:
         return Bounds(limit=limit, batch_size=batch_size, max_seconds=max_seconds)

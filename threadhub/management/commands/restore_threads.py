@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from threadhub.lib import ids
 from threadhub.management.lifecycle import FAILED, NOT_VERIFIED, Ended, LifecycleCommand, an_id
 from threads.lifecycle import by_hand, candidates, sweeper
 from threads.models import Thread
@@ -27,7 +28,7 @@ class Command(LifecycleCommand):
             self.misused("Say which threads: --thread, --workspace, --agent, --user, --external-ref, …")
         self.confirm(dry_run=dry_run, **options)
         bounds = self.bounds(**options)
-        damaged = other = 0
+        restored = damaged = failed = 0
         with sweeper.alone(), sweeper.stopping_on_signals(bounds.stop):
             now = candidates.database_now()
             for selection in self.within(bounds, **options):
@@ -41,13 +42,17 @@ class Command(LifecycleCommand):
                 )
                 self.tell(done.as_json(), as_json=as_json)
                 self.say_search_follows(done.search_follows)
+                restored += done.threads
                 damaged += done.skipped.get("bundle_damaged", 0)
-                other += done.skipped.get("restore_conflict", 0)
+                failed += len(done.faults)
                 for sentence in done.faults:
                     self.stderr.write(sentence)
                 if bounds.limit is not None:
                     bounds.limit -= done.threads
         if damaged:
             raise Ended(f"{damaged} threads were not restored: their bundles are damaged.", NOT_VERIFIED)
-        if other:
-            raise Ended(f"{other} threads were not restored.", FAILED)
+        if failed:
+            raise Ended(f"{failed} threads were not restored.", FAILED)
+        if thread is not None and not restored:
+            place = "in the trash" if trashed else "archived"
+            raise Ended(f"{ids.encode(Thread.PREFIX, thread)} is not {place}; nothing was restored.", FAILED)

@@ -15,7 +15,7 @@ class Command(LifecycleCommand):
     help = "Read all bundles again: hashes, counts, the chain of manifests, the catalogue, the sweeps' reports."
 
     def add_own(self, parser: CommandParser) -> None:
-        self.add_selection(parser)
+        self.add_workspace(parser)
 
     def run(self, *, as_json: bool, **options: Any) -> None:
         faults = 0

@@ -53,8 +53,7 @@ def _unknown(workspace_id: UUID) -> list[str]:
     """Bundles of the workspace that the catalogue does not name, whole ones only."""
     known = set(Bundle.objects.filter(workspace_id=workspace_id).values_list("path", flat=True))
     workspace = ids.encode(Workspace.PREFIX, workspace_id)
-    paths = [path for path, _ in vault.every_path() if path.startswith(f"{workspace}/") and path not in known]
-    return sorted(paths)
+    return sorted(path for path, _ in vault.every_path(workspace) if path not in known)
 
 
 def _entries(path: str, workspace_id: UUID) -> dict[UUID, dict[str, object]]:

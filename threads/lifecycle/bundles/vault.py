@@ -20,9 +20,14 @@ from django.core.files.storage import storages
 from threads.lifecycle.bundles import objects
 
 PARTIAL = ".partial-"
+FILES = ("manifest.json", "threads.jsonl.zst")
+ID = "[0-7][0-9a-hjkmnp-tv-z]{25}"  # as threadhub.lib.ids spells it
+BUNDLE = rf"workspace_{ID}/\d{{4}}/\d{{2}}/[0-9a-f]{{64}}"
+FOLDER = re.compile(BUNDLE, re.ASCII)
 SAFE = re.compile(
-    r"workspace_[0-9a-z]{26}/\d{4}/\d{2}/[0-9a-f]{64}(/(manifest\.json|threads\.jsonl\.zst))?"
-    r"|erasures/workspace_[0-9a-z]{26}/erasure_[0-9a-z]{26}\.json"  # the ledger (lifecycle/erasure/ledger.py)
+    rf"{BUNDLE}(/(manifest\.json|threads\.jsonl\.zst))?"
+    rf"|erasures/workspace_{ID}/erasure_{ID}\.json",  # the ledger (lifecycle/erasure/ledger.py)
+    re.ASCII,
 )
 
 
@@ -168,7 +173,7 @@ def names_in(folder: str) -> list[str]:
 
 def remove(path: str) -> None:
     """Remove a bundle's files. What is gone already is gone."""
-    for name in ("manifest.json", "threads.jsonl.zst"):
+    for name in FILES:
         with objects.reaching():
             storage().delete(f"{check(path)}/{name}")
     root = local_root()
@@ -178,15 +183,23 @@ def remove(path: str) -> None:
             folder.rmdir()
 
 
-def every_path() -> Iterator[tuple[str, datetime]]:
-    """Every bundle's directory in the archive, with the time of its newest file; partial files by their own name."""
+def every_path(workspace: str = "") -> Iterator[tuple[str, datetime]]:
+    """Every bundle's directory in the archive, or of one workspace (its wire id), with the time of its newest file.
+    What others keep in the same place has no such names, and is not ours to look at."""
+    for folder in _folders(storage(), workspace, depth=3 if workspace else 4):
+        modified = modified_at(folder) if FOLDER.fullmatch(folder) else None
+        if modified is not None:
+            yield folder, modified
+
+
+def modified_at(path: str) -> datetime | None:
+    """The time of the newest file of a bundle; None where it has none. Raises StoreUnavailable."""
+    times: list[datetime] = []
     top = storage()
-    for folder in _folders(top, "", depth=4):
-        with objects.reaching():
-            _, files = top.listdir(folder)
-            times = [top.get_modified_time(f"{folder}/{name}") for name in files]
-        if times:
-            yield folder, max(times)
+    for name in names_in(check(path)):
+        with suppress(FileNotFoundError), objects.reaching():  # gone between two looks
+            times += [top.get_modified_time(f"{path}/{name}")] if name in FILES else []
+    return max(times, default=None)
 
 
 def partial_files() -> list[Path]:

@@ -111,7 +111,7 @@ def _stray(workspace_id: UUID) -> list[str]:
     rows = Bundle.objects.filter(workspace_id=workspace_id, removed_at__isnull=True)
     wanted = set(rows.values_list("path", flat=True))
     workspace = ids.encode(Workspace.PREFIX, workspace_id)
-    return [path for path, _ in vault.every_path() if path.startswith(workspace) and path not in wanted]
+    return [path for path, _ in vault.every_path(workspace) if path not in wanted]
 
 
 def _folder(folder: str, but: set[str] | None = None) -> int:
