@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from threadhub import database_url, embedded, production
+from threadhub import VERSION, database_url, embedded, production
 from threadhub.agents.prices import PriceTable
 from threadhub.agents.providers.settings import ProviderSettings
 from threadhub.console import look as console
@@ -193,7 +193,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "threadhub",
     "DESCRIPTION": "Threads, messages, agents and runs of the self-hosted hub for AI conversations.",
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -1,22 +1,27 @@
 """Archive, read, restore: nothing is lost, doubled or changed, and what is damaged is refused."""
 
+import hashlib
 import json
+import os
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
 from tests.conftest import Api, Tenant
 from tests.lifecycle.conftest import old_thread, policy, sweep
+from threadhub import VERSION
 from threads.actions import feedback
 from threads.actions.messages import Draft, append
 from threads.attachments import Upload
 from threads.lifecycle import acts, candidates, reading, restore, staging
-from threads.lifecycle.bundles import audit_trail, orphans, records, writer
+from threads.lifecycle.bundles import audit_trail, orphans, records, verify, writer
 from threads.lifecycle.bundles.verify import Damaged
 from threads.models import (
     Attachment,
@@ -32,6 +37,7 @@ from threads.models import (
 )
 
 NOW = timezone.now
+LOADS = json.loads
 
 
 def full_thread(tenant: Tenant) -> Thread:
@@ -145,6 +151,7 @@ def test_a_bundle_is_readable_without_us(tenant: Tenant, archive_directory: str)
     assert lines[5]["extra"]["n"] == 2**63 - 1
     manifest = json.loads(manifest_file.read_text())
     assert manifest["format"] == "threadhub-archive/1"
+    assert manifest["versions"] == {"product": VERSION, "records": 1}
     assert manifest["counts"]["message"] == 5
 
 
@@ -293,6 +300,27 @@ class TestDamage:
             manifest.write_text(good.replace(old, new, 1))
             assert audit_trail.verify(workspace_id=archived.workspace_id).faults, old
 
+    def test_records_of_a_later_layout_are_refused(
+        self, tenant: Tenant, archived: Thread, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for said in (0, 2, "1", None, True):
+            with monkeypatch.context() as patch:
+                patch.setattr(json, "loads", lambda text, said=said: {**LOADS(text), "versions": {"records": said}})
+                with pytest.raises(Damaged, match="layout"):
+                    verify.whole(path=Bundle.objects.get().path, workspace=tenant.workspace.wire_id)
+
+    def test_a_manifest_from_before_there_were_versions_in_it_holds(
+        self, tenant: Tenant, archived: Thread, archive_directory: str
+    ) -> None:
+        path, _ = files(archive_directory)
+        old = {name: value for name, value in json.loads(path.read_text()).items() if name != "versions"}
+        path.write_bytes(json.dumps(old, sort_keys=True, indent=1).encode() + b"\n")
+        bundle = Bundle.objects.get()
+        bundle.manifest_sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        bundle.save()
+        assert audit_trail.verify(workspace_id=archived.workspace_id).faults == []
+        restore.restore(actor=tenant.actor, thread=archived, now=NOW())
+
     def test_a_bundle_that_is_missing_from_the_chain_is_noticed(self, tenant: Tenant, archived: Thread) -> None:
         acts.archive(actor=tenant.actor, thread=old_thread(tenant), now=NOW())
         assert audit_trail.verify(workspace_id=archived.workspace_id).faults == []
@@ -374,8 +402,57 @@ def test_orphans_go_when_they_are_a_day_old(tenant: Tenant, archive_directory: s
     referenced = [orphan for orphan in orphans.find(now=now + timedelta(days=2)) if "partial" not in orphan.path]
     assert referenced == []
     for orphan in late[1:]:
-        orphans.remove(orphan)
+        assert orphans.remove(orphan, now=now + timedelta(days=2))
     assert len(files(archive_directory)) == 2
+
+
+def test_an_orphan_that_is_written_again_while_others_are_listed_stays(
+    tenant: Tenant, archive_directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crashed archive is tried again, under the very same name, once the archive was listed."""
+    thread = old_thread(tenant, 3)
+    said = [message.content for message in thread.messages.order_by("position")]
+    crash_after_archiving(tenant, thread)
+    before = files(archive_directory)
+    find = orphans.find
+
+    def then_archived(**options: Any) -> Any:
+        yield from list(find(**options))
+        if thread.messages.exists():
+            acts.archive(actor=tenant.actor, thread=thread, now=NOW())
+
+    monkeypatch.setattr(orphans, "find", then_archived)
+    removed, _ = orphans.collect(now=candidates.database_now() + timedelta(days=2))
+    assert (removed, files(archive_directory)) == ([], before)
+    assert [message.content for message in reading.messages(Thread.objects.get())] == said
+
+
+def test_a_file_of_a_retired_bundle_that_a_thread_still_names_is_no_orphan(tenant: Tenant) -> None:
+    acts.archive(actor=tenant.actor, thread=old_thread(tenant, 3), now=NOW())
+    Bundle.objects.update(removed_at=NOW())
+    assert list(orphans.find(now=candidates.database_now() + timedelta(days=2))) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "lost/2025/01/x/file",
+        "workspace_" + "u" * 26 + "/2025/01/" + "a" * 64 + "/manifest.json",  # no id: u is no letter of it
+        "workspace_" + "8" + "0" * 25 + "/2025/01/" + "a" * 64 + "/manifest.json",  # and this one too large
+        "workspace_" + "0" * 26 + "/2025/01/" + "a" * 64 + "/theirs.txt",
+    ],
+)
+def test_what_others_keep_in_the_same_place_stays(tenant: Tenant, archive_directory: str, path: str) -> None:
+    foreign = Path(archive_directory) / path
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"theirs")
+    two_days_ago = NOW().timestamp() - 2 * 86_400
+    for each in (foreign, foreign.parent):
+        os.utime(each, (two_days_ago, two_days_ago))
+    out = StringIO()
+    call_command("collect_orphan_bundles", "--yes", "--json", stdout=out)
+    assert json.loads(out.getvalue()) == {"removed": [], "younger": []}
+    assert foreign.read_bytes() == b"theirs"
 
 
 @pytest.mark.parametrize(

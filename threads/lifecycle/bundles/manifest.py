@@ -1,4 +1,8 @@
-"""The manifest of a bundle: what is in it, how to prove it, and the hash of the manifest before it."""
+"""The manifest of a bundle: what is in it, how to prove it, and the hash of the manifest before it.
+
+`versions` says which release wrote it and how its records are laid out. A new column is no new layout: a record names
+its columns.
+"""
 
 import hashlib
 import json
@@ -6,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from threadhub import VERSION
 from threadhub.lib import ids
+from threads.lifecycle.bundles import records
 from threads.lifecycle.bundles.writer import Written
 from threads.models import Thread
 
@@ -50,6 +56,7 @@ def encode(
             counts[kind] = counts.get(kind, 0) + count
     manifest = {
         "format": FORMAT,
+        "versions": {"product": VERSION, "records": records.LAYOUT},
         "workspace": workspace,
         "name": name_of(content_sha256, previous),
         "content_sha256": content_sha256,
@@ -70,7 +77,16 @@ def decode(text: bytes) -> dict[str, Any]:
         raise BadManifest("the manifest is not JSON") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BadManifest(f"the manifest is not of the format {FORMAT}")
+    _check_layout(manifest)
     return manifest
+
+
+def _check_layout(manifest: dict[str, Any]) -> None:
+    """Bundles from before there were versions in it are of the first layout. Who wrote it does not matter."""
+    versions = manifest.get("versions", {})
+    layout = versions.get("records", records.FIRST_LAYOUT) if isinstance(versions, dict) else None
+    if type(layout) is not int or not records.FIRST_LAYOUT <= layout <= records.LAYOUT:
+        raise BadManifest(f"its records are of a layout that this version does not know: {layout!r}")
 
 
 def entry_id(entry: dict[str, Any]) -> UUID:

@@ -23,6 +23,8 @@ from threadhub.lib.errors import Failed
 from threads.models import Attachment, Branch, Feedback, Message, Run, Summary, Thread, ToolApproval
 from threads.path import Path, PathField
 
+# How records are spelled and ordered, as the manifest says it; one more for what an older release would read wrongly.
+FIRST_LAYOUT = LAYOUT = 1
 # What belongs to a thread, in the order of the lines: each line only points at lines before it.
 PARTS: tuple[tuple[str, type[models.Model], str], ...] = (
     ("message", Message, "position"),
