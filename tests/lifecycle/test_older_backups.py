@@ -1,21 +1,24 @@
 """A database restored from a backup that is older than an erasure: the person goes again, nobody else loses a word."""
 
+import asyncio
 import os
+import shutil
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread
-from tests.lifecycle.test_commands import run
-from threads.lifecycle import reading, restore
+from tests.lifecycle.test_commands import code, run
+from threads import tasks
+from threads.lifecycle import acts, reading, restore
 from threads.lifecycle.bundles import adoption, archive, audit_trail
-from threads.lifecycle.erasure import erasures
+from threads.lifecycle.erasure import erasures, ledger
 from threads.models import Bundle, Erasure, Thread
 
 PERSON = "customer 4711"
@@ -48,7 +51,7 @@ class Backup:
 
 
 @pytest.fixture
-def restored(tenant: Tenant, archive_directory: str) -> tuple[Thread, Thread, list[str | None]]:
+def restored(tenant: Tenant, archive_directory: str, tmp_path: Path) -> tuple[Thread, Thread, list[str | None]]:
     """A person's thread and a neighbour's were in one bundle, which the erasure rewrote; the database forgot that."""
     theirs, neighbour = old_thread(tenant, external_ref=PERSON), old_thread(tenant, 100)
     words = [message.content for message in neighbour.messages.order_by("position")]
@@ -56,6 +59,7 @@ def restored(tenant: Tenant, archive_directory: str) -> tuple[Thread, Thread, li
         ids = [theirs.pk, neighbour.pk]
         archive.archive(workspace_id=tenant.workspace.pk, thread_ids=ids, now=timezone.now())
     backup = Backup()
+    shutil.copytree(archive_directory, tmp_path / "archive of then")
     actor = erasures.actors.system(tenant.workspace.pk)
     planned = erasures.plan(actor=actor, kind="external_ref", value=PERSON, now=timezone.now())
     code = erasures.code_of(tenant.workspace.pk, planned.plan_hash)
@@ -78,6 +82,43 @@ def test_a_replay_takes_the_person_and_finds_the_neighbour(tenant: Tenant, resto
     assert Erasure.objects.get().state == "done"
     assert audit_trail.verify(workspace_id=tenant.workspace.pk).faults == []
     restore.restore(actor=tenant.actor, thread=Thread.objects.get(), now=timezone.now())
+    assert said(neighbour) == words
+
+
+def test_nobody_who_was_erased_is_restored_before_a_replay(
+    tenant: Tenant, restored: Any, archive_directory: str, tmp_path: Path
+) -> None:
+    """Database and bundles are of before the erasure; only the ledger is of after it."""
+    theirs, neighbour, words = restored
+    shutil.copytree(tmp_path / "archive of then", archive_directory, dirs_exist_ok=True)
+    err = StringIO()
+    workspace = f"--workspace={tenant.workspace.wire_id}"
+    with pytest.raises(CommandError) as ended:
+        call_command("restore_threads", workspace, "--yes", stdout=StringIO(), stderr=err)
+    assert ended.value.returncode == 1
+    assert f"{theirs.wire_id}: Somebody who was erased is in it" in err.getvalue()
+    assert dict(Thread.objects.values_list("pk", "state")) == {theirs.pk: "archived", neighbour.pk: "active"}
+    assert said(neighbour) == words
+    with pytest.raises(ledger.PersonErased):
+        restore.restore(actor=tenant.actor, thread=theirs, now=timezone.now())
+    Thread.objects.filter(pk=theirs.pk).update(state="trashed", trashed_at=timezone.now(), purge_after=timezone.now())
+    assert code("restore_threads", f"--thread={theirs.wire_id}", "--trashed", "--yes") == 1
+    assert Thread.objects.get(pk=theirs.pk).state == "trashed"
+
+
+def test_who_comes_again_after_the_erasure_is_a_new_acquaintance(tenant: Tenant, restored: Any) -> None:
+    again = acts.archive(actor=tenant.actor, thread=old_thread(tenant, 0, external_ref=PERSON), now=timezone.now())
+    assert restore.restore(actor=tenant.actor, thread=again, now=timezone.now()).state == "active"
+
+
+def test_the_worker_begins_a_replay_by_itself(tenant: Tenant, restored: Any) -> None:
+    _, neighbour, words = restored
+    asyncio.run(tasks.replay_erasures.func(timestamp=0))
+    assert Erasure.objects.get().state == "running"
+    asyncio.run(tasks.replay_erasures.func(timestamp=0))  # the table knows it now
+    call_command("erase_person", "--resume", "--yes", stdout=StringIO(), stderr=StringIO())
+    assert Erasure.objects.get().state == "done"
+    assert list(Thread.objects.all()) == [neighbour]
     assert said(neighbour) == words
 
 

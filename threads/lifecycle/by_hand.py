@@ -21,6 +21,7 @@ from threads.lifecycle.apply import bundles_of
 from threads.lifecycle.bundles import archive as bundling
 from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.candidates import Candidate, Query, Selection
+from threads.lifecycle.erasure import ledger
 from threads.lifecycle.resolver import Reason
 from threads.lifecycle.sweeper import Bounds
 from threads.models import Sweep, Thread
@@ -122,6 +123,7 @@ def restore(
     """Restore archived or trashed threads: what fails stays as it is and is told."""
     done = Done(selection.workspace_id, dry_run=dry_run)
     actor = actors.system(selection.workspace_id)
+    erased = ledger.erased(workspace_id=selection.workspace_id)
 
     def one_by_one(threads: Sequence[Candidate]) -> list[Candidate]:
         restored = []
@@ -129,7 +131,9 @@ def restore(
             try:
                 with transaction.atomic():
                     if trashed:
-                        trash.take_out(actor=actor, thread_id=each.facts.id, now=now, grace=restoring.GRACE)
+                        trash.take_out(
+                            actor=actor, thread_id=each.facts.id, now=now, grace=restoring.GRACE, erased=erased
+                        )
                     else:
                         together([each])
             except DomainError as error:
@@ -142,8 +146,9 @@ def restore(
     def together(threads: Sequence[Candidate]) -> list[Candidate]:
         thread_ids = [each.facts.id for each in threads]
         restoring.restore_all(
-            actor=actor, workspace_id=selection.workspace_id, thread_ids=thread_ids, now=now, before=done.messages
-        )
+            actor=actor, workspace_id=selection.workspace_id, thread_ids=thread_ids, now=now, before=done.messages,
+            erased=erased,
+        )  # fmt: skip
         return list(threads)
 
     def work(batch: list[Candidate], left: int | None) -> int:

@@ -1,7 +1,7 @@
 """Bringing archived threads back: verified first, with their original ids, positions and times, in one transaction.
 
 An identical row that is there already is left alone; a differing one aborts all of it and is named. The bundle's file
-stays until nothing in the catalogue refers to it.
+stays until nothing in the catalogue refers to it. Who was erased stays erased: a catalogue may be older than that.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from threadhub.workspaces.permissions import Permission
 from threads import access
 from threads.lifecycle import intake
 from threads.lifecycle.bundles import rewrite
+from threads.lifecycle.erasure import ledger
 from threads.models import BundledThread, Thread
 
 GRACE = timedelta(days=7)  # so long no policy takes a restored thread again
@@ -37,7 +38,8 @@ class NotArchived(Conflict):
 
 
 def restore(*, actor: Actor, thread: Thread, now: datetime, grace: timedelta = GRACE) -> Thread:
-    """Make an archived thread active again. Raises NotArchived, RestoreConflict, Damaged, PermissionMissing."""
+    """Make an archived thread active again. Raises NotArchived, RestoreConflict, Damaged, PersonErased,
+    PermissionMissing."""
     restore_all(actor=actor, workspace_id=thread.workspace_id, thread_ids=[thread.pk], now=now, grace=grace)
     return Thread.objects.select_related("agent").get(pk=thread.pk, workspace_id=thread.workspace_id)
 
@@ -51,17 +53,22 @@ def restore_all(
     now: datetime,
     grace: timedelta = GRACE,
     before: int = 0,
+    erased: ledger.Erased | None = None,
 ) -> int:
     """Make archived threads active again, all or none; returns how many messages. `before`: how many the same command
-    restored before. Raises NotArchived, RestoreConflict, Damaged, PermissionMissing."""
+    restored before; `erased`: the ledger, where it was read already. Raises NotArchived, RestoreConflict, Damaged,
+    PersonErased, PermissionMissing."""
     actor.require(Permission.THREAD_ARCHIVE)
     rows = Thread.objects.select_for_update().filter(pk__in=list(thread_ids), workspace_id=workspace_id).order_by("pk")
-    found = list(rows.values_list("pk", "state", "bundle_id"))
+    found = list(rows.only("state", "bundle_id", *ledger.ASKED))
     if len(found) != len(thread_ids):
         raise access.ThreadNotFound
-    bundles = {pk: bundle_id for pk, state, bundle_id in found if state == Thread.State.ARCHIVED and bundle_id}
+    bundles = {each.pk: each.bundle_id for each in found if each.state == Thread.State.ARCHIVED and each.bundle_id}
     if len(bundles) != len(found):
         raise NotArchived
+    gone = ledger.erased(workspace_id=workspace_id) if erased is None else erased
+    if any(gone.has(each) for each in found):
+        raise ledger.PersonErased
     readers = rewrite.locked_readers(workspace_id=workspace_id, bundles=bundles)
     alive = ALIVE.format(
         state=Thread.State.ACTIVE, exempt_until=now + grace, updated_at=now, workspace=workspace_id,

@@ -11,6 +11,7 @@ from threadhub import audit
 from threadhub.lib.errors import NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
+from threads.lifecycle.erasure import ledger
 from threads.lifecycle.rules import settings_of
 from threads.models import Thread
 
@@ -41,13 +42,19 @@ def put(*, workspace_id: UUID, thread_ids: Sequence[UUID], now: datetime, days: 
 
 
 @transaction.atomic
-def take_out(*, actor: Actor, thread_id: UUID, now: datetime, grace: timedelta) -> Thread:
-    """Bring a thread back from the trash, as it was; no policy takes it again within the grace. Raises NotInTrash.
+def take_out(
+    *, actor: Actor, thread_id: UUID, now: datetime, grace: timedelta, erased: ledger.Erased | None = None
+) -> Thread:
+    """Bring a thread back from the trash, as it was; no policy takes it again within the grace. `erased`: the ledger,
+    where it was read already. Raises NotInTrash, PersonErased.
 
     Where another thread has its reference by now, both have it; `by-ref` finds the newer.
     """
     actor.require(Permission.THREAD_ARCHIVE)
     found = Thread.objects.filter(pk=thread_id, workspace_id=actor.workspace_id, state=Thread.State.TRASHED)
+    gone = ledger.erased(workspace_id=actor.workspace_id) if erased is None else erased
+    if any(gone.has(each) for each in found.only(*ledger.ASKED)):
+        raise ledger.PersonErased
     was = Case(When(bundle_id__isnull=False, then=Value("archived")), default=Value("active"))
     if not found.update(state=was, trashed_at=None, purge_after=None, exempt_until=now + grace, updated_at=now):
         raise NotInTrash

@@ -6,20 +6,30 @@ known under one of its hashes or ids is a person's who was erased; what came lat
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from threadhub.lib import ids
+from threadhub.lib.errors import Conflict
 from threadhub.workspaces.models import Workspace
 from threads.lifecycle.bundles import vault
 from threads.lifecycle.erasure.people import digests_of_thread
 from threads.models import Erasure
 
+
+class PersonErased(Conflict):
+    """Somebody who was erased is in it; it does not come back."""
+
+    code = "person_erased"
+
+
 FORMAT = "threadhub-erasures/1"
 FOLDER = "erasures"
+ASKED = ("workspace_id", "created_at", "user_id", "chat_session_id", "agent_id", "external_ref")  # of a thread
 MAX_BYTES = 256 * 2**20
 
 
@@ -34,11 +44,27 @@ class Entry:
     threads: frozenset[UUID]
     key: str  # name of the SECRET_KEY under which the digests were made; empty: not told
 
+
+class Erased:
+    """All who were erased in a workspace, to be asked about many threads: each costs a look-up and, where anybody was
+    erased at all, the hashes of what it names."""
+
+    def __init__(self, known: Iterable[Entry]) -> None:
+        self.threads: set[UUID] = set()
+        self.until: dict[str, datetime] = {}  # by digest; what came after that is a new acquaintance
+        for entry in known:
+            self.threads |= entry.threads
+            for digest in entry.digests:
+                self.until[digest] = max(entry.at, self.until.get(digest, entry.at))
+
     def has(self, thread: Any) -> bool:
-        """Whether this thread is of the one who was erased."""
+        """Whether this thread is of somebody who was erased. Of the thread only ASKED is looked at."""
         if thread.pk in self.threads:
             return True
-        return thread.created_at <= self.at and bool(self.digests & digests_of_thread(thread))
+        if not self.until:
+            return False
+        found = (self.until.get(digest) for digest in digests_of_thread(thread))
+        return any(at is not None and thread.created_at <= at for at in found)
 
 
 def write(erasure: Erasure) -> None:
@@ -63,18 +89,31 @@ def write(erasure: Erasure) -> None:
 
 
 def entries(*, workspace_id: UUID) -> list[Entry]:
-    """All of a workspace, from its files and its table: a database may be older than its files."""
+    """All of a workspace, from its table and its files: a database may be older than its files. What the table knows
+    as done is not read again."""
     found = {each.erasure_id: each for each in _of_table(workspace_id)}
-    for entry in _of_files(workspace_id):
+    for entry in _of_files(workspace_id, but=_done(workspace_id)):
         known = found.get(entry.erasure_id)
         if known is None or known.threads < entry.threads:
             found[entry.erasure_id] = entry
     return sorted(found.values(), key=lambda entry: (entry.at, entry.erasure_id))
 
 
-def is_erased(*, thread: Any, known: Sequence[Entry]) -> bool:
-    """Whether a thread that is to come back is of somebody who was erased."""
-    return any(entry.has(thread) for entry in known)
+def forgotten(*, workspace_id: UUID) -> list[Entry]:
+    """Those of the files of which the table knows nothing: the database is older than they are."""
+    table = set(Erasure.objects.filter(workspace_id=workspace_id).values_list("pk", flat=True))
+    found = _of_files(workspace_id, but=table)
+    return sorted(found, key=lambda entry: (entry.at, entry.erasure_id))
+
+
+def erased(*, workspace_id: UUID) -> Erased:
+    """Who must not come back. Read once for all that is to come. Raises OSError, StoreUnavailable."""
+    return Erased(entries(workspace_id=workspace_id))
+
+
+def _done(workspace_id: UUID) -> set[UUID]:
+    rows = Erasure.objects.filter(workspace_id=workspace_id, state=Erasure.State.DONE)
+    return set(rows.values_list("pk", flat=True))
 
 
 def _of_table(workspace_id: UUID) -> Iterator[Entry]:
@@ -85,16 +124,27 @@ def _of_table(workspace_id: UUID) -> Iterator[Entry]:
         yield Entry(each.pk, workspace_id, each.confirmed_at, frozenset(each.digests), threads, each.key)
 
 
-def _of_files(workspace_id: UUID) -> Iterator[Entry]:
+def _of_files(workspace_id: UUID, *, but: AbstractSet[UUID]) -> Iterator[Entry]:
     folder = f"{FOLDER}/{ids.encode(Workspace.PREFIX, workspace_id)}"
     for name in vault.names_in(folder):
+        erasure_id = _named(name)
+        if erasure_id is None or erasure_id in but:
+            continue
         with vault.read(f"{folder}/{name}") as file:
             read = json.loads(file.read(MAX_BYTES))
         yield Entry(
-            ids.decode(Erasure.PREFIX, read["erasure"]),
+            erasure_id,
             workspace_id,
             datetime.fromisoformat(read["at"]),
             frozenset(read["digests"]),
             frozenset(UUID(text) for text in read["threads"]),
             read.get("key", ""),
         )
+
+
+def _named(name: str) -> UUID | None:
+    """The erasure of a file; None where somebody else put it there."""
+    try:
+        return ids.decode(Erasure.PREFIX, name.removesuffix(".json"))
+    except ids.InvalidId:
+        return None

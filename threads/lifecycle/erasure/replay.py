@@ -1,5 +1,10 @@
-"""Erasing again what came back: a database restored from an older backup, a bundle put back, an import."""
+"""Erasing again what came back: a database restored from an older backup, a bundle put back, an import.
 
+Where the ledger's files name erasures that the table does not know, the database is older than they are: the worker
+begins those by itself, whether or not anything of the person is there. They are in the table then, and done once.
+"""
+
+import logging
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,14 +14,17 @@ from django.db import transaction
 from chat_sessions.models import ChatSession
 from threadhub import audit
 from threadhub.lib import keyed
+from threadhub.lib.errors import Failed
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.end_users import NOBODY
-from threadhub.workspaces.models import ApiKey, EndUser, Membership, User
+from threadhub.workspaces.models import ApiKey, EndUser, Membership, User, Workspace
 from threads.lifecycle.bundles import adoption
 from threads.lifecycle.erasure import erasures, inventory, ledger
 from threads.lifecycle.erasure.ledger import Entry
 from threads.lifecycle.erasure.people import Person, known_as
 from threads.models import Erasure, Thread
+
+logger = logging.getLogger(__name__)
 
 
 def find(*, workspace_id: UUID) -> list[tuple[Entry, Person]]:
@@ -36,7 +44,7 @@ def find(*, workspace_id: UUID) -> list[tuple[Entry, Person]]:
 
 def unrecognisable(*, workspace_id: UUID) -> int:
     """Of how many entries the SECRET_KEY is gone: nobody would notice if those people were there again."""
-    return sum(bool(each.key) and not keyed.is_known(each.key) for each in ledger.entries(workspace_id=workspace_id))
+    return sum(not _readable(each) for each in ledger.entries(workspace_id=workspace_id))
 
 
 def begin(*, workspace_id: UUID, now: datetime) -> list[Erasure]:
@@ -44,6 +52,30 @@ def begin(*, workspace_id: UUID, now: datetime) -> list[Erasure]:
     as they block any. Before that, what an older catalogue lost of others is found again."""
     adoption.adopt(workspace_id=workspace_id, now=now)
     return [_begin(workspace_id, entry, person, now) for entry, person in find(workspace_id=workspace_id)]
+
+
+def begin_forgotten(*, now: datetime) -> list[Erasure]:
+    """Confirm anew, in every workspace, the erasures that the table does not know; `proceed` does them. A workspace
+    whose archive cannot be reached does not keep the others from theirs."""
+    begun: list[Erasure] = []
+    for workspace_id in Workspace.objects.order_by("created_at", "id").values_list("pk", flat=True):
+        try:
+            begun += _begin_forgotten(workspace_id, now)
+        except (OSError, Failed) as error:
+            logger.error("erasures of workspace %s could not be looked for in the archive: %s", workspace_id, error)
+    return begun
+
+
+def _begin_forgotten(workspace_id: UUID, now: datetime) -> list[Erasure]:
+    """But for entries whose SECRET_KEY is gone: they would recognise nobody now, and do once it is a fallback."""
+    forgotten = [each for each in ledger.forgotten(workspace_id=workspace_id) if _readable(each)]
+    if forgotten:
+        adoption.adopt(workspace_id=workspace_id, now=now)
+    return [_begin(workspace_id, entry, _person(workspace_id, entry), now) for entry in forgotten]
+
+
+def _readable(entry: Entry) -> bool:
+    return not entry.key or keyed.is_known(entry.key)
 
 
 @transaction.atomic

@@ -67,7 +67,7 @@ class Target:
     agent_id: UUID | None
     user_id: UUID | None
     moved: bool  # from another workspace: ids are made anew
-    erased: tuple[ledger.Entry, ...]  # who must not come back
+    erased: ledger.Erased  # who must not come back
 
 
 class DryRun(Exception):
@@ -87,7 +87,7 @@ def import_file(
     Assistants API as JSON. Raises ImportRefused, RestoreConflict, PermissionMissing."""
     actor.require(Permission.EXPORT_WRITE)
     done = Imported()
-    erased = tuple(ledger.entries(workspace_id=actor.workspace_id))
+    erased = ledger.erased(workspace_id=actor.workspace_id)
     try:
         with transaction.atomic():
             with _opened(path) as source:
@@ -198,11 +198,7 @@ def _skip(thread: Thread, original: UUID, target: Target) -> str | None:
         return "present"
     stones = Tombstone.objects.filter(thread_id=thread.pk, workspace_id=target.workspace_id)
     erased = stones.filter(reason=Tombstone.Reason.ERASURE).exists()
-    if (
-        erased
-        or ledger.is_erased(thread=thread, known=target.erased)
-        or any(original in entry.threads for entry in target.erased)
-    ):
+    if erased or target.erased.has(thread) or original in target.erased.threads:
         return "erased"
     stones.delete()  # it is there again; that it was purged once stands in the trail
     return None
