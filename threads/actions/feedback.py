@@ -10,7 +10,7 @@ from threadhub.lib.errors import Invalid, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import access
-from threads.lifecycle import reading
+from threads.lifecycle import holds, reading
 from threads.models import Feedback, Message, Thread
 
 
@@ -71,8 +71,8 @@ def own(*, actor: Actor, message: Message) -> Feedback:
 
 @transaction.atomic
 def withdraw(*, actor: Actor, message: Message) -> None:
-    """Take the actor's feedback back. Raises FeedbackNotFound."""
+    """Take the actor's feedback back. Raises FeedbackNotFound, ThreadHeld, ThreadArchived."""
     actor.require(Permission.FEEDBACK_GIVE)
-    access.lock(thread=message.thread)
+    holds.check(thread=access.lock(thread=message.thread))
     Feedback.objects.filter(pk=own(actor=actor, message=message).pk, workspace_id=message.workspace_id).delete()
     audit.record(actor=actor, action="feedback.withdraw", ids=[message.wire_id])

@@ -1,0 +1,136 @@
+from django.db import migrations
+
+# What is moved to another bundle goes and comes in one transaction, and so does what is restored: only at its end it
+# shows whether a thread's words are still to be had. So these wait until then.
+IS_HELD = """
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('hold:' || NEW_OR_OLD.workspace_id, 0));
+    IF NOT EXISTS (SELECT FROM threads_hold WHERE workspace_id = NEW_OR_OLD.workspace_id AND released_at IS NULL) THEN
+        RETURN NULL;
+    END IF;
+"""
+RAISE = "RAISE EXCEPTION 'a thread is on legal hold' USING ERRCODE = 'restrict_violation', CONSTRAINT = 'thread_held';"
+# Its words stand in a bundle with the same hash, or they are all back in the table.
+BUNDLED = f"""
+CREATE FUNCTION threads_keep_held_bundled() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    thread threads_thread%ROWTYPE;
+BEGIN
+    {IS_HELD.replace("NEW_OR_OLD", "OLD")}
+    SELECT * INTO thread FROM threads_thread WHERE id = OLD.thread_id AND workspace_id = OLD.workspace_id;
+    IF NOT FOUND OR NOT threads_covered_by_hold(thread.workspace_id, thread.id, thread.agent_id, thread.user_id,
+                                                thread.external_ref) THEN
+        RETURN NULL;
+    END IF;
+    IF EXISTS (SELECT FROM threads_bundledthread
+                WHERE thread_id = OLD.thread_id AND workspace_id = OLD.workspace_id AND sha256 = OLD.sha256) THEN
+        RETURN NULL;
+    END IF;
+    IF thread.bundle_id IS NULL AND COALESCE((OLD.counts ->> 'message')::bigint, 0) <=
+       (SELECT count(*) FROM threads_message WHERE workspace_id = OLD.workspace_id AND thread_id = OLD.thread_id) THEN
+        RETURN NULL;
+    END IF;
+    {RAISE}
+END $$
+"""
+# It says that it is in a bundle exactly while it is in one.
+STATE = f"""
+CREATE FUNCTION threads_keep_held_state() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    thread threads_thread%ROWTYPE;
+    bundled boolean;
+BEGIN
+    {IS_HELD.replace("NEW_OR_OLD", "NEW")}
+    SELECT * INTO thread FROM threads_thread WHERE id = NEW.id AND workspace_id = NEW.workspace_id;
+    IF NOT FOUND OR NOT threads_covered_by_hold(thread.workspace_id, thread.id, thread.agent_id, thread.user_id,
+                                                thread.external_ref) THEN
+        RETURN NULL;
+    END IF;
+    bundled := EXISTS (SELECT FROM threads_bundledthread WHERE thread_id = NEW.id AND workspace_id = NEW.workspace_id);
+    IF bundled <> (thread.bundle_id IS NOT NULL)
+       OR thread.state = 'archived' AND NOT bundled
+       OR thread.state NOT IN ('archived', 'trashed') AND bundled THEN
+        {RAISE}
+    END IF;
+    RETURN NULL;
+END $$
+"""
+# Whoever puts it there has looked for holds before: this is for SQL.
+TRASHED = f"""
+CREATE FUNCTION threads_keep_held_from_trash() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('hold:' || OLD.workspace_id, 0));
+    IF threads_covered_by_hold(OLD.workspace_id, OLD.id, OLD.agent_id, OLD.user_id, OLD.external_ref) THEN
+        {RAISE}
+    END IF;
+    RETURN NEW;
+END $$
+"""
+BUNDLE = f"""
+CREATE FUNCTION threads_keep_held_bundle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    {IS_HELD.replace("NEW_OR_OLD", "NEW")}
+    IF EXISTS (SELECT FROM threads_bundledthread AS entry
+                 JOIN threads_thread AS thread
+                   ON thread.id = entry.thread_id AND thread.workspace_id = entry.workspace_id
+                WHERE entry.workspace_id = NEW.workspace_id AND entry.bundle_id = NEW.id
+                  AND threads_covered_by_hold(thread.workspace_id, thread.id, thread.agent_id, thread.user_id,
+                                              thread.external_ref)) THEN
+        {RAISE}
+    END IF;
+    RETURN NULL;
+END $$
+"""
+# Where a bundle lies, and that it is needed, is as much as what is in it.
+TRIGGERS = """
+CREATE CONSTRAINT TRIGGER bundled_held AFTER DELETE ON threads_bundledthread
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION threads_keep_held_bundled();
+CREATE TRIGGER bundled_held_changed BEFORE UPDATE ON threads_bundledthread
+    FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION threads_keep_held_content();
+CREATE CONSTRAINT TRIGGER thread_held_state AFTER UPDATE OF state, bundle_id ON threads_thread
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN ((OLD.state, OLD.bundle_id) IS DISTINCT FROM (NEW.state, NEW.bundle_id))
+    EXECUTE FUNCTION threads_keep_held_state();
+CREATE TRIGGER thread_held_trashed BEFORE UPDATE OF state ON threads_thread
+    FOR EACH ROW WHEN (NEW.state = 'trashed' AND OLD.state <> 'trashed')
+    EXECUTE FUNCTION threads_keep_held_from_trash();
+CREATE CONSTRAINT TRIGGER bundle_held_changed AFTER UPDATE OF path, name, sha256, removed_at ON threads_bundle
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN ((OLD.path, OLD.name, OLD.sha256, OLD.removed_at)
+        IS DISTINCT FROM (NEW.path, NEW.name, NEW.sha256, NEW.removed_at))
+    EXECUTE FUNCTION threads_keep_held_bundle();
+CREATE TRIGGER hold_in_force_changed BEFORE UPDATE OF scope, target_id, external_ref, workspace_id ON threads_hold
+    FOR EACH ROW WHEN (OLD.released_at IS NULL AND (OLD.scope, OLD.target_id, OLD.external_ref, OLD.workspace_id)
+        IS DISTINCT FROM (NEW.scope, NEW.target_id, NEW.external_ref, NEW.workspace_id))
+    EXECUTE FUNCTION threads_refuse_held();
+"""
+TRUNCATED = ("bundledthread", "bundle", "hold")
+# What else belongs to a thread: who answered, what was thought of it, what stands for it, who let a tool be called.
+PARTS = ("run", "feedback", "summary", "toolapproval", "branch")
+
+
+def truncation(table: str) -> str:
+    return (
+        f"CREATE TRIGGER {table}_held_truncate BEFORE TRUNCATE ON threads_{table}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION threads_keep_held_from_truncate()"
+    )
+
+
+def removal(table: str) -> str:
+    return (
+        f"CREATE TRIGGER {table}_held AFTER DELETE ON threads_{table} REFERENCING OLD TABLE AS removed"
+        " FOR EACH STATEMENT EXECUTE FUNCTION threads_keep_held_messages()"
+    )
+
+
+class Migration(migrations.Migration):
+    """A held thread that is archived stays readable, whatever SQL is sent; and its runs, feedback, summaries, approvals
+    and branches stay like its messages."""
+
+    dependencies = [("threads", "0038_storage_sizes")]
+
+    operations = [
+        *[migrations.RunSQL(function) for function in (BUNDLED, STATE, TRASHED, BUNDLE)],
+        migrations.RunSQL(TRIGGERS),
+        *[migrations.RunSQL(truncation(table)) for table in (*TRUNCATED, *PARTS)],
+        *[migrations.RunSQL(removal(table)) for table in PARTS],
+    ]
