@@ -1,6 +1,7 @@
 """`manage.py erase_person`: everything of one person, for ever, with a certificate."""
 
 import sys
+from collections.abc import Sequence
 from threading import Event
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,8 @@ from uuid import UUID
 from django.core.management.base import CommandParser
 
 from chat_sessions.models import ChatSession
+from threadhub.lib import ids
+from threadhub.lib.errors import DomainError
 from threadhub.management.lifecycle import FAILED, NOT_VERIFIED, Ended, LifecycleCommand, an_id
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import User, Workspace
@@ -74,7 +77,10 @@ class Command(LifecycleCommand):
             self._proceed(workspace, planned.pk, as_json)
 
     def _proceed(self, workspace_id: UUID, erasure_id: UUID, as_json: bool) -> None:
-        self._show(erasures.proceed(workspace_id=workspace_id, erasure_id=erasure_id, stop=self.stop), as_json)
+        erasure = erasures.proceed(workspace_id=workspace_id, erasure_id=erasure_id, stop=self.stop)
+        self._show(erasure, as_json)
+        if erasure.state != Erasure.State.DONE:
+            raise Ended("It was stopped before its end: --resume goes on with it.", FAILED)
 
     def _subject(self, **options: Any) -> tuple[Kind, Any]:
         named = [kind for kind in SUBJECTS if options[kind] is not None]
@@ -89,23 +95,45 @@ class Command(LifecycleCommand):
         return input()
 
     def _resume(self, workspace: UUID | None, as_json: bool, dry_run: bool) -> None:
-        for workspace_id, erasure_id in erasures.unfinished():
-            if workspace not in (None, workspace_id):
-                continue
-            if dry_run:
+        unfinished = [each for each in erasures.unfinished() if workspace in (None, each[0])]
+        if dry_run:
+            for _, erasure_id in unfinished:
                 self._show(Erasure.objects.get(pk=erasure_id), as_json)
-            else:
-                self._proceed(workspace_id, erasure_id, as_json)
+        else:
+            self._proceed_all(unfinished, as_json)
 
     def _replay(self, workspace: UUID | None, as_json: bool, dry_run: bool) -> None:
+        begun: list[tuple[UUID, UUID]] = []
+        faults: list[str] = []
         for selection in self.selections(workspace=workspace):
             workspace_id = selection.workspace_id
             if dry_run:
                 for entry, _ in replay.find(workspace_id=workspace_id):
                     self.tell({"erased_at": entry.at.isoformat(), "threads": len(entry.threads)}, as_json=as_json)
                 continue
-            for erasure in replay.begin(workspace_id=workspace_id, now=candidates.database_now()):
-                self._proceed(workspace_id, erasure.pk, as_json)
+            try:
+                again = replay.begin(workspace_id=workspace_id, now=candidates.database_now())
+            except (DomainError, OSError) as error:
+                faults.append(f"{ids.encode(Workspace.PREFIX, workspace_id)}: {_sentence(error)}")
+            else:
+                begun += [(workspace_id, each.pk) for each in again]
+        self._proceed_all(begun, as_json, faults)
+
+    def _proceed_all(self, begun: list[tuple[UUID, UUID]], as_json: bool, faults: Sequence[str] = ()) -> None:
+        """One after the other; who is blocked does not keep the others waiting."""
+        told = list(faults)
+        for number, (workspace_id, erasure_id) in enumerate(begun):
+            if self.stop.is_set():
+                told.append(f"{len(begun) - number} were not gone on with.")
+                break
+            try:
+                self._proceed(workspace_id, erasure_id, as_json)
+            except (DomainError, OSError) as error:
+                told.append(f"{ids.encode(Erasure.PREFIX, erasure_id)}: {_sentence(error)}")
+            except Ended as error:  # stopped, or its certificate is not as it was signed
+                told.append(f"{ids.encode(Erasure.PREFIX, erasure_id)}: {error}")
+        if told:
+            raise Ended("Not all is erased: " + " ".join(told), FAILED)
 
     def _show(self, erasure: Erasure | None, as_json: bool) -> None:
         if erasure is None:
@@ -116,3 +144,7 @@ class Command(LifecycleCommand):
         if not proof.is_genuine(erasure):
             raise Ended("The certificate is not as it was signed.", NOT_VERIFIED)
         self.tell({**erasure.certificate, "signature": erasure.signature}, as_json=as_json)
+
+
+def _sentence(error: Exception) -> str:
+    return error.message if isinstance(error, DomainError) else f"The archive cannot be used: {error}."
