@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from chat_sessions.endings import end_all
 from chat_sessions.models import ChatSession
@@ -41,9 +41,14 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one sweep may do. `older_than` is counted from a session's end."""
+    """What one sweep may do. `older_than` is counted from a session's end, `inactive_for` from when it was over, or
+    would have been as nobody did anything in it."""
 
     workspace_id: UUID | None = None
+    agent_id: UUID | None = None
+    user_id: UUID | None = None
+    external_ref: str | None = None
+    inactive_for: timedelta | None = None
     older_than: timedelta | None = None
     limit: int | None = None
     batch_size: int = BATCH
@@ -67,9 +72,8 @@ def sweep(*, now: datetime, bounds: Bounds | None = None, dry_run: bool = False)
 
 def _expired(now: datetime, bounds: Bounds) -> "QuerySet[ChatSession]":
     """By the index session_expiring."""
-    return _within(ChatSession.objects.filter(ended_at=None, idle_expires_at__lte=now), bounds).order_by(
-        "idle_expires_at", "pk"
-    )
+    expired = ChatSession.objects.filter(ended_at=None, idle_expires_at__lte=now)
+    return _within(expired, now, bounds).order_by("idle_expires_at", "pk")
 
 
 def _long_ended(now: datetime, bounds: Bounds) -> "QuerySet[ChatSession]":
@@ -78,11 +82,18 @@ def _long_ended(now: datetime, bounds: Bounds) -> "QuerySet[ChatSession]":
     if kept is None:
         kept = timedelta(seconds=settings.CHAT_SESSION_KEPT_SECONDS)
     ended = ChatSession.objects.filter(ended_at__isnull=False, ended_at__lt=now - kept)
-    return _within(ended, bounds).order_by("ended_at", "pk")
+    return _within(ended, now, bounds).order_by("ended_at", "pk")
 
 
-def _within(sessions: "QuerySet[ChatSession]", bounds: Bounds) -> "QuerySet[ChatSession]":
-    return sessions if bounds.workspace_id is None else sessions.filter(workspace_id=bounds.workspace_id)
+def _within(sessions: "QuerySet[ChatSession]", now: datetime, bounds: Bounds) -> "QuerySet[ChatSession]":
+    for name in ("workspace_id", "agent_id", "user_id", "external_ref"):
+        value = getattr(bounds, name)
+        if value is not None:
+            sessions = sessions.filter(**{name: value})
+    if bounds.inactive_for is not None:
+        since = now - bounds.inactive_for
+        sessions = sessions.filter(Q(idle_expires_at__lte=since) | Q(ended_at__lte=since))
+    return sessions
 
 
 def _counted(now: datetime, bounds: Bounds) -> Swept:

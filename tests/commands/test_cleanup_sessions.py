@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -17,6 +17,7 @@ from chat_sessions import cleanup, sessions
 from chat_sessions.models import ChatSession
 from chat_sessions.tasks import cleanup as job
 from tests.conftest import Tenant
+from threadhub.lib import ids
 from threadhub.worker import direct_parameters
 from threads.actions.chat_sessions import open_with_thread
 from threads.models import Thread
@@ -93,9 +94,32 @@ def test_a_workspace_an_age_and_a_limit_narrow_it(
     assert "foreign" in rows()
 
 
+def test_an_agent_a_user_a_reference_and_idleness_narrow_it(five: dict[str, ChatSession], tenant: Tenant) -> None:
+    assert run("--external-ref=idle", "--dry-run")["ended"] == 1
+    assert run(f"--agent={tenant.agent.wire_id}", "--dry-run")["ended"] == 2
+    assert run(f"--agent={ids.encode('agent', ids.new())}", "--dry-run")["ended"] == 0
+    assert run(f"--user={tenant.owner.wire_id}", "--dry-run")["ended"] == 0
+    ChatSession.objects.filter(pk=five["idle"].pk).update(user=tenant.owner)
+    assert run(f"--user={tenant.owner.wire_id}", "--dry-run")["ended"] == 1
+    assert run("--inactive-for=23h", "--dry-run")["ended"] == 2
+    assert run("--inactive-for=25h", "--dry-run") == {"dry_run": True, "ended": 0, "removed": 1, "complete": True}
+    assert run("--inactive-for=32d", "--dry-run")["removed"] == 0
+    assert run("--external-ref=idle") == {"dry_run": False, "ended": 1, "removed": 0, "complete": True}
+    assert rows()["expired"] == ""
+
+
+def test_its_cutoff_is_one_and_the_databases(five: dict[str, ChatSession], monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's clock goes years ahead."""
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2999, 1, 1, tzinfo=UTC))
+    assert run() == {"dry_run": False, "ended": 2, "removed": 1, "complete": True}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["--older-than=9999999d"],
+        ["--inactive-for=9999999d"],
+        ["--agent=x"],
         ["--older-than=0d"],
         ["--older-than=90"],
         ["--older-than="],

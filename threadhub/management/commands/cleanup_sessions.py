@@ -1,93 +1,59 @@
 """`manage.py cleanup_sessions`: end chat sessions that expired, remove rows of those that ended long ago."""
 
-import json as json_module
-import re
 import sys
-from argparse import ArgumentTypeError
-from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
-from django.core.management.base import CommandError, CommandParser
-from django.db import Error as DatabaseError
-from django.utils import timezone
+from django.core.management.base import CommandParser
+from django.db import DatabaseError, OperationalError
 
 from chat_sessions.cleanup import BATCH, AnotherSweep, Bounds, Swept, sweep
-from threadhub.lib import ids
-from threadhub.management.command import HubCommand
-from threadhub.workspaces.models import Workspace
+from threadhub.agents.models import Agent
+from threadhub.management.lifecycle import FAILED, LOCKED, Ended, LifecycleCommand, an_id, duration, positive
+from threadhub.workspaces.models import User
+from threads.lifecycle import candidates
 
-SOME_FAILED, USAGE, ANOTHER_SWEEP = 1, 2, 3
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def age(text: str) -> timedelta:
-    """`90d` and the like; a unit is a must, and nothing is no age."""
-    match = re.fullmatch(r"([1-9][0-9]{0,6})([smhdw])", text, re.ASCII)
-    if match is None:
-        raise ArgumentTypeError(f"{text!r} is no age: a whole number above zero and s, m, h, d or w, as in 90d.")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
+NARROWED = ("agent", "user", "external_ref", "older_than", "inactive_for", "limit", "batch_size", "max_seconds")
 
 
-def above_zero(text: str) -> int:
-    if not re.fullmatch(r"[1-9][0-9]{0,8}", text, re.ASCII):
-        raise ArgumentTypeError(f"{text!r} is no whole number above zero.")
-    return int(text)
+class Command(LifecycleCommand):
+    help = "End chat sessions that expired, and remove the rows of those that ended long ago. Threads stay."
+    asks = "Go on?"
 
+    def add_own(self, parser: CommandParser) -> None:
+        self.add_workspace(parser)
+        parser.add_argument("--agent", type=an_id(Agent.PREFIX), metavar="ID", help="Only sessions with this agent.")
+        parser.add_argument("--user", type=an_id(User.PREFIX), metavar="ID", help="Only sessions of this user.")
+        parser.add_argument("--external-ref", metavar="TEXT", help="Only sessions with exactly this reference.")
+        said = "Remove what ended longer ago, such as 90d; default: the setting CHAT_SESSION_KEPT_SECONDS."
+        parser.add_argument("--older-than", type=duration, metavar="TIME", help=said)
+        said = "Only sessions that have been over, or expired unused, for that long."
+        parser.add_argument("--inactive-for", type=duration, metavar="TIME", help=said)
+        parser.add_argument("--limit", type=positive, metavar="N", help="So many sessions at most.")
+        said = "Sessions per transaction; default %(default)s."
+        parser.add_argument("--batch-size", type=positive, default=BATCH, metavar="N", help=said)
+        parser.add_argument("--max-seconds", type=positive, metavar="N", help="Begin no further batch after that long.")
 
-def workspace_id(text: str) -> UUID:
-    try:
-        return ids.decode(Workspace.PREFIX, text)
-    except ids.InvalidId as error:
-        raise ArgumentTypeError(f"{text!r} is no id of a workspace (workspace_…).") from error
-
-
-class Command(HubCommand):
-    help = (
-        "End chat sessions that expired, and remove the rows of those that ended long ago. Threads stay. "
-        "Exit codes: 0 done, 1 failed on the way, 2 usage, 3 another sweep is at it."
-    )
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--workspace", type=workspace_id, metavar="ID", help="Of this workspace only.")
-        parser.add_argument(
-            "--older-than", type=age, metavar="AGE", help="Remove what ended longer ago, as 90d (default: the setting)."
-        )
-        parser.add_argument("--dry-run", action="store_true", help="Only count; nothing is changed.")
-        parser.add_argument("--limit", type=above_zero, metavar="N", help="So many sessions at most.")
-        parser.add_argument("--batch-size", type=above_zero, default=BATCH, metavar="N", help="Default %(default)s.")
-        parser.add_argument("--max-seconds", type=above_zero, metavar="N", help="Stop after the batch of that moment.")
-        parser.add_argument("--json", action="store_true", help="Print one line of JSON.")
-        parser.add_argument("--yes", action="store_true", help="Do not ask.")
-
-    def handle(self, *args: Any, dry_run: bool, json: bool, yes: bool, **options: Any) -> None:
-        names = ("older_than", "limit", "batch_size", "max_seconds")
-        bounds = Bounds(workspace_id=options["workspace"], **{name: options[name] for name in names})
-        if bounds.workspace_id and not Workspace.objects.filter(pk=bounds.workspace_id).exists():
-            raise CommandError("There is no such workspace.", returncode=USAGE)
-        now = timezone.now()
-        if not dry_run and not yes:
-            self._confirm(sweep(now=now, bounds=bounds, dry_run=True))
+    def run(self, *, workspace: Any, as_json: bool, dry_run: bool, yes: bool, **options: Any) -> None:
+        self.known(workspace)
+        names = {"agent": "agent_id", "user": "user_id"}
+        bounds = Bounds(workspace_id=workspace, **{names.get(name, name): options[name] for name in NARROWED})
+        now = candidates.database_now()
+        if not (dry_run or yes) and sys.stdin.isatty():
+            self.stderr.write(_as_text(sweep(now=now, bounds=bounds, dry_run=True), True))
+        self.confirm(dry_run=dry_run, yes=yes)
         try:
             swept = sweep(now=now, bounds=bounds, dry_run=dry_run)
         except AnotherSweep as error:
-            raise CommandError(error.message, returncode=ANOTHER_SWEEP) from error
+            raise Ended(error.message, LOCKED) from error
+        except OperationalError:
+            raise
         except DatabaseError as error:
-            raise CommandError(f"Stopped on the way: {error}", returncode=SOME_FAILED) from error
-        self.stdout.write(_as_json(swept, dry_run) if json else _as_text(swept, dry_run))
-
-    def _confirm(self, planned: Swept) -> None:
-        """Ask a person; a script says --yes. Raises CommandError with the exit code of wrong usage."""
-        if not sys.stdin.isatty():
-            raise CommandError("Nothing is done without --yes or --dry-run.", returncode=USAGE)
-        self.stderr.write(_as_text(planned, True))
-        if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
-            raise CommandError("Nothing was done.", returncode=USAGE)
-
-
-def _as_json(swept: Swept, dry_run: bool) -> str:
-    told = {"dry_run": dry_run, "ended": swept.ended, "removed": swept.removed, "complete": swept.complete}
-    return json_module.dumps(told)
+            raise Ended(f"Stopped on the way: {error}", FAILED) from error
+        if as_json:
+            told = {"dry_run": dry_run, "ended": swept.ended, "removed": swept.removed, "complete": swept.complete}
+            self.tell(told, as_json=True)
+        else:
+            self.stdout.write(_as_text(swept, dry_run))
 
 
 def _as_text(swept: Swept, dry_run: bool) -> str:
