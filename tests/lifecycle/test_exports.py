@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import time
 import zipfile
 from datetime import timedelta
@@ -203,3 +204,50 @@ def test_commands(tenant: Tenant, tmp_path: Path) -> None:
         run("export_person", "--external-ref=nobody", f"--to={tmp_path}/no.zip")
     assert ended.value.returncode == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["all.zip", "one.zip"]
+
+
+def test_a_second_export_to_the_same_file_leaves_the_first_alone(
+    tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes while the first is being made, and is through before it."""
+    old_thread(tenant)
+    write = container.write
+    options = (f"--workspace={tenant.workspace.wire_id}", f"--to={tmp_path}/all.zip")
+    said: list[str] = []
+
+    def export() -> None:
+        call_command("export_threads", *options, stdout=StringIO(), stderr=StringIO())
+
+    def then_another(**given: Any) -> int:
+        monkeypatch.setattr(container, "write", write)
+        export()
+        said.append("through")
+        return write(**given)
+
+    monkeypatch.setattr(container, "write", then_another)
+    with pytest.raises(CommandError, match="is there already") as ended:
+        export()
+    assert (ended.value.returncode, said) == (2, ["through"])
+    assert [path.name for path in tmp_path.iterdir()] == ["all.zip"]
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert archive.testzip() is None
+    assert (tmp_path / "all.zip").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_export_is_on_the_disk_before_it_has_its_name(
+    tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old_thread(tenant)
+    sync, synced = os.fsync, []
+
+    def noted(descriptor: int) -> None:
+        synced.append(sorted(path.name for path in tmp_path.iterdir()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    call_command(
+        "export_threads", f"--workspace={tenant.workspace.wire_id}", f"--to={tmp_path}/all.zip", stdout=StringIO()
+    )
+    before, after = synced
+    assert before[0].endswith(".partial")
+    assert after == ["all.zip"]

@@ -1,5 +1,7 @@
 """`manage.py export_threads`: threads of a workspace as one zip file."""
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,6 +12,7 @@ from threadhub import audit
 from threadhub.management.lifecycle import LifecycleCommand, an_id
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import Workspace
+from threads.lifecycle.bundles import vault
 from threads.lifecycle.exporting import container, exports
 from threads.models import Thread
 
@@ -20,7 +23,7 @@ class Command(LifecycleCommand):
     )
 
     def add_own(self, parser: CommandParser) -> None:
-        self.add_selection(parser)
+        self.add_whose(parser)
         parser.add_argument("--thread", type=an_id(Thread.PREFIX), metavar="ID", help="Only this thread.")
         self.add_target(parser)
 
@@ -31,8 +34,6 @@ class Command(LifecycleCommand):
         parser.add_argument("--format", choices=container.FORMATS, default="jsonl")
 
     def run(self, *, as_json: bool, to: Path, format: str, **options: Any) -> None:
-        if options["older_than"] or options["inactive_for"]:
-            self.misused("Exports are not by age.")
         workspace_id = self.workspace(options["workspace"])
         threads = exports.select(
             workspace_id=workspace_id,
@@ -51,14 +52,7 @@ class Command(LifecycleCommand):
     def write(self, workspace_id: UUID, threads: list[UUID], to: Path, format: str, as_json: bool) -> None:
         if to.exists() or not to.parent.is_dir():
             self.misused(f"{to} is there already, or its folder is not.")
-        partial = to.with_name(f".{to.name}.partial")
-        try:
-            with partial.open("xb") as out:
-                partial.chmod(0o600)
-                count = container.write(out=out, workspace_id=workspace_id, thread_ids=threads, format=format)
-            partial.rename(to)
-        finally:
-            partial.unlink(missing_ok=True)
+        count = self._make(workspace_id, threads, to, format)
         audit.record(
             actor=actors.system(workspace_id),
             action="export.make",
@@ -66,3 +60,20 @@ class Command(LifecycleCommand):
             details={"threads": count, "format": format},
         )
         self.tell({"threads": count, "file": str(to), "bytes": to.stat().st_size}, as_json=as_json)
+
+    def _make(self, workspace_id: UUID, threads: list[UUID], to: Path, format: str) -> int:
+        """Under a name of its own until it is whole and on the disk: several may be made at once."""
+        descriptor, name = tempfile.mkstemp(dir=to.parent, prefix=f".{to.name}.", suffix=".partial")
+        partial = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as out:
+                count = container.write(out=out, workspace_id=workspace_id, thread_ids=threads, format=format)
+                out.flush()
+                os.fsync(out.fileno())
+            if to.exists():
+                self.misused(f"{to} is there already.")
+            partial.rename(to)
+        finally:
+            partial.unlink(missing_ok=True)
+        vault.sync_directory(to.parent)
+        return count
