@@ -28,6 +28,7 @@ def test_it_finds_a_running_hub_well(running: Up, data_dir: Path) -> None:
         "limits",
         "ALLOWED_HOSTS",
         "storage",
+        "archive",
         "database",
         "clock",
         "migrations",
@@ -37,6 +38,8 @@ def test_it_finds_a_running_hub_well(running: Up, data_dir: Path) -> None:
         "runs",
         "search",
         "attachments",
+        "bundles",
+        "sweeps",
         "erasures",
         "provider",
     ]

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 import psycopg
@@ -18,7 +17,8 @@ from threadhub.agents.models import Agent
 from threadhub.agents.providers.registry import missing
 from threadhub.isolation import walls
 from threadhub.isolation.scope import Door, as_owner, by_door
-from threadhub.launch import faults, installation
+from threadhub.launch import faults, installation, retention_examination
+from threadhub.launch.finding import Finding
 from threadhub.lib import ids
 from threadhub.lib.errors import DomainError
 from threadhub.tasks import DEAD_AFTER_SECONDS
@@ -35,19 +35,11 @@ SECRET_KEY_LENGTH = 32
 RATE_LIMITS = ("RATE_LIMIT_KEY", "RATE_LIMIT_USER", "RATE_LIMIT_SESSION", "RATE_LIMIT_ADDRESS", "RATE_LIMIT_SIGN_IN")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found."""
-
-    name: str
-    ok: bool
-    detail: str
-
-
 def examine() -> Iterator[Finding]:
     """Every finding, one after the other. Without a usable database its contents are not looked at."""
     yield from _settings()
     yield storage()
+    yield retention_examination.archive()
     reachable = database()
     yield reachable
     if not reachable.ok:
@@ -62,6 +54,8 @@ def examine() -> Iterator[Finding]:
         yield runs()
         yield search()
         yield attachments()
+        yield retention_examination.bundles()
+        yield retention_examination.sweeps()
         yield erasures()
         yield from providers()
 
