@@ -1,6 +1,7 @@
 """The commands of a thread's life: options, exit codes, and that a wrong word does nothing."""
 
 import json
+import os
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,14 @@ def test_archive_verify_restore(tenant: Tenant, archive_directory: str) -> None:
     assert Message.objects.count() == 6
 
 
+def test_a_thread_that_is_not_there_to_be_restored_is_exit_code_1(tenant: Tenant) -> None:
+    thread = old_thread(tenant)
+    for options in ([], ["--trashed"], ["--dry-run"]):
+        assert code("restore_threads", f"--thread={thread.wire_id}", "--yes", *options) == 1
+    assert code("restore_threads", f"--thread={ids.encode('thread', ids.new())}", "--yes") == 1
+    assert run("restore_threads", "--external-ref=of nobody", "--yes")[0]["taken"] == 0  # a filter may find none
+
+
 def test_the_trash(tenant: Tenant) -> None:
     from threads.actions import threads as acting
 
@@ -116,9 +125,44 @@ def test_legal_hold(tenant: Tenant) -> None:
     assert code("legal_hold", "release", workspace, f"--hold={ids.encode('hold', ids.new())}") == 1
 
 
+def test_a_hold_can_be_tried(tenant: Tenant) -> None:
+    workspace = f"--workspace={tenant.workspace.wire_id}"
+    tried = run("legal_hold", "place", workspace, "--external-ref=customer", "--reason=case 5", "--dry-run")[0]
+    assert (tried["dry_run"], tried["scope"], tried["target"]) == (True, "external_ref", "customer")
+    assert Hold.objects.count() == 0
+    assert code("legal_hold", "place", workspace, f"--agent={ids.encode('agent', ids.new())}", "--reason=x") == 1
+    placed = run("legal_hold", "place", workspace, "--reason=case 5")[0]
+    assert run("legal_hold", "release", workspace, f"--hold={placed['id']}", "--dry-run")[0]["released_at"]
+    assert Hold.objects.get().in_force
+
+
+@pytest.mark.parametrize("option", ["agent", "user", "external-ref", "older-than", "inactive-for"])
+def test_what_a_command_cannot_use_it_refuses(option: str) -> None:
+    with pytest.raises(CommandError, match=f"unrecognized arguments: --{option}"):
+        call_command("verify_archives", f"--{option}=1d", stdout=StringIO())
+
+
 def test_orphans(tenant: Tenant, archive_directory: str) -> None:
     (Path(archive_directory) / ".partial-1").write_bytes(b"")
     assert run("collect_orphan_bundles", "--yes") == [{"removed": [], "younger": [".partial-1"]}]
+
+
+def test_orphans_go_by_workspace_and_so_many_at_a_time(
+    tenant: Tenant, other_tenant: Tenant, archive_directory: str
+) -> None:
+    long_ago = timezone.now().timestamp() - 2 * 86_400
+    for owner, number in ((tenant, "a"), (tenant, "b"), (other_tenant, "c")):
+        folder = Path(archive_directory) / owner.workspace.wire_id / "2025" / "01" / (number * 64)
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_bytes(b"{}")
+        os.utime(folder / "manifest.json", (long_ago, long_ago))
+    workspace = f"--workspace={tenant.workspace.wire_id}"
+    (tried,) = run("collect_orphan_bundles", workspace, "--dry-run")
+    assert len(tried["removed"]) == 2
+    assert run("collect_orphan_bundles", workspace, "--limit=1", "--yes")[0]["removed"] == tried["removed"][:1]
+    assert run("collect_orphan_bundles", workspace, "--yes")[0]["removed"] == tried["removed"][1:]
+    assert code("collect_orphan_bundles", f"--workspace={ids.encode('workspace', ids.new())}", "--yes") == 2
+    assert len(run("collect_orphan_bundles", "--yes")[0]["removed"]) == 1
 
 
 def test_archiving_spares_what_is_held(tenant: Tenant) -> None:

@@ -23,10 +23,10 @@ from tests.lifecycle.test_commands import code, run
 from tests.lifecycle.test_sweeps import everything
 from threads.actions import threads
 from threads.actions.messages import Draft, append
-from threads.lifecycle import acts, apply, purge, reading, restore
+from threads.lifecycle import acts, apply, holds, purge, reading, restore
 from threads.lifecycle.bundles import archive as bundling
 from threads.lifecycle.bundles import audit_trail, records, verify
-from threads.models import Bundle, BundledThread, Message, Sweep, Thread, Tombstone
+from threads.models import Bundle, BundledThread, Hold, Message, Sweep, Thread, Tombstone
 
 NOW = timezone.now
 DEADLINE = 30.0
@@ -138,6 +138,29 @@ class TestTwoAtOnce:
         assert set(Tombstone.objects.values_list("thread_id", "reason")) == {
             (first.pk, "client"), (second.pk, "policy"),
         }  # fmt: skip
+
+    def test_a_hold_waits_for_the_batch_in_hand_and_keeps_all_that_comes_after(
+        self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        policy(tenant)
+        first, second = old_thread(tenant, 101), old_thread(tenant, 100)
+        reached, go = held_up(monkeypatch, purge, "destroy")
+
+        def place() -> None:
+            holds.place(actor=tenant.actor, scope="workspace", reason="case", now=NOW())
+
+        with meanwhile(lambda: sweep(tenant, batch_size=1)) as sweeping:
+            assert reached.wait(DEADLINE)
+            with meanwhile(place) as placing:
+                until(somebody_waits)
+                assert not Hold.objects.exists()  # nobody was told yet that anything is held
+                go.set()
+                placing.result()
+                done = sweeping.result()
+        assert (done.taken, done.skips["held"]) == (1, 1)
+        assert Tombstone.objects.get().thread_id == first.pk
+        assert Thread.objects.get() == second
+        assert Message.objects.count() == 3
 
 
 class Died(BaseException):

@@ -138,7 +138,7 @@ def test_a_crash_between_put_and_commit_leaves_an_orphan_and_a_retry_the_same_ob
     assert [orphan.old for orphan in orphans.find(now=now)] == [False]
     for orphan in orphans.find(now=now + timedelta(days=2)):
         assert orphan.old
-        orphans.remove(orphan)
+        assert orphans.remove(orphan, now=now + timedelta(days=2))
     assert keys(bucket) == []
 
 
@@ -192,6 +192,23 @@ def test_a_missing_object_is_damage_and_a_closed_store_is_not(tenant: Tenant, se
     bucket.delete_bucket(Bucket="hub")
     with pytest.raises(objects.StoreUnavailable):
         restore.restore(actor=tenant.actor, thread=thread, now=NOW())
+
+
+def test_a_restore_that_could_not_read_says_so_in_its_exit_code(
+    tenant: Tenant, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = acts.archive(actor=tenant.actor, thread=old_thread(tenant, 3), now=NOW())
+    call = BaseClient._make_api_call
+
+    def refusing(self: Any, operation: str, given: Any) -> Any:
+        if operation == "GetObject":
+            raise answered(503, operation)
+        return call(self, operation, given)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", refusing)
+    with pytest.raises(CommandError, match="1 threads were not restored") as refused:
+        call_command("restore_threads", thread=thread.pk, yes=True, stdout=StringIO(), stderr=StringIO())
+    assert refused.value.returncode == 1
 
 
 def test_wrong_credentials_are_one_sentence(tenant: Tenant, server: str, bucket: Any) -> None:
