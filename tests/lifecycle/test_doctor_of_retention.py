@@ -13,7 +13,7 @@ from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread, policy, sweep
 from threadhub.launch import retention_examination as examination
 from threadhub.workspaces.models import Workspace
-from threads.lifecycle import acts, candidates, nightly
+from threads.lifecycle import acts, candidates, nights
 from threads.lifecycle.rules import settings_of
 from threads.models import RetentionPolicy, RetentionSettings, Sweep
 
@@ -99,7 +99,11 @@ def test_what_waits_in_the_trash_must_go_too(tenant: Tenant, later: Callable[[ti
 
 def test_a_brake_and_failures_are_findings(tenant: Tenant) -> None:
     policy(tenant)
-    for ended, failed, said in (("brake", [], "stopped by its brake"), ("done", ["x"], "1 threads that could not")):
+    for ended, failed, said in (
+        ("brake", [], "stopped by its brake"),
+        ("done", ["The bundle x is damaged."], "The bundle x is damaged."),
+        ("failed", ["A word."], "A word"),
+    ):
         assert sweep(tenant).ended == "done"
         newest = Sweep.objects.order_by("-number").first()
         assert newest is not None
@@ -108,6 +112,11 @@ def test_a_brake_and_failures_are_findings(tenant: Tenant) -> None:
         assert said in examination.sweeps().detail
     sweep(tenant)
     assert examination.sweeps().ok
+
+
+def test_a_time_zone_that_nobody_knows_is_a_finding(tenant: Tenant) -> None:
+    RetentionSettings.objects.create(workspace=tenant.workspace, time_zone="Mars/Olympus")
+    assert "this machine knows no time zone 'Mars/Olympus'" in examination.sweeps().detail
 
 
 def test_policies_that_only_retain_want_no_sweep(tenant: Tenant, later: Callable[[timedelta], None]) -> None:
@@ -123,7 +132,7 @@ def test_a_night_under_way_is_not_missed_yet(
 ) -> None:
     """The second night without a sweep began so many hours ago."""
     policy(tenant)
-    night = nightly.start_of_night(now=candidates.database_now(), zone=settings_of(tenant.workspace.pk).time_zone)
+    night = nights.start(now=candidates.database_now(), zone=settings_of(tenant.workspace.pk).time_zone)
     sweep(tenant)
     Sweep.objects.update(cutoff=night)
     RetentionPolicy.objects.update(acts_from=night - timedelta(days=20))

@@ -1,6 +1,7 @@
 """A dry run of any command changes nothing: not a row of a table, not a byte of the archive."""
 
 import json
+import os
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -38,7 +39,10 @@ def workspace(tenant: Tenant, api: Api, archive_directory: str, tmp_path: Path) 
     Thread.objects.filter(pk=trashed.pk).update(purge_after=NOW())
     open_session(api, tenant)
     ChatSession.objects.update(idle_expires_at=NOW() - timedelta(days=2))
-    (Path(archive_directory) / ".partial-1").write_bytes(b"half")
+    stray = Path(archive_directory) / tenant.workspace.wire_id / "2025" / "01" / ("a" * 64)
+    stray.mkdir(parents=True)
+    (stray / "manifest.json").write_bytes(b"half")
+    os.utime(stray / "manifest.json", (0, 0))
     call_command(
         "export_threads", f"--workspace={tenant.workspace.wire_id}", f"--to={tmp_path}/a.zip", stdout=StringIO()
     )

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from threads.lifecycle import nightly
+from threads.lifecycle import nights
 
 ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "Pacific/Chatham", "UTC"]
 
@@ -15,7 +15,7 @@ ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "P
 @pytest.mark.parametrize("hour", range(0, 24, 5))
 def test_it_is_three_there(zone: str, month: int, hour: int) -> None:
     now = datetime(2025, month, 15, hour, 17, tzinfo=UTC)
-    last, following = nightly.start_of_night(now=now, zone=zone), nightly.next_night(now=now, zone=zone)
+    last, following = nights.start(now=now, zone=zone), nights.following(now=now, zone=zone)
     for moment in (last, following):
         there = moment.astimezone(ZoneInfo(zone))
         assert (there.hour, there.minute) == (3, 0)
@@ -32,6 +32,6 @@ def test_it_is_three_there(zone: str, month: int, hour: int) -> None:
     ],
 )
 def test_so_each_zone_has_its_own(zone: str, night: datetime) -> None:
-    assert nightly.start_of_night(now=datetime(2025, 7, 15, 12, tzinfo=UTC), zone=zone) == night
-    assert nightly.start_of_night(now=night, zone=zone) == night
-    assert nightly.start_of_night(now=night - timedelta(microseconds=1), zone=zone) == night - timedelta(days=1)
+    assert nights.start(now=datetime(2025, 7, 15, 12, tzinfo=UTC), zone=zone) == night
+    assert nights.start(now=night, zone=zone) == night
+    assert nights.start(now=night - timedelta(microseconds=1), zone=zone) == night - timedelta(days=1)

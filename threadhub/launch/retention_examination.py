@@ -3,6 +3,7 @@ that what is due goes. A sweep that never comes is as much a failure as one that
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfoNotFoundError
 
 from django.core.files.base import ContentFile
 
@@ -10,7 +11,7 @@ from threadhub.isolation.scope import Door, by_door
 from threadhub.launch.finding import Finding
 from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
-from threads.lifecycle import candidates, nightly, rules
+from threads.lifecycle import candidates, nightly, nights, rules
 from threads.lifecycle.bundles import manifest, vault
 from threads.models import Bundle, RetentionPolicy, Sweep, SystemPolicy, Thread
 
@@ -65,8 +66,12 @@ def sweeps() -> Finding:
 def _unswept(now: datetime) -> Iterator[str]:
     for workspace in Workspace.objects.order_by("created_at", "id"):
         zone = rules.settings_of(workspace.pk).time_zone
-        since = nightly.start_of_night(now=now - timedelta(days=1) - NIGHT_TAKES, zone=zone)
-        fault = _fault(workspace, since)
+        try:
+            since = nights.start(now=now - timedelta(days=1) - NIGHT_TAKES, zone=zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            fault: str | None = f"is not swept: this machine knows no time zone {zone!r}"
+        else:
+            fault = _fault(workspace, since)
         if fault is not None:
             yield f"{ids.encode(Workspace.PREFIX, workspace.pk)} {fault}"
 
@@ -78,7 +83,7 @@ def _fault(workspace: Workspace, since: datetime) -> str | None:
     if last is not None and last.report.get("ended") == "brake":
         return "was stopped by its brake: look at retention_plan, then use retention_apply --no-brake"
     if last is not None and last.report.get("failed"):
-        return f"has {len(last.report['failed'])} threads that could not be taken: run verify_archives"
+        return f"was not swept whole: {str(last.report['failed'][0]).rstrip('.')}"
     ended = whole.filter(cutoff__gte=since).exclude(report__ended__in=nightly.UNFINISHED)
     if _could_be_due(workspace, since) and not ended.exists():
         return "was not swept to its end for two nights: is a worker running, and what does it log?"
