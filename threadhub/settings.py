@@ -7,11 +7,12 @@ from pathlib import Path
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from threadhub import VERSION, database_url, embedded, production
+from threadhub import database_url, embedded, production
 from threadhub.agents.prices import PriceTable
 from threadhub.agents.providers.settings import ProviderSettings
 from threadhub.console import look as console
 from threadhub.environment import Environment
+from threadhub.lib.version import VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from tests.conftest import Api, Tenant
 from tests.lifecycle.conftest import old_thread, policy, sweep
-from threadhub import VERSION
+from threadhub.lib.version import VERSION
 from threads.actions import feedback
 from threads.actions.messages import Draft, append
 from threads.attachments import Upload

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from threadhub import VERSION
 from threadhub.lib import ids
+from threadhub.lib.version import VERSION
 from threads.lifecycle.bundles import records
 from threads.lifecycle.bundles.writer import Written
 from threads.models import Thread
