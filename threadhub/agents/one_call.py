@@ -17,9 +17,10 @@ from threadhub.lib.asynchronous import in_thread
 
 
 async def call(
-    *, agent: Agent, request: ModelRequest, purpose: DailyUsage.Purpose
+    *, agent: Agent, request: ModelRequest, purpose: DailyUsage.Purpose, saved: bool = True
 ) -> AsyncGenerator[ProviderEvent, None]:
-    """The events of the answer. Counted for the agent when it ends, however it ends. Raises ProviderError."""
+    """The events of the answer. Counted for the agent when it ends, however it ends; for its workspace alone where the
+    agent is not `saved`. Raises ProviderError."""
     characters = 0
     used: Amount | None = None
     try:
@@ -48,4 +49,4 @@ async def call(
             )
         if used is not None:
             with scope.within(agent.workspace_id):
-                await in_thread(record)(agent=agent, purpose=purpose, amount=used, now=timezone.now())
+                await in_thread(record)(agent=agent, purpose=purpose, amount=used, now=timezone.now(), saved=saved)

@@ -30,7 +30,7 @@ ON CONFLICT (workspace_id, agent_id, day, provider, model, purpose) DO UPDATE
 def add_usage(
     *,
     workspace_id: UUID,
-    agent_id: UUID,
+    agent_id: UUID | None,
     day: date,
     provider: str,
     model: str,

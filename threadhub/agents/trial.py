@@ -30,12 +30,14 @@ class Trial:
 
     agent: Agent
     request: ModelRequest
+    saved: bool  # whether there is an agent whose values these would be
 
     async def events(self) -> AsyncGenerator[ProviderEvent, None]:
         """The answer as it comes, for as long as the agent may take. Raises ProviderError."""
         try:
             async with asyncio.timeout(self.agent.max_seconds):
-                asking = call(agent=self.agent, request=self.request, purpose=DailyUsage.Purpose.TRIAL)
+                purpose = DailyUsage.Purpose.TRIAL
+                asking = call(agent=self.agent, request=self.request, purpose=purpose, saved=self.saved)
                 async with aclosing(asking) as stream:
                     async for event in stream:
                         yield event
@@ -44,9 +46,17 @@ class Trial:
 
 
 def begin(
-    *, actor: Actor, agent: Agent, tools: Sequence[Tool], said: Sequence[tuple[str, str]], now: datetime
+    *,
+    actor: Actor,
+    agent: Agent,
+    tools: Sequence[Tool],
+    said: Sequence[tuple[str, str]],
+    now: datetime,
+    saved: bool = True,
 ) -> Trial:
-    """`agent` is a saved one with other values; `said` is (role, text), of user and assistant, a question last.
+    """`agent` is a saved one with other values, or one that is not `saved` at all: then what it uses counts for the
+    workspace and its budgets, and there is no agent that the usage is told of. `said` is (role, text), of user and
+    assistant, a question last.
 
     Raises PermissionMissing, Invalid, BudgetExceeded.
     """
@@ -71,5 +81,6 @@ def begin(
         max_output_tokens=agent.max_output_tokens,
         timeout_seconds=settings.PROVIDER_TIMEOUT_SECONDS,
     )
-    audit.record(actor=actor, action="agent.try", ids=[agent.wire_id], details={"model": agent.model})
-    return Trial(agent, request)
+    ids = [agent.wire_id] if saved else []
+    audit.record(actor=actor, action="agent.try", ids=ids, details={"model": agent.model})
+    return Trial(agent, request, saved)

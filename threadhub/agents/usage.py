@@ -100,12 +100,14 @@ def record(
     provider: str | None = None,
     model: str | None = None,
     count: int = 1,
+    saved: bool = True,
 ) -> None:
     """Add to the day's usage of an agent. As the last thing of a transaction: its row is locked until the commit, and
-    every run of the agent ends through it. `provider` and `model` are the agent's unless a run kept its own."""
+    every run of the agent ends through it. `provider` and `model` are the agent's unless a run kept its own. What an
+    agent uses that is not `saved` is the workspace's alone."""
     sql.add_usage(
         workspace_id=agent.workspace_id,
-        agent_id=agent.id,
+        agent_id=agent.id if saved else None,
         day=now.astimezone(UTC).date(),
         provider=agent.provider if provider is None else provider,
         model=agent.model if model is None else model,

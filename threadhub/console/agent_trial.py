@@ -33,8 +33,13 @@ class TrialPages(ConsoleAdmin):
         js = ("console/trial.js",)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.trial_view)
-        return [path("<str:object_id>/try/", view, name="agents_agent_try"), *super().get_urls()]
+        """That of a new agent first: `add` is nobody's id."""
+        view, view_of_new = self.admin_site.admin_view(self.trial_view), self.admin_site.admin_view(self.new_trial_view)
+        return [
+            path("add/try/", view_of_new, name="agents_agent_add_try"),
+            path("<str:object_id>/try/", view, name="agents_agent_try"),
+            *super().get_urls(),
+        ]
 
     def trial_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """POST: the form as it stands, and `said`, JSON of [role, text] pairs. Answers events, or faults (422)."""
@@ -43,9 +48,18 @@ class TrialPages(ConsoleAdmin):
             raise Http404
         if not rights.of(request).may(Permission.AGENT_WRITE, agent.workspace_id):
             raise PermissionDenied
+        return self._tried(request, agent)
+
+    def new_trial_view(self, request: HttpRequest) -> HttpResponseBase:
+        """The same of the form for a new agent, which has no row: which workspace it would be of stands in the form."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return self._tried(request, None)
+
+    def _tried(self, request: HttpRequest, agent: Agent | None) -> HttpResponseBase:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        form = self.get_form(request, agent, change=True)(request.POST, request.FILES, instance=agent)
+        form = self.get_form(request, agent, change=agent is not None)(request.POST, request.FILES, instance=agent)
         if not form.is_valid():
             return _refused(
                 [f"{_label(form, name)}: {message}" for name, found in form.errors.items() for message in found]
@@ -53,10 +67,14 @@ class TrialPages(ConsoleAdmin):
         said = _said(request.POST.get("said", ""))
         if said is None:
             return _refused(["The conversation cannot be read."])
-        actor = self.acting(request, agent)
         try:
             begun = trial.begin(
-                actor=actor, agent=form.instance, tools=form.cleaned_data["its_tools"], said=said, now=timezone.now()
+                actor=self.acting(request, form.instance),
+                agent=form.instance,
+                tools=form.cleaned_data["its_tools"],
+                said=said,
+                now=timezone.now(),
+                saved=agent is not None,
             )
         except DomainError as error:
             return _refused([error.message])

@@ -8,7 +8,8 @@ from threadhub.workspaces.models import Workspace
 
 
 class DailyUsage(models.Model):
-    """What an agent used on a day (UTC), by model and purpose. It outlives the threads that it was used for."""
+    """What an agent used on a day (UTC), by model and purpose. It outlives the threads that it was used for. Trials of
+    agents that are not saved (yet) count for the workspace, without an agent."""
 
     class Purpose(models.TextChoices):
         ANSWER = "answer"
@@ -22,7 +23,9 @@ class DailyUsage(models.Model):
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
-    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+")
+    agent = models.ForeignKey(
+        Agent, on_delete=models.CASCADE, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
     day = models.DateField()
     provider = models.CharField(max_length=16)
     model = models.CharField(max_length=200, blank=True)
@@ -42,7 +45,9 @@ class DailyUsage(models.Model):
         indexes = [models.Index("workspace", "day", name="daily_usage_by_day")]
         constraints = [
             models.UniqueConstraint(
-                fields=["workspace", "agent", "day", "provider", "model", "purpose"], name="daily_usage_once"
+                fields=["workspace", "agent", "day", "provider", "model", "purpose"],
+                name="daily_usage_once",
+                nulls_distinct=False,
             )
         ]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.fields import SkipField
 
 from threadhub.agents.models import Agent, DailyUsage
 from threadhub.agents.usage import written
@@ -27,7 +28,7 @@ class UsageRepresentation(serializers.Serializer[Any]):
 
 
 class UsageSums(serializers.Serializer[Any]):
-    count = serializers.IntegerField(read_only=True, help_text="Runs, summaries or titles.")
+    count = serializers.IntegerField(read_only=True, help_text="Runs, summaries, titles or trials.")
     input_tokens = serializers.IntegerField(read_only=True)
     output_tokens = serializers.IntegerField(read_only=True)
     cached_tokens = serializers.IntegerField(read_only=True, help_text="A part of the input.")
@@ -43,11 +44,22 @@ class UsageSums(serializers.Serializer[Any]):
     )
 
 
+class GroupedId(WireId):
+    """An id that may be null, and is left out of rows that are not grouped by it."""
+
+    def get_attribute(self, instance: Mapping[str, Any]) -> Any:
+        if self.source not in instance:
+            raise SkipField
+        return super().get_attribute(instance)
+
+
 class UsageRow(UsageSums):
     """What it is grouped by is there, the rest of these is not."""
 
     day = serializers.CharField(read_only=True, required=False)
-    agent_id = WireId(Agent.PREFIX, required=False)
+    agent_id = GroupedId(
+        Agent.PREFIX, required=False, allow_null=True, help_text="Null: trials of agents that were not saved."
+    )
     provider = serializers.CharField(read_only=True, required=False)
     model = serializers.CharField(read_only=True, required=False)
     purpose = serializers.ChoiceField(choices=DailyUsage.Purpose.values, read_only=True, required=False)
