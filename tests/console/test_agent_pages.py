@@ -1,12 +1,15 @@
 """Agents and tools in the console."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
 from django.test import Client
+from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.console.conftest import Everything
+from threadhub.agents import browsers
 from threadhub.agents.models import Agent, Tool
 from threadhub.agents.prices import PriceTable
 
@@ -128,3 +131,10 @@ def test_a_limit_of_money_without_a_price_is_refused_beside_the_field(console: C
     answer = console.post(f"{AGENTS}{tenant.agent.wire_id}/change/", form_of(tenant.agent, max_run_cost="1"))
     assert answer.status_code == 200
     assert "There is no price for this" in answer.content.decode()
+
+
+def test_until_when_the_secret_before_is_taken_is_told_in_the_readers_zone(console: Client, tenant: Tenant) -> None:
+    for _ in range(2):
+        browsers.new_identity_secret(actor=tenant.actor, agent=tenant.agent, now=timezone.now())
+    html = console.get(f"{AGENTS}{tenant.agent.wire_id}/change/").content.decode()
+    assert re.search(r'taken until <time class="th-time" datetime="[^"]+">[^<]+ UTC</time>\.', html)

@@ -228,6 +228,7 @@ class Deeds:
             "workspaces/workspace change": lambda: self.save(
                 "workspaces/workspace", name="Other", external_ref_policy="warn"
             ),
+            "workspaces/workspace budget": lambda: self.do("workspaces/workspace", "budget", day_tokens="1000000"),
             "workspaces/membership add": lambda: self.add(
                 "workspaces/membership", workspace=self.workspace, username=stranger.username, role="viewer"
             ),
@@ -247,6 +248,9 @@ class Deeds:
             "agents/agent change": lambda: self.save("agents/agent", **form_of(self.tenant.agent, name="Other")),
             "agents_agent_try": lambda: self.console.post(
                 self.page("agents/agent", "try/"), form_of(self.tenant.agent, said='[["user", "Hello!"]]')
+            ),
+            "agents_agent_add_try": lambda: self.console.post(
+                "/admin/agents/agent/add/try/", {**agent, "said": '[["user", "Hello!"]]'}
             ),
             "agents/agent new_public_key": lambda: self.do("agents/agent", "new_public_key"),
             "agents/agent withdraw_public_key": lambda: self.withdrawn("withdraw_public_key"),

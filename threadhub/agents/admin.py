@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminTextareaWidget,
@@ -26,6 +27,7 @@ from threadhub.agents.builtin_tools import BUILTIN_TOOLS
 from threadhub.agents.models import Agent, Tool
 from threadhub.agents.origins import MAX_LENGTH, MAX_ORIGINS, validate
 from threadhub.console import display, once, rights
+from threadhub.console.agent_budget import BudgetFields, BudgetSection
 from threadhub.console.agent_history import HistoryPages
 from threadhub.console.agent_trial import TrialPages
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
@@ -47,7 +49,7 @@ class ActiveFilter(OptionFilter):
         return queryset.filter(active=value == "yes") if value in ("yes", "no") else queryset.none()
 
 
-class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
+class AgentForm(BudgetFields):
     """An agent. Which tools it can have depends on its workspace, so a new one gets them in a second step."""
 
     its_tools = forms.ModelMultipleChoiceField(
@@ -154,6 +156,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         return [key.pk for key in self.cleaned_data["allowed_keys"]]
 
 
+WHO = "Who may have it"
 SHOWN_ONCE = "new_identity_secret"
 DEEDS = (
     Deed(
@@ -202,7 +205,7 @@ DEEDS = (
 
 
 @admin.register(Agent)
-class AgentAdmin(HistoryPages, TrialPages):
+class AgentAdmin(HistoryPages, TrialPages, BudgetSection):
     reading = Permission.AGENT_READ
     writing = Permission.AGENT_WRITE
     may_be_added = True
@@ -236,7 +239,7 @@ class AgentAdmin(HistoryPages, TrialPages):
             "Web pages",
             {"fields": ("allowed_origins", ("shown_public_key", "identity_required"), "identity_state")},
         ),
-        ("Who may have it", {"fields": ("is_limited", "allowed_roles", "allowed_users", "allowed_keys")}),
+        (WHO, {"fields": ("is_limited", "allowed_roles", "allowed_users", "allowed_keys")}),
         ("More", {"fields": ("metadata", ("made", "changed"))}),
     )
     add_fieldsets = (
@@ -247,6 +250,17 @@ class AgentAdmin(HistoryPages, TrialPages):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*self.readonly_fields, "workspace") if obj else tuple(self.readonly_fields)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may not change the agent sees neither its instructions nor to whom it is limited, as in the API."""
+        found = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return found
+        return [
+            (name, {**section, "fields": [field for field in section["fields"] if field != "instructions"]})
+            for name, section in found
+            if name != WHO
+        ]
+
     def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
         fields = {name: form.cleaned_data[name] for name in form.cleaned_data if name in configure.FIELDS}
         if "is_limited" in form.changed_data:  # naming somebody says it, too
@@ -255,6 +269,7 @@ class AgentAdmin(HistoryPages, TrialPages):
         if change:
             tools = [tool.pk for tool in form.cleaned_data["its_tools"]]
             configure.change(actor=actor, agent=obj, now=timezone.now(), tools=tools, **fields)
+            self.save_budget(request, obj, form)
         else:
             made = configure.create(actor=actor, **fields)
             obj.pk = made.pk
@@ -307,7 +322,7 @@ class AgentAdmin(HistoryPages, TrialPages):
             return "None: visitors of pages are anonymous."
         until = agent.previous_identity_until
         rotating = until is not None and until > timezone.now()
-        return f"Set; the one before is taken until {until:%Y-%m-%d %H:%M} UTC." if until and rotating else "Set."
+        return format_html("Set; the one before is taken until {}.", display.moment(until)) if rotating else "Set."
 
     @column("Active", boolean=True)
     def is_active(self, agent: Agent) -> bool:

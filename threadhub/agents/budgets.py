@@ -14,15 +14,18 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from threadhub import audit
 from threadhub.agents import sql
-from threadhub.agents.models import Agent, Budget
+from threadhub.agents.models import Agent, Budget, DailyUsage
+from threadhub.agents.usage import written
 from threadhub.lib.errors import Exhausted, Invalid
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 
+MOST_TOKENS = 2**53 - 1  # what every client of JSON counts exactly
 Limits = dict[str, Any]  # {"tokens": int | None, "cost": Decimal | None}
 
 
@@ -102,6 +105,29 @@ def of(*, actor: Actor, agent: Agent | None, now: datetime) -> list[Standing]:
     return [each for each in standings(actor.workspace_id, agent_id, now) if each.budget.agent_id == agent_id]
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What was used, as a Standing counts it."""
+
+    tokens: int
+    cost: Decimal | None
+
+
+def used(*, actor: Actor, agent: Agent, now: datetime) -> dict[str, Use]:
+    """What an agent used today and in this month, by period, whether it has budgets or not. One query, by the index
+    daily_usage_once. Raises PermissionMissing."""
+    actor.require(Permission.USAGE_READ)
+    of_it = DailyUsage.objects.filter(
+        workspace_id=agent.workspace_id, agent_id=agent.pk, day__gte=start_of(Budget.Period.MONTH, now)
+    )
+    tokens, today = F("input_tokens") + F("output_tokens"), Q(day=start_of(Budget.Period.DAY, now))
+    sums = of_it.order_by().aggregate(
+        month_tokens=Sum(tokens), month_cost=Sum("cost"),
+        day_tokens=Sum(tokens, filter=today), day_cost=Sum("cost", filter=today),
+    )  # fmt: skip
+    return {each.value: Use(sums[f"{each}_tokens"] or 0, sums[f"{each}_cost"]) for each in Budget.Period}
+
+
 @transaction.atomic
 def replace(*, actor: Actor, agent: Agent | None, limits: Mapping[str, Limits | None]) -> None:
     """Set the budgets of an agent, or of the actor's workspace, by period; what is left out is removed.
@@ -109,15 +135,18 @@ def replace(*, actor: Actor, agent: Agent | None, limits: Mapping[str, Limits | 
     Raises PermissionMissing, and Invalid where money is limited that nobody can count.
     """
     actor.require(Permission.AGENT_WRITE)
+    held = Budget.objects.filter(workspace_id=actor.workspace_id, agent=agent)
+    before = {row.period: {"tokens": row.tokens, "cost": row.cost} for row in held}
     wanted = {period: row for period, row in limits.items() if row and any(v is not None for v in row.values())}
     if any(row.get("cost") is not None for row in wanted.values()):
         require_price(agent)
-    Budget.objects.filter(workspace_id=actor.workspace_id, agent=agent).exclude(period__in=wanted).delete()
+    held.exclude(period__in=wanted).delete()
     for period, row in wanted.items():
         values = {"tokens": row.get("tokens"), "cost": row.get("cost")}
         Budget.objects.update_or_create(workspace_id=actor.workspace_id, agent=agent, period=period, defaults=values)
     ids = [agent.wire_id] if agent else []
-    audit.record(actor=actor, action="budget.set", ids=ids, details=dict(_for_audit(wanted)))
+    details = {**dict(_for_audit(wanted)), "before": dict(_for_audit(before))}
+    audit.record(actor=actor, action="budget.set", ids=ids, details=details)
 
 
 def require_price(agent: Agent | None, *, field: str = "cost") -> None:
@@ -127,7 +156,6 @@ def require_price(agent: Agent | None, *, field: str = "cost") -> None:
         raise Invalid.at("body", field, msg="There is no price for this: THREADHUB_PRICES must name its model.")
 
 
-def _for_audit(wanted: dict[str, Limits]) -> Iterator[tuple[str, Any]]:
+def _for_audit(wanted: Mapping[str, Limits]) -> Iterator[tuple[str, Any]]:
     for period, row in wanted.items():
-        cost = row.get("cost")
-        yield period, {"tokens": row.get("tokens"), "cost": str(cost) if cost is not None else None}
+        yield period, {"tokens": row.get("tokens"), "cost": written(row.get("cost"))}

@@ -37,7 +37,8 @@ class Deed:
 
     `do(actor=, thing=, now=)` calls the domain; `question` and `done` are sentences about the thing; `applies` says
     whether the action makes sense in the thing's state; `removes`: the thing is gone afterwards. `form`: what is asked
-    besides, and given to `do` by name; `typed`: what must be typed first, where it cannot be taken back.
+    besides, and given to `do` by name; `initial`: what it holds already. `typed`: what must be typed first, where it
+    cannot be taken back.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Deed:
     removes: bool = False
     danger: bool = True
     form: type[forms.Form] | None = None
+    initial: Callable[[Any], dict[str, Any]] | None = None
     typed: Callable[[Any], str] | None = None
     instead: str = "Keep it as it is"
 
@@ -61,7 +63,7 @@ class Deed:
 
     def asked(self, thing: Any, data: Any) -> forms.Form:
         """The form on the question's page; without fields where nothing is asked."""
-        form = (self.form or forms.Form)(data)
+        form = (self.form or forms.Form)(data, initial=self.initial(thing) if self.initial else None)
         if self.typed is not None:
             form.fields["typed"] = TypedField(self.typed(thing))
         return form

@@ -76,7 +76,11 @@ def money(cost: Decimal | None) -> str:
     if cost is None:
         return ""
     smallest = Decimal("0.0001")
-    amount = f"< {smallest}" if 0 < cost < smallest else str(written(round(cost, 4)))
+    return in_currency(f"< {smallest}" if 0 < cost < smallest else str(written(round(cost, 4))))
+
+
+def in_currency(amount: str) -> str:
+    """An amount that is spelled already, with the installation's currency."""
     return f"{amount} {settings.PRICES.currency or ''}".strip()
 
 

@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from unfold.enums import ActionVariant
 
 from threadhub.agents.models import Agent
@@ -48,10 +49,12 @@ def _removable(policy: Any) -> bool:
 
 def _found_then(policy: Any) -> str:
     count = words.count(policy.previewed_count or 0, "thread")
-    seen = f"The preview of {policy.previewed_at:%Y-%m-%d %H:%M} UTC found {count}." if policy.previewed_at else ""
+    when = display.moment(policy.previewed_at)
+    seen = format_html("The preview of {} found {}.", when, count) if policy.previewed_at else ""
     if policy.action == "retain":
-        return f"It protects at once. {seen}".strip()
-    return f"{seen} It removes nothing before its grace is over; until then it can be disabled without a trace.".strip()
+        return format_html("It protects at once. {}", seen)
+    rest = "It removes nothing before its grace is over; until then it can be disabled without a trace."
+    return format_html("{} {}", seen, rest)
 
 
 def deeds_of(domain: Any) -> tuple[Deed, ...]:

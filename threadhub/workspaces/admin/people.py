@@ -17,8 +17,8 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from threadhub.agents import leaving
-from threadhub.console import display, once, rights
+from threadhub.agents import budgets, leaving
+from threadhub.console import agent_budget, display, once, rights
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter, by_column
@@ -44,6 +44,24 @@ class WorkspaceAdmin(ConsoleAdmin):
     readonly_fields = ("shown_id", "made")
     shown_id = staticmethod(shown_id)
     made = staticmethod(created)
+    deeds = (
+        Deed(
+            name="budget",
+            title="Budget",
+            icon="savings",
+            permission=Permission.AGENT_WRITE,
+            question=lambda workspace: f"How much may all agents of “{workspace.name}” use together?",
+            consequence=lambda workspace: agent_budget.told_of_workspace(workspace.pk),
+            done=lambda workspace: f"The budget of “{workspace.name}” is saved.",
+            do=lambda actor, thing, now, **chosen: budgets.replace(
+                actor=actor, agent=None, limits=agent_budget.limits(chosen)
+            ),
+            danger=False,
+            form=agent_budget.LimitsForm,
+            initial=lambda workspace: agent_budget.initial(workspace.pk, None),
+            instead="Leave it as it is",
+        ),
+    )
 
     def workspace_of(self, thing: Any) -> UUID | None:
         return thing.pk  # type: ignore[no-any-return]

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from threadhub.agents.budgets import MOST_TOKENS
 from threadhub.agents.models import Agent, DoubleTexting, Tool
 from threadhub.agents.origins import MAX_LENGTH, MAX_ORIGINS
 from threadhub.api.rest.inputs.strict import Metadata, Money, Real, Strict, Text, Truth, Whole
@@ -14,7 +15,6 @@ from threadhub.workspaces.permissions import Role
 MAX_TOOLS = 100
 MAX_ALLOWED = 1_000
 BIGGEST = 2**31 - 1
-MOST_TOKENS = 2**53 - 1
 
 
 class IdField(Text):

@@ -1,6 +1,6 @@
 """Bodies that set budgets."""
 
-from threadhub.api.rest.inputs.agents import MOST_TOKENS
+from threadhub.agents.budgets import MOST_TOKENS
 from threadhub.api.rest.inputs.strict import Money, Strict, Whole
 
 
