@@ -16,6 +16,7 @@ from tests.conftest import Tenant, make_tenant
 from tests.console.addresses import addresses, filled, models
 from tests.console.conftest import Everything, furnish
 from tests.console.hostile import GROUPS, PAYLOADS
+from threadhub.agents import changes
 from threadhub.agents.models import Agent, AgentVersion, DailyUsage, Tool
 from threadhub.audit.models import AccessAddress, AccessAlert, AccessCount, AuditEvent
 from threadhub.lib import ids
@@ -78,6 +79,7 @@ def spread(tenant: Tenant, payload: str) -> Everything:
         workspace_id=tenant.workspace.pk, actor=payload, on_behalf_of=payload, action=ACTION, ids=[payload],
         details={payload: payload}, face=payload, address=payload, user_agent=payload, request_id=payload,
     )  # fmt: skip
+    tell_of_agent(tenant, payload)
     said = Message.objects.filter(thread=made.thread, role="assistant").first()
     Feedback.objects.create(
         **own, thread=made.thread, message=said, author=payload[:64], rating=-1, tags=[payload[:50]], text=payload
@@ -85,6 +87,22 @@ def spread(tenant: Tenant, payload: str) -> Everything:
     remember(made, payload)
     fill(made, payload)
     return made
+
+
+def tell_of_agent(tenant: Tenant, payload: str) -> None:
+    """Events that stand in the agent's history, by nobody known and about nobody known."""
+    came_and_went = {"added": [payload], "removed": [payload], "more": payload}
+    limit = {"tokens": payload, "cost": payload}
+    for action, details in (
+        ("agent.update", dict.fromkeys(changes.LISTS, came_and_went)),
+        ("agent.update", dict.fromkeys((*changes.SWITCHES, *changes.SECRETS), payload)),
+        ("budget.set", {"day": limit, "month": payload, "before": {"day": payload, "month": limit}}),
+        ("api_key.create", {}),
+    ):
+        AuditEvent.objects.create(
+            workspace_id=tenant.workspace.pk, actor=payload, action=action, details=details, face="rest",
+            request_id="x", ids=[tenant.agent.wire_id, f"key_{payload}"],
+        )  # fmt: skip
 
 
 def fill(made: Everything, payload: str) -> None:

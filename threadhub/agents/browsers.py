@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from threadhub import audit
+from threadhub.agents import changes
 from threadhub.agents.access import AgentNotFound
 from threadhub.agents.models import Agent
 from threadhub.isolation.scope import Door, by_door
@@ -28,6 +29,7 @@ PUBLIC_KEY = re.compile(r"pk_[0-9a-f]{32}", re.ASCII)
 IDENTITY_PREFIX = "thi_"
 # How long proofs by the secret before the present one are taken: time to bring the new one to all servers.
 OVERLAP = timedelta(hours=24)
+IDENTITY_FIELDS = ("sealed_identity_secret", "sealed_previous_identity_secret", "previous_identity_until")
 
 
 def lets_in(*, agent: Agent, origin: str | None) -> bool:
@@ -56,16 +58,18 @@ def lets_in_somewhere(*, origin: str) -> bool:
 def new_public_key(*, actor: Actor, agent: Agent, now: datetime) -> Agent:
     """Give the agent a public key. The one before stops working at once; sessions that it opened go on."""
     agent = _locked(actor, agent)
+    told = changes.RENEWED if agent.public_key else changes.MADE
     agent.public_key = f"{PUBLIC_KEY_PREFIX}{random.token_hex(16)}"
-    return _saved(actor, agent, now, "public_key")
+    return _saved(actor, agent, now, "public_key", public_key=told)
 
 
 @transaction.atomic
 def withdraw_public_key(*, actor: Actor, agent: Agent, now: datetime) -> Agent:
     """No page opens a session any more. Those that are open cannot be refreshed."""
     agent = _locked(actor, agent)
+    told = {"public_key": changes.WITHDRAWN} if agent.public_key else {}
     agent.public_key = None
-    return _saved(actor, agent, now, "public_key")
+    return _saved(actor, agent, now, "public_key", **told)
 
 
 @transaction.atomic
@@ -74,10 +78,11 @@ def new_identity_secret(*, actor: Actor, agent: Agent, now: datetime) -> tuple[s
     taken for OVERLAP more."""
     agent = _locked(actor, agent)
     secret = secrets.new_token(IDENTITY_PREFIX)
+    told = changes.RENEWED if agent.has_identity_secret else changes.MADE
     agent.sealed_previous_identity_secret = agent.sealed_identity_secret
     agent.previous_identity_until = now + OVERLAP if agent.sealed_identity_secret else None
     agent.sealed_identity_secret = sealed.seal(secret.encode())
-    _saved(actor, agent, now, "sealed_identity_secret", "sealed_previous_identity_secret", "previous_identity_until")
+    _saved(actor, agent, now, *IDENTITY_FIELDS, identity_secret=told)
     return secret, agent
 
 
@@ -85,10 +90,9 @@ def new_identity_secret(*, actor: Actor, agent: Agent, now: datetime) -> tuple[s
 def withdraw_identity_secret(*, actor: Actor, agent: Agent, now: datetime) -> Agent:
     """No proof is taken any more, at once."""
     agent = _locked(actor, agent)
+    told = {"identity_secret": changes.WITHDRAWN} if agent.has_identity_secret else {}
     agent.sealed_identity_secret = agent.sealed_previous_identity_secret = agent.previous_identity_until = None
-    return _saved(
-        actor, agent, now, "sealed_identity_secret", "sealed_previous_identity_secret", "previous_identity_until"
-    )
+    return _saved(actor, agent, now, *IDENTITY_FIELDS, **told)
 
 
 def proves(*, agent: Agent, external_ref: str, proof: str, expires_at: int | None, now: datetime) -> bool:
@@ -126,8 +130,10 @@ def _locked(actor: Actor, agent: Agent) -> Agent:
     return Agent.objects.select_for_update().get(pk=agent.pk, workspace_id=actor.workspace_id)
 
 
-def _saved(actor: Actor, agent: Agent, now: datetime, *fields: str) -> Agent:
+def _saved(actor: Actor, agent: Agent, now: datetime, *fields: str, **told: str) -> Agent:
+    """`told`: what became of which key, for the trail; never the key."""
     agent.updated_at = now
     agent.save(update_fields=[*fields, "updated_at"])
-    audit.record(actor=actor, action="agent.update", ids=[agent.wire_id], details={"fields": sorted(fields)})
+    details = {"fields": sorted(fields), **told}
+    audit.record(actor=actor, action="agent.update", ids=[agent.wire_id], details=details)
     return agent

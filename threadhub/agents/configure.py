@@ -1,6 +1,6 @@
 """Making and changing agents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,9 +11,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from threadhub import audit
-from threadhub.agents import budgets, leaving, versions
-from threadhub.agents.models import Agent, Tool
-from threadhub.lib.errors import Invalid
+from threadhub.agents import budgets, changes, leaving, versions
+from threadhub.agents.models import Agent, AgentVersion, Tool
+from threadhub.lib.errors import Conflict, Invalid
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import ApiKey, EndUser, Membership
 from threadhub.workspaces.permissions import Permission
@@ -47,11 +47,18 @@ FIELDS = frozenset(
 LISTS = {"allowed_roles", "allowed_users", "allowed_keys"}
 
 
+class AgentChanged(Conflict):
+    """The agent was changed meanwhile. Look again at what going back would change."""
+
+    code = "agent_changed"
+
+
 @transaction.atomic
 def create(*, actor: Actor, tools: list[UUID] | None = None, **fields: Any) -> Agent:
     """A new agent of the actor's workspace. `fields` are of FIELDS; raises Invalid with a row per fault."""
     actor.require(Permission.AGENT_WRITE)
     agent = Agent(workspace_id=actor.workspace_id)
+    usual = changes.standing(agent)
     _limit(agent, fields)
     _set(agent, fields)
     _save(agent)
@@ -59,8 +66,8 @@ def create(*, actor: Actor, tools: list[UUID] | None = None, **fields: Any) -> A
     if tools:
         agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
     agent.refresh_from_db()
-    versions.note(agent=agent, author=actor.identity, now=timezone.now())
-    audit.record(actor=actor, action="agent.create", ids=[agent.wire_id], details={"fields": sorted(fields)})
+    version = versions.note(agent=agent, author=actor.identity, now=timezone.now())
+    _record(actor, "agent.create", agent, fields, usual, version)
     return agent
 
 
@@ -79,6 +86,7 @@ def change(
     if LISTS & fields.keys():
         leaving.lock(workspace_id=actor.workspace_id)
     agent = Agent.objects.select_for_update().get(pk=agent.pk, workspace_id=actor.workspace_id)
+    before = changes.standing(agent)
     _limit(agent, fields)
     _set(agent, fields)
     agent.updated_at = now
@@ -86,22 +94,37 @@ def change(
     _require_price(agent, fields)
     if tools is not None:
         agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
-    versions.note(agent=agent, author=actor.identity, now=now, restored_from=restored_from)
+    version = versions.note(agent=agent, author=actor.identity, now=now, restored_from=restored_from)
     changed = [*fields, *(["tools"] if tools is not None else [])]
-    audit.record(actor=actor, action="agent.update", ids=[agent.wire_id], details={"fields": sorted(changed)})
+    _record(actor, "agent.update", agent, changed, before, version)
     return agent
 
 
 @transaction.atomic
-def go_back(*, actor: Actor, agent: Agent, number: int, now: datetime) -> Agent:
-    """Let the agent answer as it did in an earlier version: that becomes its newest one. Tools that are gone stay gone.
-    Raises VersionNotFound, and Invalid where it would not be valid any more."""
+def go_back(*, actor: Actor, agent: Agent, number: int, now: datetime, seen: int | None = None) -> Agent:
+    """Let the agent answer as it did in an earlier version: that becomes its newest one. Tools that are gone stay gone,
+    and what no version holds stays as it is. `seen`: the newest version that the actor knows of, where they were told
+    what would change. Raises VersionNotFound, AgentChanged, and Invalid where it would not be valid any more."""
     version = versions.get(actor=actor, agent=agent, number=number)
+    if seen is not None:
+        Agent.objects.select_for_update().get(pk=agent.pk, workspace_id=actor.workspace_id)
+        if versions.newest(agent=agent) != seen:
+            raise AgentChanged
     fields = {name: version.values[name] for name in versions.KEPT}
     if fields["max_run_cost"] is not None:
         fields["max_run_cost"] = Decimal(fields["max_run_cost"])
     tools = [tool.pk for tool in versions.tools_of(version)]
     return change(actor=actor, agent=agent, now=now, tools=tools, restored_from=number, **fields)
+
+
+def _record(
+    actor: Actor, action: str, agent: Agent, fields: Iterable[str], before: Mapping[str, Any], made: AgentVersion | None
+) -> None:
+    """One event: which fields were set, the version that came of it, and what changed that no version holds."""
+    details = {"fields": sorted(fields), **changes.between(before, changes.standing(agent))}
+    if made is not None:
+        details["version"] = made.number
+    audit.record(actor=actor, action=action, ids=[agent.wire_id], details=details)
 
 
 def _set(agent: Agent, fields: dict[str, Any]) -> None:

@@ -3,12 +3,15 @@
 An agent that named nobody else stays limited, to nobody: whoever may change agents opens it, and says so.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Func, QuerySet, UUIDField, Value
 
+from threadhub import audit
+from threadhub.agents import changes
 from threadhub.agents.models import Agent
 from threadhub.workspaces import managed_keys, memberships, personal_keys
 from threadhub.workspaces.actor import Actor
@@ -20,8 +23,8 @@ def remove_member(*, actor: Actor, user_id: UUID, now: datetime) -> None:
     """As `memberships.remove`; their keys that end with it and they themselves are forgotten by all agents."""
     lock(workspace_id=actor.workspace_id)
     for key_id in memberships.remove(actor=actor, user_id=user_id, now=now):
-        _forget_key(actor.workspace_id, key_id)
-    _forget_user(actor.workspace_id, user_id)
+        _forget_key(actor, actor.workspace_id, key_id)
+    _forget_user(actor, user_id)
 
 
 @transaction.atomic
@@ -29,7 +32,7 @@ def revoke_key(*, actor: Actor, key: ApiKey, now: datetime) -> None:
     """As `managed_keys.revoke`; all agents forget the key."""
     lock(workspace_id=key.workspace_id)
     managed_keys.revoke(actor=actor, key=key, now=now)
-    _forget_key(key.workspace_id, key.pk)
+    _forget_key(actor, key.workspace_id, key.pk)
 
 
 @transaction.atomic
@@ -38,7 +41,7 @@ def revoke_own_key(*, actor: Actor, key_id: UUID, now: datetime) -> None:
     key = personal_keys.get(actor=actor, key_id=key_id, now=now)
     lock(workspace_id=key.workspace_id)
     personal_keys.revoke(actor=actor, key=key, now=now)
-    _forget_key(key.workspace_id, key.pk)
+    _forget_key(actor, key.workspace_id, key.pk)
 
 
 def lock(*, workspace_id: UUID) -> None:
@@ -47,12 +50,14 @@ def lock(*, workspace_id: UUID) -> None:
     Workspace.objects.select_for_update(no_key=True).get(pk=workspace_id)
 
 
-def _forget_user(workspace_id: UUID, user_id: UUID) -> None:
-    _take_out("allowed_users", user_id, _limited(workspace_id).filter(allowed_users__contains=[user_id]))
+def _forget_user(actor: Actor, user_id: UUID) -> None:
+    _take_out(actor, "allowed_users", user_id, _limited(actor.workspace_id).filter(allowed_users__contains=[user_id]))
 
 
-def _forget_key(workspace_id: UUID, key_id: UUID) -> None:
-    _take_out("allowed_keys", key_id, _limited(workspace_id).filter(allowed_keys__contains=[key_id]))
+def _forget_key(actor: Actor, workspace_id: UUID, key_id: UUID) -> None:
+    """`workspace_id` is the key's: a person may revoke their own key of another workspace."""
+    by = replace(actor, workspace_id=workspace_id)
+    _take_out(by, "allowed_keys", key_id, _limited(workspace_id).filter(allowed_keys__contains=[key_id]))
 
 
 def _limited(workspace_id: UUID) -> QuerySet[Agent]:
@@ -60,6 +65,14 @@ def _limited(workspace_id: UUID) -> QuerySet[Agent]:
     return Agent.objects.filter(workspace_id=workspace_id, limited=True)
 
 
-def _take_out(field: str, value: UUID, agents: QuerySet[Agent]) -> None:
+def _take_out(actor: Actor, field: str, value: UUID, agents: QuerySet[Agent]) -> None:
+    """Each agent's history tells whom it names no more, and who saw to that."""
+    named = list(agents.order_by("pk").only("pk"))
     without = Func(F(field), Value(value, output_field=UUIDField()), function="array_remove")
-    agents.order_by().update(**{field: without})
+    Agent.objects.filter(workspace_id=actor.workspace_id, pk__in=[agent.pk for agent in named]).update(
+        **{field: without}
+    )
+    gone = changes.in_list(added=[], removed=[changes.LISTS[field](value)])
+    for agent in named:
+        details = {"fields": [field], field: gone}
+        audit.record(actor=actor, action="agent.update", ids=[agent.wire_id], details=details)

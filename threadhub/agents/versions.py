@@ -1,7 +1,8 @@
 """The history of an agent: how it answered, since when, by whom. Kept by whoever changes it, in the same transaction.
 
 Kept is what an answer depends on. Who may have the agent, whether it is active and which web pages it serves are no
-part of it: to go back to earlier instructions must not open an agent to people who had it then.
+part of it: to go back to earlier instructions must not open an agent to people who had it then. What changed of those
+stands in the audit trail (changes.py).
 """
 
 from datetime import datetime
@@ -41,6 +42,12 @@ def get(*, actor: Actor, agent: Agent, number: int) -> AgentVersion:
     if found is None:
         raise VersionNotFound
     return found
+
+
+def newest(*, agent: Agent) -> int | None:
+    """The number of the version in force; None where the agent was not changed since there are versions."""
+    numbers = AgentVersion.objects.filter(workspace_id=agent.workspace_id, agent_id=agent.pk).order_by("-number")
+    return numbers.values_list("number", flat=True).first()
 
 
 def note(*, agent: Agent, author: str, now: datetime, restored_from: int | None = None) -> AgentVersion | None:

@@ -8,6 +8,12 @@ from django.db.models.functions import Now
 from threadhub.audit.recording import INSTALLATION
 from threadhub.lib import ids
 
+# What changes an agent, its budget or a key that is bound to it: few among events, and read as the agent's history.
+OF_AGENTS = (
+    "agent.create", "agent.update", "budget.set", "api_key.create", "api_key.change", "api_key.rotate",
+    "api_key.revoke",
+)  # fmt: skip
+
 
 class AuditEvent(models.Model):
     """Who did what to which things, when and from where. The database refuses to change or remove one.
@@ -46,6 +52,13 @@ class AuditEvent(models.Model):
                 "workspace_id", "actor", models.F("created_at").desc(), models.F("id").desc(), name="audit_of_actor"
             ),
             models.Index("workspace_id", "created_at", "id", name="audit_unlinked", condition=models.Q(seq=None)),
+            models.Index(
+                "workspace_id",
+                models.F("created_at").desc(),
+                models.F("id").desc(),
+                name="audit_of_agents",
+                condition=models.Q(action__in=OF_AGENTS),
+            ),
             GinIndex("workspace_id", "ids", name="audit_about"),
         ]
         constraints = [

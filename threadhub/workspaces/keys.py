@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from threadhub import audit
-from threadhub.lib import secrets
+from threadhub.lib import ids, secrets
 from threadhub.lib.errors import Conflict, Invalid, Unauthenticated
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.memberships import permissions_as, role_of
@@ -72,7 +72,7 @@ def create(
     audit.record(
         actor=by or audit.By("system", workspace.pk),
         action="api_key.create",
-        ids=[key.wire_id, user.wire_id],
+        ids=[*about(key), user.wire_id],
         details={"kind": key.kind, "scopes": key.scopes, "bound": agent_id is not None},
     )
     return key, secret
@@ -116,7 +116,12 @@ def rotate(*, key: ApiKey, overlap: timedelta, now: datetime) -> tuple[ApiKey, s
 def revoke(*, key: ApiKey, now: datetime, by: audit.Who) -> None:
     """The key stops working with the next request, with whichever secret."""
     if ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now):
-        audit.record(actor=by, action="api_key.revoke", ids=[key.wire_id])
+        audit.record(actor=by, action="api_key.revoke", ids=about(key))
+
+
+def about(key: ApiKey) -> list[str]:
+    """What an event of a key is about: the key, and the agent that it is bound to."""
+    return [key.wire_id, *([ids.encode("agent", key.agent_id)] if key.agent_id else [])]
 
 
 def authenticate(*, secret: str, now: datetime) -> Actor:
