@@ -83,7 +83,7 @@ class BudgetFields(LimitsForm, forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.instance._state.adding:
-            self.initial |= initial(self.instance.workspace_id, self.instance)
+            self.initial.update(initial(self.instance.workspace_id, self.instance))
 
     def priced(self) -> Agent:
         return Agent(provider=self.cleaned_data.get("provider", ""), model=self.cleaned_data.get("model", ""))
