@@ -11,7 +11,7 @@ from django.utils import timezone
 from tests.conftest import Tenant, make_tenant
 from tests.console.conftest import Everything, say, signed_in
 from tests.console.test_plans import OF_THE_TEST
-from tests.console.test_threads import LIST, make, page, titles
+from tests.console.threads import LIST, make, page, titles
 from threadhub.audit.models import AuditEvent
 from threadhub.workspaces.models import User, Workspace
 from threads.actions import desk, feedback, takeover

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.console.conftest import signed_in
-from tests.console.test_threads import make
+from tests.console.threads import make
 from threadhub.agents.models import DailyUsage
 from threadhub.console import statistics
 from threadhub.workspaces.models import User

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from tests.conftest import Tenant, make_tenant
 from tests.console.conftest import signed_in
-from tests.console.test_threads import LIST
+from tests.console.threads import LIST
 from threadhub.console import keyset
 from threadhub.workspaces.models import User
 from threads.lifecycle import holds

@@ -1,0 +1,96 @@
+"""The one box above the list of threads: titles, references, words of messages, ids; and what it says of its bounds."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db.models import Func, TextField
+from django.test import Client
+from django.utils import timezone
+
+from tests.conftest import Tenant
+from tests.console.conftest import Everything, say
+from tests.console.threads import LIST, make, titles
+from threadhub.console import thread_search
+from threadhub.lib import ids
+from threads import saying
+from threads.actions import threads
+from threads.actions.messages import Draft
+from threads.models import Message, Thread
+
+
+@pytest.mark.parametrize("term", ["lighthouse", "LIGHTHOUSE", "ref 7", "tide tables", '"tide tables"'])
+def test_one_box_finds_titles_references_and_words(term: str, console: Client, tenant: Tenant) -> None:
+    found = make(tenant, "About the lighthouse keeper", external_ref="ref 7")
+    say(found, tenant, Draft(role="user", content="Where are the tide tables for May?"))
+    make(tenant, "Something else", external_ref="ref 8")
+    assert titles(console, q=term) == ["About the lighthouse keeper"]
+
+
+def test_a_search_beside_archived_threads_says_what_it_does_not_find(console: Client, tenant: Tenant) -> None:
+    told = "Of archived threads titles and references are searched, not what was said."
+    make(tenant, "Order")
+    assert told not in console.get(LIST, {"q": "order"}).content.decode()
+    Thread.objects.filter(pk=make(tenant, "Old order").pk).update(state=Thread.State.ARCHIVED)
+    assert told in console.get(LIST, {"q": "order"}).content.decode()
+
+
+def test_a_search_for_what_many_say_tells_how_many_were_looked_at(
+    console: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = make(tenant, "Asked")
+    say(thread, tenant, *(Draft(role="user", content="Where is my order?") for _ in range(3)))
+    assert "Many say this" not in console.get(LIST, {"q": "order"}).content.decode()
+    monkeypatch.setattr(thread_search, "MESSAGES", 3)
+    assert "Many say this" in console.get(LIST, {"q": "order"}).content.decode()
+
+
+def test_a_search_that_did_not_look_through_all_tells_how_far_it_came(
+    console: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
+    monkeypatch.setattr(saying, "newest", lambda **asked: saying.Said([], since))
+    shown = console.get(LIST, {"q": "order"}).content.decode()
+    assert 'Messages since <time class="th-time" datetime="2026-03-04T05:06:00+00:00">' in shown
+    assert "older ones may say this too" in shown
+
+
+def test_titles_that_take_too_long_are_left_out_and_that_is_told(
+    console: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = make(tenant, "Lighthouse")
+    say(thread, tenant, Draft(role="user", content="Where is the lighthouse?"))
+    assert "left out" not in console.get(LIST, {"q": "lighthouse"}).content.decode()
+    titled = Thread.objects.annotate(slow=Func(template="pg_sleep(30)::text", output_field=TextField()))
+    monkeypatch.setattr(thread_search.Thread, "objects", titled.exclude(slow="no"))
+    monkeypatch.setattr(thread_search, "TITLES", timedelta(milliseconds=20))
+    monkeypatch.setattr(thread_search, "_referenced", lambda where, term: [])
+    shown = console.get(LIST, {"q": "lighthouse"}).content.decode()
+    assert "The titles took too long to look through, and were left out." in shown
+    assert 'class="th-excerpt"' in shown
+
+
+def test_the_quotes_of_a_phrase_are_no_part_of_a_title(console: Client, tenant: Tenant) -> None:
+    make(tenant, "The tide tables")
+    make(tenant, "Tables of the tide")
+    assert titles(console, q='"tide tables"') == ["The tide tables"]
+
+
+def test_a_percent_sign_is_a_percent_sign(console: Client, tenant: Tenant) -> None:
+    make(tenant, "50% off")
+    make(tenant, "50 lamps")
+    assert titles(console, q="50%") == ["50% off"]
+    assert titles(console, q="_") == []
+
+
+def test_ids_of_all_kinds_lead_to_their_thread(console: Client, everything: Everything, tenant: Tenant) -> None:
+    make(tenant, "Another")
+    message = Message.objects.filter(thread=everything.thread).first()
+    for wire_id in (everything.thread.wire_id, everything.run.wire_id, everything.session.wire_id, message.wire_id):
+        assert titles(console, q=wire_id) == ["Where is my order?"], wire_id
+    assert titles(console, q=ids.encode("thread", ids.new())) == []
+    assert titles(console, q=everything.thread.wire_id.upper()) == []
+
+
+def test_what_is_deleted_is_not_found(console: Client, everything: Everything) -> None:
+    threads.delete(actor=everything.tenant.actor, thread=everything.thread, now=timezone.now())
+    assert titles(console, q="order") == []
