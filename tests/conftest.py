@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,26 @@ def make_tenant(name: str) -> Tenant:
     agent = configure.create(actor=actors.system(workspace.pk), name="Echo", provider="echo", tools=tools)
     _, key = keys.create(workspace=workspace, user=owner, name="test")
     return Tenant(workspace, owner, agent, key)
+
+
+@contextmanager
+def keeping_scope(test: str) -> Iterator[None]:
+    """Fails, naming the test, when what runs inside leaves another isolation scope than it found; puts that back.
+
+    Else the tests that follow in the same process would see more rows, or fewer, than the code would anywhere else.
+    """
+    found = scope.current()
+    yield
+    left = scope.current()
+    if left != found:
+        scope._current.set(found)
+        pytest.fail(f"{test} found the scope {found}, and left {left}", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _the_scope_stays(request: pytest.FixtureRequest) -> Iterator[None]:
+    with keeping_scope(request.node.nodeid):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
