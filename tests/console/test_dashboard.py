@@ -14,10 +14,14 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.console.conftest import signed_in
 from tests.console.threads import make
+from tests.lifecycle.conftest import old_thread, policy
+from threadhub.agents import usage
+from threadhub.agents.events import Usage
 from threadhub.agents.models import DailyUsage
+from threadhub.agents.prices import PriceTable
 from threadhub.console import statistics
 from threadhub.workspaces.models import User
-from threads.lifecycle import trash
+from threads.lifecycle import forecast, trash
 from threads.models import Bundle, DailyActivity, StorageSize, Thread
 
 
@@ -156,3 +160,44 @@ def test_the_queue_is_told_by_what_waits_is_in_hand_and_failed(console: Client) 
     ]
     html = console.get("/admin/").content.decode()
     assert html.count("th-alarming") == 1
+
+
+def panel(client: Client, title: str) -> tuple[str, list[str]]:
+    """What a chart says in all, and what its columns that are not empty say; they are drawn as high as they say."""
+    html = client.get("/admin/").content.decode()
+    drawn = html.partition(f"<h2>{title}</h2>")[2].partition("</section>")[0]
+    columns = re.findall(r'<title>([^<]*)</title>.*?height="100"></rect><rect [^>]*height="([\d.]+)"', drawn)
+    figure = re.search(r'th-chart-figure">(.*?)</p>', drawn, re.S)
+    shown = [words for words, height in columns if float(height)]
+    return " ".join(re.sub(r"<[^>]+>", "", figure[1]).split()) if figure else "", shown
+
+
+def test_cost_is_that_of_the_calls_that_were_kept(console: Client, tenant: Tenant, settings: Any) -> None:
+    settings.PRICES = PriceTable.parse('{"currency": "EUR", "prices": {"echo/*": {"input": 1000, "output": 10000}}}')
+    now = timezone.now()
+    for ago, calls in ((0, 2), (3, 1), (40, 5)):
+        for _ in range(calls):
+            amount = usage.measured(Usage(input_tokens=100, output_tokens=25), provider="echo", model="")
+            moment = now - timedelta(days=ago)
+            usage.record(agent=tenant.agent, purpose=DailyUsage.Purpose.ANSWER, amount=amount, now=moment)
+    told, columns = panel(console, "Cost")
+    assert told == "1.05 EUR in 30 days, of what has a price"
+    assert columns == [f"{day(3):%b} {day(3).day}: 0.35 EUR", f"{day():%b} {day().day}: 0.7 EUR"]
+
+
+def test_what_retention_will_take_is_what_policies_say(
+    console: Client, olivia: User, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    policy(tenant, "archive", 90)
+    policy(other_tenant, "purge", 90)
+    for whose, ages in ((tenant, (200, 80.5, 80.5, 10)), (other_tenant, (70.5,))):
+        for age in ages:
+            old_thread(whose, age)
+        forecast.make(workspace_id=whose.workspace.pk, now=timezone.now())
+    told, columns = panel(console, "What retention will take")
+    assert told == "4 threads in 30 days, 1 of them for ever"
+    assert [each.partition(": ")[2] for each in columns] == [
+        "1 thread, 0 of them for ever", "2 threads, 0 of them for ever", "1 thread, 1 of them for ever",
+    ]  # fmt: skip
+    assert columns[0].startswith(f"{day():%b} {day().day}:"), "what is due already is taken today"
+    assert panel(signed_in(olivia), "What retention will take")[0] == "3 threads in 30 days, 0 of them for ever"
