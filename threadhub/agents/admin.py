@@ -237,7 +237,7 @@ class AgentAdmin(HistoryPages, TrialPages, BudgetSection):
         ),
         (
             "Web pages",
-            {"fields": ("allowed_origins", ("shown_public_key", "identity_required"), "identity_state")},
+            {"fields": ("allowed_origins", "shown_public_key", ("identity_required", "identity_state"))},
         ),
         (WHO, {"fields": ("is_limited", "allowed_roles", "allowed_users", "allowed_keys")}),
         ("More", {"fields": ("metadata", ("made", "changed"))}),

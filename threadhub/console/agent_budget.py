@@ -28,6 +28,7 @@ from threadhub.workspaces.permissions import Permission
 PERIODS = {Budget.Period.DAY.value: "Today", Budget.Period.MONTH.value: "This month"}
 COSTS = ("day_cost", "month_cost")
 FIELDS = ("day_tokens", "month_tokens", *COSTS)
+NO_PRICES = "Models have no prices here (THREADHUB_PRICES), so money is not counted."
 
 
 def tokens_field(period: str) -> forms.IntegerField:
@@ -54,8 +55,9 @@ class LimitsForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        currency = settings.PRICES.currency
         for name in COSTS:
-            self.fields[name].help_text = f"In {settings.PRICES.currency or 'money'}; it takes a price to be counted."
+            self.fields[name].help_text = f"In {currency}. Empty: no limit." if currency else NO_PRICES
 
     def clean(self) -> dict[str, Any] | None:
         """Money wants a price, as `budgets.replace` asks it; said beside the field."""

@@ -47,7 +47,7 @@ class WorkspaceAdmin(ConsoleAdmin):
     deeds = (
         Deed(
             name="budget",
-            title="Budget",
+            title="Set budget",
             icon="savings",
             permission=Permission.AGENT_WRITE,
             question=lambda workspace: f"How much may all agents of “{workspace.name}” use together?",
