@@ -346,3 +346,26 @@ def test_a_policys_count_is_stopped_likewise(client: Client, tenant: Tenant) -> 
     assert "Stop counting" in text_of(client, page)
     client.post(page, {"stop": "1"})
     assert RetentionJob.objects.get().stop_asked
+
+
+def test_each_row_of_a_plan_says_between_when_and_how_large(client: Client, tenant: Tenant, due: list[Thread]) -> None:
+    client.get(apply_page(tenant))
+    counting.do_waiting()
+    told = text_of(client, apply_page(tenant))
+    row = r"3 (\d{4}-\d\d-\d\d \d\d:\d\d UTC) (\d{4}-\d\d-\d\d \d\d:\d\d UTC) [1-9]\d* bytes"
+    for name in ("Archived", "Echo", "Threads are archived 90 days after their last message."):
+        assert re.search(f"{re.escape(name)} {row}", told), name
+    assert "Bytes are those of messages' text and of files" in told.replace("&#x27;", "'")
+
+
+def test_what_an_older_version_counted_is_shown_without(client: Client, tenant: Tenant, due: list[Thread]) -> None:
+    client.get(apply_page(tenant))
+    counting.do_waiting()
+    job = RetentionJob.objects.get()
+    for part in (job.plan, *job.plan["shares"].values()):
+        del part["action_extents"], part["agent_extents"]
+    job.save(update_fields=["plan"])
+    told = text_of(client, apply_page(tenant))
+    assert "Archived 3 not counted" in told
+    assert "Echo 3 not counted" in told
+    assert "Do this to 3 of 3 threads now?" in told

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from threads.lifecycle.extent import Extent
 from threads.lifecycle.plan import Effect, Plan, Share
 
 TRASH = "trash"  # stands for no policy: the trash's own time
@@ -50,6 +51,8 @@ def _share(share: Share) -> dict[str, Any]:
     return {
         "actions": dict(share.actions),
         "by_agent": {str(key): count for key, count in share.by_agent.items()},
+        "action_extents": {key: extent.as_list() for key, extent in share.action_extents.items()},
+        "agent_extents": {str(key): extent.as_list() for key, extent in share.agent_extents.items()},
         "messages": share.messages,
         "size": share.size,
         "oldest": share.oldest.isoformat() if share.oldest else None,
@@ -59,9 +62,13 @@ def _share(share: Share) -> dict[str, Any]:
 
 
 def _values(kept: dict[str, Any]) -> dict[str, Any]:
+    """Extents are not in what an older version counted, some minutes ago."""
+    by_action, by_agent = kept.get("action_extents", {}), kept.get("agent_extents", {})
     return {
         "actions": Counter(kept["actions"]),
         "by_agent": Counter({UUID(key): count for key, count in kept["by_agent"].items()}),
+        "action_extents": {key: Extent.of_list(each) for key, each in by_action.items()},
+        "agent_extents": {UUID(key): Extent.of_list(each) for key, each in by_agent.items()},
         "messages": kept["messages"],
         "size": kept["size"],
         "oldest": datetime.fromisoformat(kept["oldest"]) if kept["oldest"] else None,

@@ -9,36 +9,29 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from threadhub.agents.models import Agent
 from threadhub.lib import ids, json
 from threadhub.workspaces.models import Workspace
-from threads.lifecycle import candidates, resolver, rules
+from threads.lifecycle import candidates, extent, resolver, rules
 from threads.lifecycle.candidates import Candidate, Selection
+from threads.lifecycle.extent import Extent
 from threads.lifecycle.resolver import Decision, Rule
 from threads.models import RetentionPolicy, RetentionSettings, SystemPolicy, Thread
 
 PAGE = 2_000
 SAMPLE = 10
 BRAKE_FLOOR = 10  # a share says nothing where a workspace has a handful of threads
-SIZES = """
-SELECT thread_id, COALESCE(sum(octet_length(content)), 0) FROM threads_message
- WHERE workspace_id = %s AND thread_id = ANY(%s)
- GROUP BY thread_id
-"""
 
 
 @dataclass(slots=True)
-class Share:
-    """What of a plan is of one policy's doing."""
+class Share(Extent):
+    """What of a plan is of one policy's doing. The extents of its parts are left out of what an older version kept."""
 
     actions: Counter[str] = field(default_factory=Counter)
     by_agent: Counter[UUID] = field(default_factory=Counter)
+    action_extents: dict[str, Extent] = field(default_factory=dict)
+    agent_extents: dict[UUID, Extent] = field(default_factory=dict)
     messages: int = 0
-    size: int = 0
-    oldest: datetime | None = None
-    newest: datetime | None = None
     sample: list[UUID] = field(default_factory=list)
 
     @property
@@ -52,22 +45,32 @@ class Share:
         if facts.agent_id is not None:
             self.by_agent[facts.agent_id] += 1
         self.messages += candidate.message_count
-        active = facts.last_activity_at or facts.created_at
-        if active is not None:
-            self.oldest = active if self.oldest is None else min(self.oldest, active)
-            self.newest = active if self.newest is None else max(self.newest, active)
+        for each in self._extents(facts.agent_id, action):
+            each.reach(facts.last_activity_at or facts.created_at)
         if len(self.sample) < SAMPLE:
             self.sample.append(facts.id)
+
+    def weigh(self, candidate: Candidate, action: str, size: int) -> None:
+        """So many bytes has a thread that was counted."""
+        for each in self._extents(candidate.facts.agent_id, action):
+            each.size += size
 
     def add(self, other: "Share") -> None:
         """Count what another one has as well."""
         self.actions.update(other.actions)
         self.by_agent.update(other.by_agent)
+        for action, each in other.action_extents.items():
+            self.action_extents.setdefault(action, Extent()).cover(each)
+        for agent_id, each in other.agent_extents.items():
+            self.agent_extents.setdefault(agent_id, Extent()).cover(each)
         self.messages += other.messages
-        self.size += other.size
-        self.oldest = min((each for each in (self.oldest, other.oldest) if each), default=None)
-        self.newest = max((each for each in (self.newest, other.newest) if each), default=None)
+        self.cover(other)
         self.sample = [*self.sample, *other.sample][:SAMPLE]
+
+    def _extents(self, agent_id: UUID | None, action: str) -> list[Extent]:
+        """Those that a thread belongs to."""
+        extents = [self, self.action_extents.setdefault(action, Extent())]
+        return extents if agent_id is None else [*extents, self.agent_extents.setdefault(agent_id, Extent())]
 
 
 @dataclass(slots=True)
@@ -85,7 +88,7 @@ class Effect:
 
 @dataclass(slots=True)
 class Plan(Share):
-    """Counts of what is due in one workspace at `cutoff`. Bytes are those of the messages' contents."""
+    """Counts of what is due in one workspace at `cutoff`."""
 
     workspace_id: UUID = field(kw_only=True)
     cutoff: datetime = field(kw_only=True)
@@ -111,6 +114,12 @@ class Plan(Share):
         self.take(candidate, decision.action)
         self.shares.setdefault(policy_id, Share()).take(candidate, decision.action)
         self.digest.update(f"{candidate.facts.id}:{decision.action}:{policy_id}\n".encode())
+
+    def measure(self, candidate: Candidate, decision: Decision, size: int) -> None:
+        """So many bytes has a thread of which it was noted that something is due."""
+        policy_id = decision.rule.id if decision.rule else None
+        for share in (self, self.shares[policy_id]):
+            share.weigh(candidate, decision.action or "", size)
 
     def effect_of(self, policy_id: UUID) -> Effect:
         """What of it is one policy's doing."""
@@ -154,16 +163,15 @@ def make(
     plan = Plan(workspace_id=selection.workspace_id, cutoff=cutoff, threads=count(selection.workspace_id))
     looked_at = 0
     for page in candidates.due(selection=selection, rules=in_force, now=cutoff).pages(PAGE):
-        doomed: dict[UUID, UUID | None] = {}
+        doomed: dict[UUID, tuple[Candidate, Decision]] = {}
         for candidate in page:
             decision = resolver.resolve(candidate.facts, in_force, now=cutoff, held=candidate.held, trash_on=trash_on)
             plan.note(candidate, decision)
             if decision.action is not None:
-                doomed[candidate.facts.id] = decision.rule.id if decision.rule else None
+                doomed[candidate.facts.id] = candidate, decision
         if sizes and doomed:
-            for thread_id, size in _sizes(selection.workspace_id, list(doomed)):
-                plan.size += size
-                plan.shares[doomed[thread_id]].size += size
+            for thread_id, size in extent.sizes(workspace_id=selection.workspace_id, thread_ids=list(doomed)):
+                plan.measure(*doomed[thread_id], size)
         looked_at += len(page)
         progress(looked_at)
     return plan
@@ -195,9 +203,3 @@ def braked(plan: Plan, settings: RetentionSettings) -> bool:
     """Whether more of the workspace would go than may without somebody's leave."""
     surprising = unexpected(plan)
     return surprising > BRAKE_FLOOR and surprising * 100 > settings.brake_percent * plan.threads
-
-
-def _sizes(workspace_id: UUID, thread_ids: Sequence[UUID]) -> list[tuple[UUID, int]]:
-    with connection.cursor() as cursor:
-        cursor.execute(SIZES, [workspace_id, list(thread_ids)])
-        return [(thread_id, int(size)) for thread_id, size in cursor.fetchall()]

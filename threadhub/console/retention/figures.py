@@ -1,7 +1,7 @@
 """A plan as a table and bars: what, how many, oldest, newest, bytes, by agent, by policy."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 from threadhub.agents.models import Agent
 from threadhub.console import display
 from threadhub.console.retention import words
+from threads.lifecycle.extent import Extent
 from threads.lifecycle.plan import Effect, Plan, Share
 from threads.models import RetentionPolicy, SystemPolicy, Thread
 
@@ -24,6 +25,21 @@ class Bar:
     percent: float
 
 
+@dataclass(frozen=True, slots=True)
+class Part(Bar):
+    """One line of a table with a chart: of what there is so much, too. None: an older version counted that did not
+    look at it."""
+
+    extent: Extent | None = None
+
+    @property
+    def size(self) -> str:
+        return words.size(self.extent.size) if self.extent else ""
+
+
+Counted = tuple[int, Extent | None]  # threads, and what they are
+
+
 @dataclass(slots=True)
 class Figures:
     """What a page shows of a plan."""
@@ -33,9 +49,9 @@ class Figures:
     size: str
     oldest: datetime | None
     newest: datetime | None
-    actions: list[Bar]
-    agents: list[Bar]
-    policies: list[Bar] = field(default_factory=list)
+    actions: list[Part]
+    agents: list[Part]
+    policies: list[Part] = field(default_factory=list)
     skips: list[Bar] = field(default_factory=list)
     sample: list[Thread] = field(default_factory=list)
 
@@ -43,7 +59,13 @@ class Figures:
 def of_plan(plan: Plan) -> Figures:
     """Of all that a workspace's sweep would do."""
     figures = _of(plan)
-    figures.policies = bars({_policy_names(plan).get(key, "The trash's own time"): n for key, n in _ranked(plan)})
+    names = _policy_names(plan)
+    figures.policies = parts(
+        {
+            names.get(key, "The trash's own time"): (count, plan.shares.get(key))
+            for key, count in plan.by_policy.most_common()
+        }
+    )
     figures.skips = _skipped(plan.skips)
     return figures
 
@@ -57,24 +79,46 @@ def of_policy(effect: Effect) -> Figures:
 
 def bars(counts: Mapping[str, int]) -> list[Bar]:
     """A chart, longest first."""
-    ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-    shown, rest = ranked[:BARS], sum(count for _, count in ranked[BARS:])
+    return [*parts({label: (count, None) for label, count in counts.items()})]
+
+
+def parts(counted: Mapping[str, Counted]) -> list[Part]:
+    """A table with a chart, most threads first; what is beyond the chart is one line."""
+    ranked = sorted(counted.items(), key=lambda each: (-each[1][0], each[0]))
+    shown, rest = ranked[:BARS], [of_it for _, of_it in ranked[BARS:]]
     if rest:
-        shown.append((f"{len(ranked) - BARS:,} more", rest))
-    top = max((count for _, count in shown), default=0) or 1
-    return [Bar(display.shortened(label, 90), count, round(100 * count / top, 1)) for label, count in shown]
+        shown.append((f"{len(rest):,} more", (sum(count for count, _ in rest), _together([each for _, each in rest]))))
+    top = max((count for _, (count, _) in shown), default=0) or 1
+    return [
+        Part(display.shortened(label, 90), count, round(100 * count / top, 1), extent)
+        for label, (count, extent) in shown
+    ]
+
+
+def _together(extents: Sequence[Extent | None]) -> Extent | None:
+    """Of all of them; None where one was not looked at."""
+    whole = Extent()
+    for extent in extents:
+        if extent is None:
+            return None
+        whole.cover(extent)
+    return whole
 
 
 def _of(share: Share) -> Figures:
     names = dict(Agent.objects.filter(pk__in=list(share.by_agent)).values_list("pk", "name")) if share.by_agent else {}
+    actions = {
+        words.DONE.get(action, action).capitalize(): (count, share.action_extents.get(action))
+        for action, count in share.actions.items()
+    }
     return Figures(
         total=share.total,
         messages=share.messages,
         size=words.size(share.size),
         oldest=share.oldest,
         newest=share.newest,
-        actions=bars({words.DONE.get(action, action).capitalize(): count for action, count in share.actions.items()}),
-        agents=bars(_named(share.by_agent, names)),
+        actions=parts(actions),
+        agents=parts(_named(share, names)),
         sample=list(Thread.objects.filter(pk__in=share.sample).order_by("created_at", "pk")) if share.sample else [],
     )
 
@@ -87,17 +131,13 @@ def _skipped(skips: Mapping[str, int]) -> list[Bar]:
     return bars(told)
 
 
-def _named(agents: Mapping[UUID, int], names: Mapping[UUID, str]) -> dict[str, int]:
-    """Counts by name; agents that are called alike are one bar each."""
-    found: dict[str, int] = {}
-    for pk, count in agents.items():
+def _named(share: Share, names: Mapping[UUID, str]) -> dict[str, Counted]:
+    """Its agents by name; those that are called alike are one line each."""
+    found: dict[str, Counted] = {}
+    for pk, count in share.by_agent.items():
         name = names.get(pk, "An agent that is gone")
-        found[name if name not in found else f"{name} ({str(pk)[-6:]})"] = count
+        found[name if name not in found else f"{name} ({str(pk)[-6:]})"] = count, share.agent_extents.get(pk)
     return found
-
-
-def _ranked(plan: Plan) -> list[tuple[UUID | None, int]]:
-    return plan.by_policy.most_common()
 
 
 def _policy_names(plan: Plan) -> dict[UUID | None, str]:

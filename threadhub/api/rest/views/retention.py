@@ -75,7 +75,9 @@ class PlanRepresentation(serializers.Serializer[Any]):
     by_policy = serializers.DictField(child=serializers.IntegerField(), read_only=True)
     skipped = serializers.DictField(child=serializers.IntegerField(), read_only=True)
     messages = serializers.IntegerField(read_only=True)
-    bytes = serializers.IntegerField(read_only=True)
+    bytes = serializers.IntegerField(
+        read_only=True, help_text="Messages' text and files; of archived threads their part of the bundle, packed."
+    )
     oldest = serializers.CharField(read_only=True, allow_null=True)
     newest = serializers.CharField(read_only=True, allow_null=True)
     sample = serializers.ListField(child=serializers.CharField(), read_only=True)
