@@ -135,6 +135,15 @@ async def measure_storage(timestamp: int) -> None:
     await in_thread(measure_due)(now=timezone.now())
 
 
+@app.periodic(cron="17 4 * * *")
+@app.task(name="threads.read_ratings", queue="upkeep", queueing_lock="threads.read_ratings")
+async def read_ratings(timestamp: int) -> None:
+    """Let the console's lists know how threads were rated that an older version archived."""
+    from threads.lifecycle.bundles.ratings import read_missing
+
+    await _until_stopped(read_missing)
+
+
 @app.periodic(cron="41 3 * * *")
 @app.task(name="threads.remove_stray_files", queue="upkeep", queueing_lock="threads.remove_stray_files")
 async def remove_stray_files(timestamp: int) -> None:

@@ -12,11 +12,14 @@ from tests.conftest import Tenant, make_tenant
 from tests.console.conftest import Everything, say, signed_in
 from tests.console.test_plans import OF_THE_TEST
 from tests.console.threads import LIST, make, page, titles
+from tests.lifecycle.conftest import archive_directory  # noqa: F401  fixture
 from threadhub.audit.models import AuditEvent
 from threadhub.workspaces.models import User, Workspace
 from threads.actions import desk, feedback, takeover
 from threads.actions.messages import Draft
-from threads.models import Message, Note, Thread
+from threads.lifecycle import acts
+from threads.lifecycle.bundles import ratings
+from threads.models import BundledThread, Message, Note, Thread
 
 TOOL = [{"id": "1", "name": "look_up", "arguments": {}}]
 
@@ -43,6 +46,26 @@ def test_filters_of_ratings_tools_and_the_desk(console: Client, root: User, tena
         "assigned=anybody": ["Mine"],
     }.items():  # fmt: skip
         assert titles(console, **dict([query.split("=")])) == found, query
+
+
+def test_ratings_of_archived_threads_stay_in_the_list(console: Client, tenant: Tenant) -> None:
+    for title, rating in (("Bad", -1), ("Good", 1)):
+        acts.archive(actor=tenant.actor, thread=rated(tenant, title, rating), now=timezone.now())
+    acts.archive(actor=tenant.actor, thread=make(tenant, "Plain"), now=timezone.now())
+    rated(tenant, "Live", -1)
+    for query, found in {
+        "rating=bad": ["Live", "Bad"], "rating=good": ["Good"], "rating=none": ["Plain"],
+        "rating=bad&state=archived": ["Bad"], "rating=bad&q=bad": ["Bad"], "rating=good&q=bad": [],
+        f"rating=bad&workspace={tenant.workspace.wire_id}": ["Live", "Bad"],
+    }.items():  # fmt: skip
+        assert titles(console, **dict(each.split("=") for each in query.split("&"))) == found, query
+    shown = console.get(LIST, {"state": "archived"}).content.decode()
+    assert (shown.count("1 bad"), shown.count("1 good")) == (1, 1)
+    BundledThread.objects.update(good=None, bad=None)  # as an older version left them
+    assert console.get(LIST, {"state": "archived"}).content.decode().count("th-badge-rated") == 2
+    assert titles(console, rating="none") == ["Plain"]
+    assert ratings.read_missing() == 2
+    assert titles(console, rating="good") == ["Good"]
 
 
 def test_words_that_were_found_are_highlighted(console: Client, tenant: Tenant) -> None:

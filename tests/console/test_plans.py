@@ -29,7 +29,7 @@ MOST_ROWS = THREADS // 2  # by all statements of a page: fifty of what one threa
 QUERIES = 20
 OF_THE_TEST = ("SAVEPOINT", "RELEASE", "SET LOCAL")  # whose transaction a view is a part of
 LOOKED_THROUGH = 2_000  # where no index tells: a part of them, as it is of a million
-BIG = ("threads_thread", "threads_message", "threads_feedback", "threads_tooluse")
+BIG = ("threads_thread", "threads_message", "threads_feedback", "threads_tooluse", "threads_bundledthread")
 UUID7 = (
     "(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')"
     " || '7' || substr(md5({0}), 1, 3) || '8' || substr(md5({0}), 4, 15))::uuid"
@@ -70,6 +70,19 @@ SELECT gen_random_uuid(), workspace_id, thread_id, id, 'session:x',
        CASE WHEN hashtext(thread_id::text) % 100 = 0 THEN -1 ELSE 1 END, '{}', ''
   FROM threads_message WHERE position = 2 AND hashtext(thread_id::text) % 20 = 0
 """,
+    """
+INSERT INTO threads_bundle (id, workspace_id, number, name, path, size, sha256, manifest_sha256, previous, thread_count,
+                            message_count)
+SELECT id, id, 1, id, id, 1, '', '', '', 1, 1 FROM workspaces_workspace
+""",
+    """
+INSERT INTO threads_bundledthread (thread_id, workspace_id, bundle_id, sha256, counts, frames, files, good, bad)
+SELECT id, workspace_id, workspace_id, '', CASE WHEN rated THEN '{"feedback": 1}' ELSE '{}' END::jsonb, '[]', '[]',
+       CASE WHEN rated AND NOT minded THEN 1 ELSE 0 END, CASE WHEN rated AND minded THEN 1 ELSE 0 END
+  FROM (SELECT id, workspace_id, hashtext(id::text) % 4 = 0 AS rated, hashtext(id::text) % 40 = 0 AS minded
+          FROM threads_thread WHERE state = 'archived') AS archived
+""",
+    "DELETE FROM threads_feedback WHERE thread_id IN (SELECT thread_id FROM threads_bundledthread)",
     # Of all tables, and whole: what other tests left in the statistics, or chance drew, would choose plans too.
     "SET LOCAL default_statistics_target = 1000",
     "ANALYZE",

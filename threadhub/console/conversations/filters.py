@@ -1,9 +1,11 @@
 """Filters of the list of threads. Each names the index that serves it: no list of threads may read all of them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, QuerySet, Subquery, UUIDField
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
@@ -11,7 +13,7 @@ from threadhub.agents.models import Tool
 from threadhub.console import rights
 from threadhub.console.filters import OFFERED, DaysFilter, OptionFilter, TextFilter
 from threadhub.workspaces.models import Workspace
-from threads.models import Feedback, Thread, ToolUse
+from threads.models import BundledThread, Feedback, Thread, ToolUse
 
 LOOKS_AT_FEW = frozenset(("q", "active_from", "active_to"))  # what is found by words, or looked through, is bounded
 
@@ -21,6 +23,18 @@ def everywhere() -> Any:
     return Workspace.objects.order_by().values("pk")
 
 
+class InSight(Func):
+    """`workspace_id = ANY (all workspaces in sight)`, which are looked up once: so an index serves, and where the rows
+    are one set of several they are joined as tables are."""
+
+    template = "(%(expressions)s))"
+    arg_joiner = " = ANY ("
+    output_field = BooleanField()
+
+    def __init__(self) -> None:
+        super().__init__(F("workspace_id"), ArraySubquery(everywhere()))
+
+
 def having(queryset: QuerySet[Any], rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
     """Those of which there are such rows. Where a page looks at few threads anyhow, each is asked for its own:
     PostgreSQL turns an EXISTS into a join, and may then begin with the rows of all threads."""
@@ -28,6 +42,18 @@ def having(queryset: QuerySet[Any], rows: QuerySet[Any], request: HttpRequest) -
         return queryset.filter(Exists(rows))
     asked: QuerySet[Any] = queryset.alias(found=Subquery(rows.values("thread_id")[:1]))
     return asked.filter(found__isnull=False)
+
+
+def having_either(queryset: QuerySet[Any], tables: Sequence[QuerySet[Any]], request: HttpRequest) -> QuerySet[Any]:
+    """Those of which there are rows in any of the tables. As one set: of an EXISTS or another PostgreSQL would make
+    a condition to be asked of each thread."""
+    if LOOKS_AT_FEW.isdisjoint(request.GET):
+        first, *others = [rows.filter(InSight()).values("thread_id") for rows in tables]
+        return queryset.filter(pk__in=first.union(*others, all=True))
+    of_thread = {"thread_id": OuterRef("pk"), "workspace_id": OuterRef("workspace_id")}
+    asked = [Subquery(rows.filter(**of_thread).values("thread_id")[:1]) for rows in tables]
+    found: QuerySet[Any] = queryset.alias(found=Coalesce(*asked, output_field=UUIDField()))
+    return found.filter(found__isnull=False)
 
 
 class StateFilter(OptionFilter):
@@ -46,7 +72,8 @@ class StateFilter(OptionFilter):
 
 
 class RatingFilter(OptionFilter):
-    """By `feedback_by_rating`, newest thread first; "none" by the index of a thread's feedback."""
+    """By `feedback_by_rating` and, of archived threads, `bundled_rated_…`; "none" by the index of a thread's feedback
+    and the key of the catalogue."""
 
     title = "Rating"
     names = ("rating",)
@@ -56,12 +83,15 @@ class RatingFilter(OptionFilter):
 
     def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         ratings = {"bad": Feedback.Rating.BAD, "good": Feedback.Rating.GOOD}
-        of_thread = Feedback.objects.filter(thread_id=OuterRef("pk"), workspace_id=OuterRef("workspace_id")).order_by()
         if value == "none":
-            return queryset.filter(~Exists(of_thread))
+            of_thread = Feedback.objects.filter(thread_id=OuterRef("pk"), workspace_id=OuterRef("workspace_id"))
+            archived = BundledThread.objects.filter(thread_id=OuterRef("pk"), counts__has_key="feedback")
+            return queryset.filter(~Exists(of_thread.order_by()), ~Exists(archived.order_by()))
         if value not in ratings:
             return queryset.none()
-        return having(queryset, of_thread.filter(rating=ratings[value]), self.request)
+        live = Feedback.objects.filter(rating=ratings[value]).order_by()
+        archived = BundledThread.objects.filter(**{f"{value}__gt": 0}).order_by()
+        return having_either(queryset, (live, archived), self.request)
 
 
 class ToolFilter(OptionFilter):

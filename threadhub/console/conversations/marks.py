@@ -15,17 +15,20 @@ from django.utils.safestring import SafeString
 from threadhub.console import display, identities
 from threadhub.workspaces.models import User
 from threads.lifecycle.expiry import Expiry, Outlook
-from threads.models import Feedback, Message, Thread
+from threads.models import BundledThread, Feedback, Message, Thread
 
 AROUND = 60  # characters before and after the first word that was found
 WORDS = 8  # of a search, that are shown in the hits
+
+
+Rated = tuple[int, int] | None  # good, bad; None: rated, but which way only its bundle knows
 
 
 @dataclass(slots=True)
 class Marks:
     """Of one page's threads, by their ids."""
 
-    ratings: dict[UUID, tuple[int, int]] = field(default_factory=dict)  # good, bad
+    ratings: dict[UUID, Rated] = field(default_factory=dict)
     outlooks: dict[UUID, Outlook] = field(default_factory=dict)
     people: dict[UUID, str] = field(default_factory=dict)
     askers: dict[UUID, str] = field(default_factory=dict)
@@ -38,7 +41,7 @@ def of(threads: Sequence[Thread], *, term: str, found_in: dict[UUID, UUID], rete
     if not threads:
         return Marks()
     return Marks(
-        ratings=_ratings([thread.pk for thread in threads]),
+        ratings=_ratings(threads),
         outlooks=_outlooks(threads, retention_in, now),
         people=_people(threads),
         askers=identities.askers(threads),
@@ -46,10 +49,17 @@ def of(threads: Sequence[Thread], *, term: str, found_in: dict[UUID, UUID], rete
     )
 
 
-def _ratings(ids: list[UUID]) -> dict[UUID, tuple[int, int]]:
-    rows = Feedback.objects.filter(thread_id__in=ids).order_by().values_list("thread_id")
+def _ratings(threads: Sequence[Thread]) -> dict[UUID, Rated]:
+    """Of live threads by their feedback; of archived ones, on pages that have any, as the catalogue keeps it."""
+    rows = Feedback.objects.filter(thread_id__in=[thread.pk for thread in threads]).order_by().values_list("thread_id")
     counted = rows.annotate(good=Count("pk", filter=Q(rating=1)), bad=Count("pk", filter=Q(rating=-1)))
-    return {thread_id: (good, bad) for thread_id, good, bad in counted}
+    found: dict[UUID, Rated] = {thread_id: (good, bad) for thread_id, good, bad in counted}
+    archived = [thread.pk for thread in threads if thread.archived_at is not None]
+    if archived:
+        kept = BundledThread.objects.filter(thread_id__in=archived, counts__has_key="feedback").order_by()
+        for thread_id, good, bad in kept.values_list("thread_id", "good", "bad"):
+            found[thread_id] = None if good is None or bad is None else (good, bad)
+    return found
 
 
 def _outlooks(threads: Sequence[Thread], retention_in: Any, now: datetime) -> dict[UUID, Outlook]:
@@ -121,8 +131,11 @@ def _hits(threads: Sequence[Thread], term: str, found_in: dict[UUID, UUID]) -> d
     return {thread_id: excerpt(content or "", term) for thread_id, content in rows}
 
 
-def rating_badges(good: int, bad: int) -> SafeString | str:
+def rating_badges(rated: Rated) -> SafeString | str:
     """`2 good`, `1 bad`; a dash for a thread that nobody rated."""
+    if rated is None:
+        return display.badge("rated", "Rated")
+    good, bad = rated
     shown = [display.badge("good", f"{good} good")] if good else []
     shown += [display.badge("bad", f"{bad} bad")] if bad else []
     return format_html_join(" ", "{}", ((badge,) for badge in shown)) if shown else display.NONE

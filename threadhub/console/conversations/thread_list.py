@@ -173,7 +173,7 @@ class ThreadList(ConsoleAdmin):
 
     @column("Rating")
     def rating(self, thread: Any) -> SafeString | str:
-        return marks.rating_badges(*_marks(thread).ratings.get(thread.pk, (0, 0)))
+        return marks.rating_badges(_marks(thread).ratings.get(thread.pk, (0, 0)))
 
     @column("Expires")
     def expiry(self, thread: Any) -> SafeString | str:

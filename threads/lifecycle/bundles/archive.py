@@ -124,6 +124,8 @@ def enter(bundle: Bundle, written: Sequence[Written]) -> None:
                 counts=each.counts,
                 frames=each.frames,
                 files=each.files,
+                good=each.good,
+                bad=each.bad,
             )
             for each in written
         ],

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, NamedTuple
 from uuid import UUID
 
+import orjson
 import zstandard
 
 LEVEL = 3  # 6 takes three times as long for a fortieth less
@@ -30,6 +31,13 @@ class Written:
     counts: dict[str, int] = field(default_factory=dict)
     frames: list[list[Any]] = field(default_factory=list)  # [offset, length, kind, position] of the first line
     files: list[str] = field(default_factory=list)
+    good: int = 0  # opinions
+    bad: int = 0
+
+    def rate(self, rating: int) -> None:
+        """An opinion is among its lines."""
+        self.good += rating > 0
+        self.bad += rating < 0
 
 
 class Line(NamedTuple):
@@ -76,6 +84,8 @@ class BundleWriter:
                 written.counts[line.kind] = written.counts.get(line.kind, 0) + 1
                 if line.file:
                     written.files.append(line.file)
+                if line.kind == "feedback":
+                    written.rate(orjson.loads(line.text)["rating"])
             written.size += len(text)
             packed = self.packer.submit(self._pack, text, whole)
             self.frames.append(_Frame(written, frame[0].kind, frame[0].position, len(text), packed))

@@ -59,10 +59,28 @@ class BundledThread(models.Model):
     # zstd frames: [offset, length, the kind and position of its first line]
     frames = models.JSONField()
     files = models.JSONField(default=list)  # names of its attachments in the attachment storage
+    # How many opinions in it are good and how many bad, for lists. NULL: an older version archived it, and if `counts`
+    # has feedback nobody has looked yet (bundles/ratings.py).
+    good = models.IntegerField(null=True)
+    bad = models.IntegerField(null=True)
 
     class Meta:
         ordering = ["bundle", "thread_id"]
-        indexes = [models.Index("workspace", "bundle", name="bundled_by_bundle")]
+        indexes = [
+            models.Index("workspace", "bundle", name="bundled_by_bundle"),
+            # As feedback_by_rating has them of live threads.
+            models.Index(
+                "workspace", models.F("thread_id").desc(), condition=models.Q(good__gt=0), name="bundled_rated_good"
+            ),
+            models.Index(
+                "workspace", models.F("thread_id").desc(), condition=models.Q(bad__gt=0), name="bundled_rated_bad"
+            ),
+            models.Index(
+                "workspace",
+                condition=models.Q(good__isnull=True, counts__has_key="feedback"),
+                name="bundled_ratings_unread",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.thread_id} in {self.bundle_id}"
