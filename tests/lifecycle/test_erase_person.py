@@ -11,13 +11,14 @@ from tests.lifecycle.persons import MARK, NOW, erase, places, put_everywhere, st
 from tests.lifecycle.persons import own_attachments as own_attachments  # fixture
 from threadhub.audit import verifying
 from threadhub.audit.models import AuditEvent
+from threadhub.workspaces.actor import Actor, PermissionMissing
 from threadhub.workspaces.models import ApiKey, EndUser, User
-from threadhub.workspaces.permissions import Role
+from threadhub.workspaces.permissions import ROLE_PERMISSIONS, Role
 from threads.actions.messages import Draft, append
 from threads.attachments import Upload
 from threads.lifecycle import acts, reading, trash
 from threads.lifecycle.bundles import audit_trail
-from threads.lifecycle.erasure import proof
+from threads.lifecycle.erasure import erasures, proof
 from threads.models import (
     Attachment,
     Bundle,
@@ -114,6 +115,20 @@ def test_the_last_owner_stays(tenant: Tenant) -> None:
     with pytest.raises(LastOwner):
         erase(tenant, "user", tenant.owner.pk)
     assert User.objects.filter(pk=tenant.owner.pk).exists()
+
+
+def test_an_owner_is_erased_by_owners_only(tenant: Tenant) -> None:
+    officer = Actor("user", tenant.workspace.pk, ROLE_PERMISSIONS[Role.COMPLIANCE], user_id=tenant.owner.pk)
+    states = {}
+    for role in (Role.OWNER, Role.ADMIN, Role.MEMBER):
+        user = make_user(f"{MARK}{role}", tenant.workspace, role)
+        planned = erasures.plan(actor=officer, kind="user", value=user.pk, now=NOW())
+        code = erasures.code_of(tenant.workspace.pk, planned.plan_hash)
+        try:
+            states[role] = erasures.confirm(actor=officer, erasure=planned, code=code, now=NOW()).state
+        except PermissionMissing:
+            states[role] = "refused"
+    assert states == {Role.OWNER: "refused", Role.ADMIN: "running", Role.MEMBER: "running"}
 
 
 @pytest.mark.parametrize("where", ["live", "archived", "trashed"])

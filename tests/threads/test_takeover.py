@@ -163,7 +163,7 @@ def test_it_is_refused_where_it_makes_no_sense(tenant: Tenant, thread: Thread) -
         say(tenant, thread, "  \n ")
 
 
-@pytest.mark.parametrize("role", [Role.MEMBER, Role.VIEWER])
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.VIEWER, Role.COMPLIANCE])
 def test_roles_decide_who_may(role: Role, tenant: Tenant, thread: Thread) -> None:
     actor, now = person(tenant, role), timezone.now()
     for deed in (

@@ -81,10 +81,12 @@ def visible(*, actor: Actor) -> "QuerySet[Membership]":
 
 def require_to_give(*, actor: Actor, role: Role) -> None:
     """Raise PermissionMissing unless the actor may make somebody a `role`, or take that from them: only owners decide
-    who is an owner, and no other role is above an admin's."""
+    who is an owner, and nobody gives a role that may do what they may not."""
     actor.require(Permission.MEMBER_WRITE)
     if role == Role.OWNER:
         actor.require(Permission.OWNER_WRITE)
+    for permission in sorted(ROLE_PERMISSIONS[role]):
+        actor.require(permission)
 
 
 @transaction.atomic

@@ -47,6 +47,30 @@ MEMBER = READ | {P.THREAD_WRITE, P.THREAD_DELETE, P.AGENT_INVOKE, P.FEEDBACK_GIV
 OWNER_ONLY = frozenset({P.WORKSPACE_WRITE, P.OWNER_WRITE, P.AUDIT_READ, P.PERSON_ERASE})
 OWNER = frozenset(Permission)
 ADMIN = OWNER - OWNER_ONLY
+# Who answers in the agents' place, and says whose a thread is; changes nothing that others set up.
+SUPPORT = READ | {
+    P.THREAD_READ_ALL,
+    P.THREAD_TAKE_OVER,
+    P.THREAD_ANNOTATE,
+    P.CANNED_ANSWER_WRITE,
+    P.CHAT_SESSION_READ,
+    P.END_USER_READ,
+}
+# Who answers for what is kept, for how long, and for what goes; makes and answers nothing.
+COMPLIANCE = READ | {
+    P.THREAD_READ_ALL,
+    P.THREAD_DELETE,
+    P.THREAD_ARCHIVE,
+    P.RETENTION_READ,
+    P.RETENTION_WRITE,
+    P.HOLD_READ,
+    P.HOLD_WRITE,
+    P.PERSON_ERASE,
+    P.EXPORT_WRITE,
+    P.AUDIT_READ,
+    P.CHAT_SESSION_READ,
+    P.END_USER_READ,
+}
 # What anybody may do who acts for an end user: a server's key may also append messages of any role.
 END_USER = MEMBER
 ON_BEHALF = END_USER | {P.MESSAGE_APPEND, P.MESSAGE_DELETE}
@@ -62,6 +86,8 @@ class Role(StrEnum):
 
     OWNER = "owner"
     ADMIN = "admin"
+    SUPPORT = "support"
+    COMPLIANCE = "compliance"
     MEMBER = "member"
     VIEWER = "viewer"
 
@@ -69,6 +95,8 @@ class Role(StrEnum):
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.OWNER: OWNER,
     Role.ADMIN: ADMIN,
+    Role.SUPPORT: SUPPORT,
+    Role.COMPLIANCE: COMPLIANCE,
     Role.MEMBER: MEMBER,
     Role.VIEWER: READ,
 }

@@ -244,13 +244,16 @@ def test_it_ends_by_time_by_withdrawal_and_with_its_maker(
 
 # --- the table of rights
 
+ALL = {role.value for role in Role}
+READERS = {"owner", "admin", "support", "compliance"}
+COMPLIANCE = {"owner", "admin", "compliance"}
 ROUTES: dict[tuple[str, str], set[str]] = {
-    ("get", "/threads"): {"owner", "admin", "member", "viewer"},
-    ("get", "/agents"): {"owner", "admin", "member", "viewer"},
-    ("get", "/workspaces"): {"owner", "admin", "member", "viewer"},
+    ("get", "/threads"): ALL,
+    ("get", "/agents"): ALL,
+    ("get", "/workspaces"): ALL,
     ("post", "/agents/{agent}/threads"): {"owner", "admin", "member"},
     ("patch", "/agents/{agent}"): {"owner", "admin"},
-    ("get", "/chat_sessions"): {"owner", "admin"},
+    ("get", "/chat_sessions"): READERS,
     ("patch", "/workspaces/{workspace}"): {"owner"},
     ("get", "/workspaces/{workspace}/members"): {"owner", "admin"},
     ("post", "/workspaces/{workspace}/members"): {"owner", "admin"},
@@ -264,8 +267,20 @@ ROUTES: dict[tuple[str, str], set[str]] = {
     ("patch", "/api_keys/{key}"): {"owner", "admin"},
     ("delete", "/api_keys/{key}"): {"owner", "admin"},
     ("post", "/api_keys/{key}/rotate"): {"owner", "admin"},
-    ("get", "/end_users"): {"owner", "admin"},
-    ("get", "/audit_events"): {"owner"},
+    ("get", "/end_users"): READERS,
+    ("get", "/usage"): {"owner", "admin"},
+    ("get", "/holds"): COMPLIANCE,
+    ("post", "/holds"): COMPLIANCE,
+    ("get", "/exports"): COMPLIANCE,
+    ("post", "/exports"): COMPLIANCE,
+    ("get", "/retention_policies"): COMPLIANCE,
+    ("post", "/retention_policies"): COMPLIANCE,
+    ("patch", "/retention_settings"): COMPLIANCE,
+    ("post", "/threads/{thread}/archive"): COMPLIANCE,
+    ("get", "/erasures"): {"owner", "compliance"},
+    ("post", "/erasures"): {"owner", "compliance"},
+    ("get", "/audit_events"): {"owner", "compliance"},
+    ("get", "/access_alerts"): {"owner", "compliance"},
 }
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("patch", "/agents/{agent}"): {"name": "Renamed"},
@@ -274,7 +289,25 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("patch", "/workspaces/{workspace}/members/{victor}"): {"role": "member"},
     ("post", "/api_keys"): {"name": "x", "scopes": ["read"]},
     ("patch", "/api_keys/{key}"): {"name": "x"},
+    ("post", "/holds"): {"scope": "external_ref", "external_ref": "nobody's", "reason": "A case."},
+    ("post", "/exports"): {"format": "csv"},
+    ("post", "/retention_policies"): {"action": "archive", "days": 90},
+    ("patch", "/retention_settings"): {"trash_days": 3},
+    ("post", "/erasures"): {"subject": "external_ref", "value": "somebody's"},
 }
+
+
+def test_nobody_gives_a_role_that_may_more_than_they_may(
+    api: Api, owner: Api, tenant: Tenant, ada: User, alice: User, as_user: Any
+) -> None:
+    for asked in (as_user(ada), api):
+        assert asked.patch(members(tenant, alice), {"role": "support"}).json()["role"] == "support"
+        problem(asked.patch(members(tenant, alice), {"role": "compliance"}), 403, "permission_missing")
+        problem(asked.post(members(tenant), {"user": "x", "role": "compliance"}), 403, "permission_missing")
+    assert owner.patch(members(tenant, alice), {"role": "compliance"}).json()["role"] == "compliance"
+    problem(as_user(ada).patch(members(tenant, alice), {"role": "member"}), 403, "permission_missing")
+    problem(as_user(ada).delete(members(tenant, alice)), 403, "permission_missing")
+    assert owner.post(members(tenant), {"user": "x", "role": "compliance"}).status_code == 201
 
 
 @pytest.mark.parametrize("role", [role.value for role in Role])
@@ -284,7 +317,9 @@ def test_a_role_may_do_what_the_table_says(
 ) -> None:
     method, path = route
     person = make_user("person", tenant.workspace, Role(role))
+    fields = {"external_ref": "somebody's"}
     filled = path.format(
+        thread=api.post(f"/agents/{tenant.agent.wire_id}/threads", fields).json()["id"],
         agent=tenant.agent.wire_id,
         workspace=tenant.workspace.wire_id,
         victor=victor.wire_id,

@@ -28,6 +28,10 @@ from threadhub.workspaces.models import Invitation, Membership, User, Workspace
 from threadhub.workspaces.permissions import Permission, Role
 
 ROLES = [(role.value, role.value) for role in Role]
+ROLES_HELP = (
+    "Support reads conversations, answers and assigns. Compliance holds, keeps, erases and exports. Members use agents,"
+    " viewers look at them."
+)
 
 admin.site.unregister(Group)  # roles in workspaces say who may do what; groups would be a second answer
 
@@ -113,6 +117,7 @@ class MembershipForm(ByUsername):
     class Meta:
         model = Membership
         fields = ("workspace", "role")
+        help_texts = {"role": ROLES_HELP}
 
 
 @admin.register(Membership)
@@ -174,7 +179,10 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Invitation
         fields = ("workspace", "invitee", "role")
-        help_texts = {"invitee": "A username or an e-mail address. Whether there is such an account is not told."}
+        help_texts = {
+            "invitee": "A username or an e-mail address. Whether there is such an account is not told.",
+            "role": ROLES_HELP,
+        }
 
 
 @admin.register(Invitation)
