@@ -88,6 +88,7 @@ class Deeds:
         if trash:
             preferences.change(actor=actor, now=now, trash_days=trash)
             acts.delete(actor=actor, thread=thread, now=now)
+        if trash or deed == "delete":  # which is final where there is no trash
             data = {**data, "typed": thread.wire_id[-6:]}
         return self.console.post(f"/admin/threads/thread/{thread.wire_id}/do/{deed}/", data)
 

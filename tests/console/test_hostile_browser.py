@@ -82,6 +82,8 @@ def test_nor_does_a_message_of_what_was_done(name: str, button: str, staff: Staf
         look(staff, each[name])
         for field in staff.page.locator(".th-confirm input[type=text], .th-confirm textarea").all():
             field.fill(PAYLOADS[0])
+        for field in staff.page.locator("input[name=typed]").all():
+            field.fill(each[name].split("/")[4][-6:])  # the end of its id
         staff.page.get_by_role("button", name=button).click()
         staff.page.wait_for_load_state()
         assert staff.page.evaluate(ALIVE) == []

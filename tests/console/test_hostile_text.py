@@ -106,7 +106,8 @@ def test_nor_does_what_is_written_into_addresses_and_forms(payload: str, console
 
 def test_names_of_what_was_deleted_come_back_as_text(console: Client, tenant: Tenant) -> None:
     made = spread(tenant, PAYLOADS[0])
-    page = Page(console.post(made.pages()["threads/thread delete"], follow=True).content.decode())
+    typed = {"typed": made.thread.wire_id[-6:]}
+    page = Page(console.post(made.pages()["threads/thread delete"], typed, follow=True).content.decode())
     assert page.alive == []
     assert MARK in page.text
 

@@ -149,3 +149,15 @@ def test_a_day_that_is_over_is_followed_by_the_next_night(tenant: Tenant) -> Non
             assert now < following <= now + timedelta(hours=25)
             assert nights.start(now=following, zone=zone) == following
             now += timedelta(minutes=30)
+
+
+def test_the_preview_is_told_at_the_readers_time(olivia: User, tenant: Tenant) -> None:
+    client = signed_in(olivia)
+    client.post(f"{POLICIES}add/", {"workspace": tenant.workspace.pk, **TERMS})
+    page = f"{POLICIES}{RetentionPolicy.objects.get().wire_id}/"
+    client.get(f"{page}preview/")
+    asked = client.get(f"{page}do/enable/").content.decode()
+    seen = RetentionPolicy.objects.get().previewed_at
+    assert seen is not None
+    assert f'The preview of <time class="th-time" datetime="{seen.isoformat()}">' in asked
+    assert "found 0 threads." in asked

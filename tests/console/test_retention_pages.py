@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from tests.conftest import Tenant, make_user
 from tests.console.conftest import signed_in
-from tests.console.retention import HOLDS, POLICIES, TERMS, actions_of, apply_page, text_of, text_of_followed
+from tests.console.retention import HOLDS, POLICIES, TERMS, actions_of, apply_page, text_of
 from tests.lifecycle.conftest import archive_directory, old_thread, policy  # noqa: F401  fixture
 from threadhub.workspaces.models import User
 from threadhub.workspaces.permissions import Role
@@ -29,7 +29,8 @@ class TestHolds:
         assert "The thread “In dispute”" in text_of(client, HOLDS)
         assert "On hold" in text_of(client, "/admin/threads/thread/")
         assert "On hold" in text_of(client, f"/admin/threads/thread/{thread.wire_id}/change/")
-        assert "on legal hold" in text_of_followed(client, f"/admin/threads/thread/{thread.wire_id}/do/delete/")
+        deletion, typed = f"/admin/threads/thread/{thread.wire_id}/do/delete/", {"typed": thread.wire_id[-6:]}
+        assert b"on legal hold" in client.post(deletion, typed, follow=True).content
         assert client.post(f"{HOLDS}{hold.wire_id}/do/release/", {"reason": ""}).status_code == 200
         assert Hold.objects.get().in_force
         client.post(f"{HOLDS}{hold.wire_id}/do/release/", {"reason": "Closed"})

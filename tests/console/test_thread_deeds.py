@@ -4,9 +4,12 @@ from typing import Any
 
 from django.core.files.storage import default_storage
 from django.test import Client
+from django.utils import timezone
 
+from tests.conftest import Tenant
 from tests.console.conftest import Everything
 from threadhub.workspaces.models import User
+from threads.lifecycle import preferences
 from threads.models import Attachment, Message, Run, Summary, Thread
 
 
@@ -15,15 +18,34 @@ def test_deleting_asks_first_and_then_deletes_everything(
 ) -> None:
     address = everything.pages()["threads/thread delete"]
     file = Attachment.objects.get().file.name
-    assert "Nobody can bring them back" in console.get(address).content.decode()
+    assert "this is final" in console.get(address).content.decode()
+    end_of_id = everything.thread.wire_id[-6:]
+    for typed in ({}, {"typed": ""}, {"typed": end_of_id.upper()}):
+        assert "this is final" in console.post(address, typed).content.decode()
     assert Thread.objects.filter(pk=everything.thread.pk).exists()
     with django_capture_on_commit_callbacks(execute=True):
-        answer = console.post(address, follow=True)
+        answer = console.post(address, {"typed": end_of_id}, follow=True)
     assert "Deleted the thread" in answer.content.decode()
     for model in (Thread, Message, Run, Summary, Attachment):
         assert not model._default_manager.exists()
     assert not default_storage.exists(file)
     assert console.post(address).status_code == 404
+
+
+def test_deleting_wants_nothing_typed_where_there_is_a_trash(
+    console: Client, tenant: Tenant, everything: Everything
+) -> None:
+    address = everything.pages()["threads/thread delete"]
+    preferences.change(actor=tenant.actor, now=timezone.now(), trash_days=1)
+    asked = console.get(address).content.decode()
+    assert "staff can bring it back for 1 day." in asked
+    assert 'name="typed"' not in asked
+    preferences.change(actor=tenant.actor, now=timezone.now(), trash_days=0)  # while somebody reads the question
+    assert "this is final" in console.post(address).content.decode()
+    assert Thread.objects.filter(pk=everything.thread.pk, state="active").exists()
+    preferences.change(actor=tenant.actor, now=timezone.now(), trash_days=1)
+    assert console.post(address).status_code == 302
+    assert Thread.objects.filter(pk=everything.thread.pk, state="trashed").exists()
 
 
 def test_deleting_needs_the_token_of_the_form(root: User, everything: Everything) -> None:

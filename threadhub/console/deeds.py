@@ -16,6 +16,10 @@ def always(thing: Any) -> bool:
     return True
 
 
+def nothing(thing: Any) -> None:
+    return None
+
+
 class TypedField(forms.CharField):
     """A word that must be typed exactly."""
 
@@ -38,7 +42,7 @@ class Deed:
     `do(actor=, thing=, now=)` calls the domain; `question` and `done` are sentences about the thing; `applies` says
     whether the action makes sense in the thing's state; `removes`: the thing is gone afterwards. `form`: what is asked
     besides, and given to `do` by name; `initial`: what it holds already. `typed`: what must be typed first, where it
-    cannot be taken back.
+    cannot be taken back, else None.
     """
 
     name: str
@@ -54,7 +58,7 @@ class Deed:
     danger: bool = True
     form: type[forms.Form] | None = None
     initial: Callable[[Any], dict[str, Any]] | None = None
-    typed: Callable[[Any], str] | None = None
+    typed: Callable[[Any], str | None] = nothing
     instead: str = "Keep it as it is"
 
     def warning(self, thing: Any) -> str:
@@ -64,8 +68,9 @@ class Deed:
     def asked(self, thing: Any, data: Any) -> forms.Form:
         """The form on the question's page; without fields where nothing is asked."""
         form = (self.form or forms.Form)(data, initial=self.initial(thing) if self.initial else None)
-        if self.typed is not None:
-            form.fields["typed"] = TypedField(self.typed(thing))
+        wanted = self.typed(thing)
+        if wanted is not None:
+            form.fields["typed"] = TypedField(wanted)
         return form
 
     def act(self, *, actor: Any, thing: Any, now: datetime, **given: Any) -> tuple[str, Any]:

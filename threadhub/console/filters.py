@@ -1,7 +1,7 @@
 """Filters of the console's lists. A value that no option has, or that cannot be read, finds nothing; it never fails."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from unfold.contrib.filters.forms import DropdownForm, RangeDateForm, SearchForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from threadhub.agents.models import Agent
-from threadhub.console import rights
+from threadhub.console import rights, zone
 from threadhub.lib import ids
 from threadhub.workspaces.models import EndUser, User, Workspace
 
@@ -190,7 +190,8 @@ class UserFilter(TextFilter):
 
 
 class DaysFilter(ConsoleFilter):
-    """From one day to another, both included, in UTC. Names are `…_from` and `…_to`."""
+    """From one day to another, both included, of the reader's zone, as the times in the rows. Names are `…_from` and
+    `…_to`."""
 
     template = "unfold/filters/filters_date_range.html"
 
@@ -202,8 +203,12 @@ class DaysFilter(ConsoleFilter):
 
     def days(self) -> tuple[datetime | None, datetime | None]:
         """The first moment, and the first one that is too late. Raises ValueError, OverflowError."""
-        first, last = (None if given is None else _midnight(given) for given in map(self.given, self.names))
-        return first, last + timedelta(days=1) if last else None
+        first, last = (None if given is None else date.fromisoformat(given) for given in map(self.given, self.names))
+        there = zone.of(self.request)
+        return (
+            zone.midnight(first, there) if first else None,
+            zone.midnight(last + timedelta(days=1), there) if last else None,
+        )
 
     def between(self, queryset: QuerySet[Any], first: datetime | None, end: datetime | None) -> QuerySet[Any]:
         raise NotImplementedError
@@ -232,7 +237,3 @@ def decoded(prefix: str, value: str) -> UUID | None:
         return ids.decode(prefix, value)
     except ids.InvalidId:
         return None
-
-
-def _midnight(day: str) -> datetime:
-    return datetime.combine(date.fromisoformat(day), time.min, UTC)

@@ -4,6 +4,7 @@ from typing import Any
 
 from threadhub.console import display
 from threadhub.console.deeds import Deed
+from threadhub.console.retention import words
 from threadhub.workspaces.permissions import Permission
 from threads.actions import threads
 from threads.lifecycle import acts, restore, rules, trash
@@ -14,11 +15,25 @@ def _name(thread: Any) -> str:
     return display.shortened(thread.title) or "Untitled"
 
 
+def _trash_days(thread: Any) -> int:
+    return rules.settings_of(thread.workspace_id).trash_days
+
+
 def _deletion(thread: Any) -> str:
-    days = rules.settings_of(thread.workspace_id).trash_days
-    if days:
-        return f"It goes into the workspace's trash, and staff can bring it back for {days} days."
-    return "Its messages, runs, summaries and files go with it. Nobody can bring them back."
+    if days := _trash_days(thread):
+        return f"It goes into the workspace's trash, and staff can bring it back for {words.days(days)}."
+    return (
+        "The workspace has no trash, so this is final: its messages, runs, summaries and files go, out of its bundle"
+        " too, and nobody can bring them back. Only a tombstone stays."
+    )
+
+
+def _end_of_id(thread: Any) -> str:
+    return str(thread.wire_id)[-6:]
+
+
+def _typed_where_final(thread: Any) -> str | None:
+    return None if _trash_days(thread) else _end_of_id(thread)
 
 
 def _is(*states: str) -> Any:
@@ -76,7 +91,7 @@ DEEDS = (
         do=lambda actor, thing, now: acts.purge_now(actor=actor, thread=thing, now=now),
         applies=_is(Thread.State.TRASHED),
         removes=True,
-        typed=lambda thread: str(thread.wire_id)[-6:],
+        typed=_end_of_id,
         instead="Leave it in the trash",
     ),
     Deed(
@@ -90,5 +105,6 @@ DEEDS = (
         do=lambda actor, thing, now: threads.delete(actor=actor, thread=thing, now=now),
         applies=_is(Thread.State.ACTIVE, Thread.State.ARCHIVED),
         removes=True,
+        typed=_typed_where_final,
     ),
 )

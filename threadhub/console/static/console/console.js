@@ -4,6 +4,16 @@
 
   const spell = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
+  // The days of filters are the reader's too (console/zone.py).
+  function tellZone() {
+    const zone = spell.resolvedOptions().timeZone;
+    const path = location.pathname.replace(/\/admin\/.*$/, "/admin/");
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    if (zone && !document.cookie.split("; ").includes(`th_zone=${zone}`)) {
+      document.cookie = `th_zone=${zone}; path=${path}; max-age=31536000; SameSite=Lax${secure}`;
+    }
+  }
+
   function localise(root) {
     for (const time of root.querySelectorAll("time.th-time:not([data-th-done])")) {
       const moment = new Date(time.dateTime);
@@ -36,6 +46,7 @@
     if (next) window.scrollBy({ top: next.getBoundingClientRect().top - top });
   }
 
+  tellZone();
   document.addEventListener("th:added", (event) => localise(event.detail));
   document.addEventListener("focusin", selectAll);
   document.addEventListener("keydown", step);
