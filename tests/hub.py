@@ -190,10 +190,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         pytest.fail(f"`manage.py up` {error}\n{(home / 'stderr').read_text()}", pytrace=False)
 
 
-@pytest.fixture(scope="session")
-def other_workspace(hub: Hub) -> Iterator[Hub]:
-    """A second workspace of the same hub, with its own agent, key and user."""
-    command = [sys.executable, "manage.py", "create_workspace", "Other", "--json"]
+def new_workspace(hub: Hub, name: str) -> Hub:
+    """Another workspace of the same hub, with its own agent, key and user."""
+    command = [sys.executable, "manage.py", "create_workspace", name, "--json"]
     done = subprocess.run(
         [*command, "--data-dir", str(hub.data_dir)],
         cwd=ROOT,
@@ -208,8 +207,14 @@ def other_workspace(hub: Hub) -> Iterator[Hub]:
             raise HubFailed(f"ended with exit status {done.returncode}")
         line = done.stdout.splitlines()[-1] if done.stdout else ""
         # The command does not know where the running server listens.
-        other = parse(line, data_dir=hub.data_dir, url=hub.url)
+        return parse(line, data_dir=hub.data_dir, url=hub.url)
     except HubFailed as error:
         pytest.fail(f"`manage.py create_workspace` {error}\n{done.stderr}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def other_workspace(hub: Hub) -> Iterator[Hub]:
+    """A second workspace of the same hub."""
+    other = new_workspace(hub, "Other")
     with other.client:
         yield other

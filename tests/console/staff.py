@@ -24,15 +24,16 @@ class Staff:
     outside: list[str] = field(default_factory=list)
 
     @classmethod
-    def sign_in(cls, browser: Browser, hub: Hub, **context: Any) -> Staff:
-        """As the demo administrator, through the form."""
+    def sign_in(cls, browser: Browser, hub: Hub, *, who: tuple[str, str] | None = None, **context: Any) -> Staff:
+        """Through the form, with a name and a password; as the demo administrator where none is given."""
+        username, password = who or (hub.admin_username, hub.admin_password)
         made: BrowserContext = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **context})
         staff = cls(made.new_page(), hub)
         staff.page.set_default_timeout(SECONDS)
         staff._listen()
         staff.page.goto(f"{hub.url}/admin/")
-        staff.page.get_by_label("Username").fill(hub.admin_username)
-        staff.page.get_by_label("Password").fill(hub.admin_password)
+        staff.page.get_by_label("Username").fill(username)
+        staff.page.get_by_label("Password").fill(password)
         staff.page.get_by_role("button", name="Log in").click()
         expect(staff.page.get_by_role("heading", name="Overview")).to_be_visible()
         return staff
