@@ -46,7 +46,7 @@ PAIRS = st.one_of(st.tuples(OBJECTS, OBJECTS), OBJECTS.flatmap(lambda whole: st.
 
 
 @pytest.mark.django_db
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(PAIRS, min_size=20, max_size=20))
 def test_it_holds_where_the_database_says_so(pairs: list[tuple[Any, Any]]) -> None:
     with connection.cursor() as cursor:
