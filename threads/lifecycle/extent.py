@@ -62,4 +62,4 @@ def sizes(*, workspace_id: UUID, thread_ids: Sequence[UUID]) -> list[tuple[UUID,
     """The bytes of each of these threads that has any."""
     with connection.cursor() as cursor:
         cursor.execute(SIZES, {"workspace": workspace_id, "threads": list(thread_ids)})
-        return cursor.fetchall()
+        return [(thread_id, int(size)) for thread_id, size in cursor.fetchall()]
