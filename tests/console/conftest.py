@@ -7,18 +7,23 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from chat_sessions import sessions
 from chat_sessions.models import ChatSession
 from tests.conftest import PASSWORD, Tenant, make_user
+from tests.console.addresses import of_things, opens_a_page
+from threadhub.audit.models import AccessAlert, AuditEvent
 from threadhub.lib import ids
-from threadhub.workspaces.models import ApiKey, Membership, User
+from threadhub.workspaces import invitations
+from threadhub.workspaces.models import ApiKey, Invitation, Membership, User
 from threadhub.workspaces.permissions import Role
 from threads.actions import messages, threads
 from threads.actions.messages import Draft
 from threads.attachments import Upload
 from threads.lifecycle import holds, policies, reports, system_policies
 from threads.models import (
+    Attachment,
     Bundle,
     CannedAnswer,
     Erasure,
@@ -80,55 +85,36 @@ class Everything:
 
     def things(self) -> dict[str, Any]:
         """noun: the id of one of them."""
-        key = ApiKey.objects.get(workspace=self.tenant.workspace)
-        member = Membership.objects.get(workspace=self.tenant.workspace, user=self.tenant.owner)
+        own = {"workspace": self.tenant.workspace}
+        of_its_id = {"workspace_id": self.tenant.workspace.pk}
+        job = ProcrastinateJob.objects.order_by("pk").first()
         return {
             "threads/thread": self.thread.wire_id,
             "threads/run": self.run.wire_id,
-            "threads/cannedanswer": CannedAnswer.objects.get(workspace=self.tenant.workspace).wire_id,
+            "threads/cannedanswer": CannedAnswer.objects.get(**own).wire_id,
             "threads/toolapproval": self.approval.wire_id,
             "chat_sessions/chatsession": self.session.wire_id,
             "agents/agent": self.tenant.agent.wire_id,
             "agents/tool": self.tenant.agent.tools.get().wire_id,
             "workspaces/workspace": self.tenant.workspace.wire_id,
-            "workspaces/membership": member.pk,
-            "workspaces/apikey": key.wire_id,
+            "workspaces/membership": Membership.objects.get(**own, user=self.tenant.owner).pk,
+            "workspaces/invitation": Invitation.objects.filter(**own).earliest("pk").wire_id,
+            "workspaces/apikey": ApiKey.objects.get(**own).wire_id,
             "workspaces/user": self.tenant.owner.wire_id,
+            "audit/accessalert": AccessAlert.objects.filter(**of_its_id).earliest("pk").wire_id,
+            "audit/auditevent": AuditEvent.objects.filter(**of_its_id).latest("pk").wire_id,
+            "procrastinate/procrastinatejob": job.pk if job else 1,  # of the first there will be
             **self.retention,
         }
 
+    def addresses(self) -> dict[str, str]:
+        """name: address, of all that can be asked of these things; names as `addresses.of_things` has them."""
+        file = Attachment.objects.filter(thread=self.thread).earliest("pk")
+        return of_things(self.things(), {"number": 1, "file_id": file.wire_id, "way": "older"})
+
     def pages(self) -> dict[str, str]:
-        """name: address, of every list, detail, form, history and question."""
-        things = self.things()
-        pages = {"overview": "/admin/"}
-        for noun, wire_id in things.items():
-            pages[f"{noun} list"] = f"/admin/{noun}/"
-            pages[f"{noun} page"] = f"/admin/{noun}/{wire_id}/change/"
-            pages[f"{noun} history"] = f"/admin/{noun}/{wire_id}/history/"
-        for noun in (
-            "agents/agent", "agents/tool", "workspaces/membership", "workspaces/apikey", "threads/retentionpolicy",
-            "threads/cannedanswer",
-            "threads/systempolicy", "threads/hold",
-        ):  # fmt: skip
-            pages[f"{noun} add"] = f"/admin/{noun}/add/"
-        deeds = {
-            "threads/thread": "delete", "threads/run": "cancel", "chat_sessions/chatsession": "end",
-            "threads/cannedanswer": "remove",
-            "agents/tool": "remove", "workspaces/membership": "remove", "workspaces/apikey": "revoke",
-            "threads/retentionpolicy": "remove", "threads/systempolicy": "remove", "threads/hold": "release",
-            "threads/bundle": "restore", "threads/retentionjob": "stop", "threads/toolapproval": "approve",
-        }  # fmt: skip
-        for noun, deed in deeds.items():
-            pages[f"{noun} {deed}"] = f"/admin/{noun}/{things[noun]}/do/{deed}/"
-        for noun in ("threads/retentionpolicy", "threads/systempolicy"):
-            pages[f"{noun} preview"] = f"/admin/{noun}/{things[noun]}/preview/"
-        pages["threads/retentionsettings apply"] = (
-            f"/admin/threads/retentionsettings/{self.tenant.workspace.wire_id}/apply/"
-        )
-        pages["threads/thread purge"] = f"/admin/threads/thread/{self.thread.wire_id}/do/purge/"
-        pages["agents/agent version"] = f"/admin/agents/agent/{self.tenant.agent.wire_id}/history/1/"
-        pages["jobs"] = "/admin/procrastinate/procrastinatejob/"
-        return pages
+        """Those of them that are pages: every list, detail, form, history and question."""
+        return {name: address for name, address in self.addresses().items() if opens_a_page(name)}
 
 
 def furnish(tenant: Tenant, text: str) -> Everything:
@@ -167,6 +153,10 @@ def furnish(tenant: Tenant, text: str) -> Everything:
         tool_digest=b"", tool_call_id=text, arguments=waiting.canonical({text: text}), arguments_digest=b"",
         expires_at=now + timedelta(days=1), reason=text, decided_by=text[:64],
     )  # fmt: skip
+    invitations.create(actor=actor, invitee="somebody-invited", role=Role.VIEWER, now=now)
+    AccessAlert.objects.create(
+        workspace_id=tenant.workspace.pk, actor=text, kind="reads", window_start=now, count=1, address=text
+    )
     return Everything(tenant, thread, run, session, approval, furnish_retention(tenant, text))
 
 

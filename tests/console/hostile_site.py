@@ -13,17 +13,14 @@ from django.utils import timezone
 
 from chat_sessions.models import ChatSession
 from tests.conftest import Tenant, make_tenant
-from tests.console.addresses import addresses, filled, models
 from tests.console.conftest import Everything, furnish
 from tests.console.hostile import GROUPS, PAYLOADS
 from threadhub.agents import changes
 from threadhub.agents.models import Agent, AgentVersion, DailyUsage, Tool
-from threadhub.audit.models import AccessAddress, AccessAlert, AccessCount, AuditEvent
+from threadhub.audit.models import AccessAddress, AccessCount, AuditEvent
 from threadhub.lib import ids
-from threadhub.workspaces import invitations
 from threadhub.workspaces.models import ApiKey, EndUser, Invitation, User, Workspace
 from threadhub.workspaces.models.end_user import REFERENCE_CHARACTERS
-from threadhub.workspaces.permissions import Role
 from threads.models import (
     Attachment,
     Branch,
@@ -43,15 +40,12 @@ from threads.models import (
 from threads.path import WHOLE
 
 ACTION = "hostile.text"
-NO_PAGES = ("_download", "_certificate", "_file", "_progress", "_try", "_desk", "_live", "_delete")  # or refused
-OF_NOBODY = ("login", "logout", "app_list", "jsi18n", "autocomplete", "search", "view_on_site")
 
 
 def spread(tenant: Tenant, payload: str) -> Everything:
     """The payload in every text that anybody can write."""
     made = furnish(tenant, payload)
-    own, now = {"workspace": tenant.workspace}, timezone.now()
-    invited, _ = invitations.create(actor=tenant.actor, invitee="x", role=Role.VIEWER, now=now)
+    own = {"workspace": tenant.workspace}
     Workspace.objects.filter(pk=tenant.workspace.pk).update(name=payload[:200])
     texts = dict.fromkeys(("name", "description", "instructions", "model"), payload)
     Agent.objects.filter(**own).update(
@@ -71,10 +65,7 @@ def spread(tenant: Tenant, payload: str) -> Everything:
         metadata={payload: payload},
     )
     Thread.objects.filter(**own).update(user=tenant.owner)
-    Invitation.objects.filter(pk=invited.pk).update(invitee=payload[:254])
-    AccessAlert.objects.create(
-        workspace_id=tenant.workspace.pk, actor=payload, kind="reads", window_start=now, count=1, address=payload
-    )
+    Invitation.objects.filter(**own).update(invitee=payload[:254])
     AuditEvent.objects.create(
         workspace_id=tenant.workspace.pk, actor=payload, on_behalf_of=payload, action=ACTION, ids=[payload],
         details={payload: payload}, face=payload, address=payload, user_agent=payload, request_id=payload,
@@ -164,38 +155,25 @@ def remember(made: Everything, payload: str) -> None:
 
 
 def build() -> None:
-    """In the shell of a running hub: forty workspaces of one payload each, then eight of five together, of which the
-    pages' addresses are printed: [{name: address}]."""
+    """In the shell of a running hub: forty workspaces of one payload each, then eight of five together. Prints the
+    addresses of their pages: [{name: address}], of forty-eight."""
     pages = []
     for number, payload in enumerate([*PAYLOADS, *GROUPS]):
         with transaction.atomic():  # the worker sees nothing before the runs wait for a person
             made = spread(make_tenant(f"workspace {number}"), payload)
             wait_for_a_person(made)
-        if payload in GROUPS:
-            pages.append(pages_of(made))
+        pages.append(pages_of(made))
     print(json.dumps(pages))
 
 
 def pages_of(made: Everything) -> dict[str, str]:
-    """name: address, of every page of the site that can be opened."""
-    workspace = made.tenant.workspace.pk
-    things = {
-        **made.things(),
-        "workspaces/invitation": Invitation.objects.get(workspace=workspace).wire_id,
-        "audit/accessalert": AccessAlert.objects.get(workspace_id=workspace).wire_id,
-        "audit/auditevent": AuditEvent.objects.get(workspace_id=workspace, action=ACTION).wire_id,
-        "procrastinate/procrastinatejob": 1,
+    """name: address, of every page of the site; of the trail's events that with the payload."""
+    event = AuditEvent.objects.get(workspace_id=made.tenant.workspace.pk, action=ACTION).wire_id
+    hostile = {"page": "change", "history": "history"}
+    return {
+        **made.pages(),
+        **{f"audit/auditevent {name}": f"/admin/audit/auditevent/{event}/{end}/" for name, end in hostile.items()},
     }
-    file = Attachment.objects.filter(thread=made.thread).first()
-    extra = {"number": 1, "file_id": file and file.wire_id, "content_type_id": 1, "way": "older"}
-    found = {"overview": "/admin/"}
-    for pattern, name in addresses():
-        noun = "/".join(pattern.split("/")[:2])
-        for deed in models()[noun].deeds if name.endswith("_deed") else [None]:
-            address = filled(pattern, things, {**extra, "deed": deed and deed.name})
-            if address is not None and not name.endswith(NO_PAGES) and name not in OF_NOBODY:
-                found[f"{noun} {deed.name}" if deed else name] = address
-    return found
 
 
 def wait_for_a_person(made: Everything) -> None:

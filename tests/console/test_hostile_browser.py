@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import browser  # noqa: F401  a fixture
+from tests.console.addresses import questions
 from tests.console.hostile import GROUPS, PAYLOADS
 from tests.console.staff import Staff
 from tests.hub import ROOT, Hub, clean_environment
@@ -28,7 +29,7 @@ ALIVE = """() => {
 
 @pytest.fixture(scope="module")
 def pages(hub: Hub) -> list[dict[str, str]]:
-    """name: address, of the pages of eight workspaces, each full of five payloads; beside forty with one each."""
+    """name: address, of the pages of forty workspaces with one payload each, and then of eight full of five."""
     command = [sys.executable, "manage.py", "shell", "-c", "from tests.console.hostile_site import build; build()"]
     environment = {**clean_environment(), "THREADHUB_DATA_DIR": str(hub.data_dir)}
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
@@ -54,15 +55,30 @@ def look(staff: Staff, address: str) -> None:
 @pytest.mark.parametrize("at", range(len(GROUPS)))
 def test_no_page_does_what_it_shows(at: int, staff: Staff, pages: list[dict[str, str]]) -> None:
     """Details, histories, questions and previews; lists and empty forms are below."""
-    for name, address in pages[at].items():
-        if not name.endswith(("_changelist", "_add")):
+    for name, address in pages[len(PAYLOADS) + at].items():
+        if not name.endswith((" list", " add")):
             look(staff, address)
+
+
+@pytest.mark.parametrize("number", range(len(PAYLOADS)))
+def test_nor_does_any_payload_that_stands_alone(number: int, staff: Staff, pages: list[dict[str, str]]) -> None:
+    """Beside others one may be shut up in what another opened. In a conversation, and on a detail, a history and a
+    question of each noun in turn."""
+    own, asking = pages[number], questions()
+    kinds = [
+        ["threads/thread page"],
+        [name for name in own if name.endswith(" page")],
+        [name for name in own if name.endswith(" history")],
+        [name for name in own if name in asking],
+    ]
+    for names in kinds:
+        look(staff, own[sorted(names)[number % len(names)]])
 
 
 def test_no_list_does_what_it_shows(staff: Staff, pages: list[dict[str, str]]) -> None:
     """All forty-eight of each noun on one page, with the filters and forms that name workspaces, agents and tools."""
     for name, address in pages[0].items():
-        if name.endswith(("_changelist", "_add")):
+        if name.endswith((" list", " add")):
             look(staff, address)
 
 
@@ -78,7 +94,7 @@ def test_no_list_does_what_it_is_asked_for(staff: Staff) -> None:
      ("threads/retentionpolicy remove", "Remove policy"), ("threads/thread delete", "Delete thread")],
 )  # fmt: skip
 def test_nor_does_a_message_of_what_was_done(name: str, button: str, staff: Staff, pages: list[dict[str, str]]) -> None:
-    for each in pages:
+    for each in pages[len(PAYLOADS) :]:
         look(staff, each[name])
         for field in staff.page.locator(".th-confirm input[type=text], .th-confirm textarea").all():
             field.fill(PAYLOADS[0])

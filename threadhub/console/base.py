@@ -86,7 +86,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         queryset = super().get_queryset(request)
         allowed = rights.of(request).workspaces(self.reading)
-        return queryset if allowed is None else self.within(queryset, allowed)
+        if allowed is None:
+            return queryset
+        return self.within(queryset, allowed) if allowed else queryset.none()  # some nouns are of no workspace
 
     def within(self, queryset: models.QuerySet[Any], workspaces: list[UUID]) -> models.QuerySet[Any]:
         return queryset.filter(workspace_id__in=workspaces)
