@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.clients import node
 from tests.hub import Hub
 
 SECONDS = 60_000  # ms; the machine may be busy
@@ -76,8 +78,28 @@ class Staff:
         self.page.goto(f"{self.hub.url}/admin/threads/thread/{thread_id}/change/{query}")
         expect(self.page.get_by_role("main", name="Transcript")).to_be_visible()
 
+    def violations(self, within: str) -> list[tuple[str, Any]]:
+        """What axe-core finds wrong within what a selector finds: rule by rule, what is at fault."""
+        axe: Path = node.packages() / "node_modules" / "axe-core" / "axe.min.js"
+        self.page.evaluate(axe.read_text())
+        options = "{resultTypes: ['violations']}"
+        found = self.page.evaluate(f"(within) => axe.run({{include: [[within]]}}, {options})", within)
+        return [(one["id"], [each["html"] for each in one["nodes"]]) for one in found["violations"]]
+
+    def sticks_out(self) -> bool:
+        """Whether the page is wider than the screen."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
     def leave(self) -> None:
         """Nothing was stopped, thrown or asked elsewhere."""
         self.page.context.close()
         assert self.faults == []
         assert self.outside == []
+
+
+def new_thread(hub: Hub, title: str, *said: tuple[str, str], **fields: Any) -> str:
+    """A thread with these messages: role and content."""
+    made = hub.post(f"/agents/{hub.agent_id}/threads", json={"title": title, **fields}).raise_for_status().json()
+    for role, content in said:
+        hub.post(f"/threads/{made['id']}/messages", json={"role": role, "content": content}).raise_for_status()
+    return str(made["id"])

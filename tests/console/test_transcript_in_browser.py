@@ -1,0 +1,106 @@
+"""A conversation as staff live with it, in Chromium: in their own time, while it is written, answered with words that
+lie ready."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from secrets import token_hex
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser import browser  # noqa: F401  a fixture
+from tests.console.staff import Staff, new_thread
+from tests.hub import Hub
+from threadhub.lib import ids
+
+pytestmark = pytest.mark.xdist_group("hub")
+
+LONGER = "(before) => document.querySelector('[data-th-now-text]').textContent.length > before"
+
+
+@pytest.fixture
+def staff(browser: Browser, hub: Hub) -> Iterator[Staff]:  # noqa: F811
+    someone = Staff.sign_in(browser, hub)
+    yield someone
+    someone.leave()
+
+
+def spelled(moment: str, zone: str) -> str:
+    """A time of the API as an American of that zone reads it."""
+    there = datetime.fromisoformat(moment).astimezone(ZoneInfo(zone))
+    return f"{there:%b} {there.day}, {there.year}, {there.hour % 12 or 12}:{there:%M} {there:%p}"
+
+
+def moments(hub: Hub, thread: str) -> list[str]:
+    """When its messages were said, as the API has it."""
+    return [each["created_at"] for each in hub.get(f"/threads/{thread}/messages").raise_for_status().json()["data"]]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/St_Johns"])
+def test_times_are_those_of_the_readers_zone(browser: Browser, hub: Hub, zone: str) -> None:  # noqa: F811
+    """Of what the page was made with, of what comes while it is open, and of the list."""
+    someone = Staff.sign_in(browser, hub, timezone_id=zone, locale="en-US")
+    thread = new_thread(hub, title := f"Times {token_hex(4)}", ("user", "What time is it?"))
+    (first,) = moments(hub, thread)
+    someone.read(thread)
+    times = someone.page.locator(".th-message time")
+    expect(times).to_have_text([spelled(first, zone)])
+    assert times.first.get_attribute("title") == f"{datetime.fromisoformat(first):%Y-%m-%d %H:%M} UTC"
+    hub.post(f"/threads/{thread}/messages", json={"role": "user", "content": "And now?"}).raise_for_status()
+    expect(times).to_have_text([spelled(each, zone) for each in sorted(moments(hub, thread))])
+    someone.threads(f"?q={title.partition(' ')[2]}")
+    expect(someone.page.locator(".field-active time")).to_have_text([spelled(max(moments(hub, thread)), zone)])
+    someone.leave()
+
+
+def ask_and_leave(hub: Hub, thread: str, prompt: str) -> None:
+    """Ask, and go when the answer begins; it is written on."""
+    with hub.stream(f"/threads/{thread}/invoke", json={"prompt": prompt}) as answer:
+        next(line for line in answer.iter_lines() if "content_block_delta" in line)
+
+
+def test_an_answer_grows_while_it_is_written(staff: Staff, hub: Hub) -> None:
+    page, thread = staff.page, new_thread(hub, "Growing")
+    ask_and_leave(hub, thread, "/slow 0.2 /length 900\n<b>word</b>")
+    staff.read(thread)
+    written = page.locator("[data-th-now-text]")
+    expect(page.locator("[data-th-now-status]")).to_have_text("Answering …")
+    expect(written).to_contain_text("You said: <b>word</b>")
+    for _ in range(2):
+        page.wait_for_function(LONGER, arg=len(written.inner_text()))
+    seen = written.inner_text().split()
+    expect(written.locator("b")).to_have_count(0)
+    expect(page.locator(".th-message")).to_have_count(1)  # the question: what is written is none yet
+    (run,) = hub.get(f"/threads/{thread}/runs").raise_for_status().json()["data"]
+    hub.post(f"/threads/{thread}/runs/{run['id']}/cancel").raise_for_status()
+    answer = page.locator(".th-agent")
+    expect(answer.locator(".th-badge")).to_have_text("Cut short")
+    expect(page.locator("[data-th-now]")).to_be_hidden()
+    expect(page.locator(".th-run .th-badge")).to_have_text("Cancelled")
+    assert answer.locator(".th-prose").inner_text().split()[: len(seen)] == seen
+
+
+def test_a_canned_answer_is_put_where_somebody_writes(staff: Staff, hub: Hub) -> None:
+    page, title = staff.page, f"Greeting {token_hex(4)}"
+    page.goto(f"{hub.url}/admin/threads/cannedanswer/add/")
+    page.locator("#id_workspace").select_option(value=str(ids.decode("workspace", hub.workspace_id)))
+    page.locator("#id_title").fill(title)
+    page.locator("#id_text").fill("good morning!\nHow can we help?")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("link", name=title).first).to_be_visible()
+
+    staff.read(new_thread(hub, "Canned", ("user", "Hello?")))
+    page.get_by_role("button", name="Take over", exact=True).click()
+    box, canned = page.get_by_role("textbox", name="Your answer"), page.get_by_label("Canned answers")
+    box.fill("Dear Ann,  Yours")
+    box.evaluate("(box) => box.setSelectionRange(10, 10)")
+    canned.select_option(label=title)
+    expect(box).to_have_value("Dear Ann, good morning!\nHow can we help? Yours")
+    expect(box).to_be_focused()
+    page.keyboard.type(" ")
+    canned.select_option(label=title)  # once more: the choice was taken back
+    expect(box).to_have_value("Dear Ann," + " good morning!\nHow can we help?" * 2 + " Yours")
+    box.press("Control+Enter")
+    expect(page.locator(".th-person .th-prose")).to_contain_text("How can we help? good morning!")
+    expect(box).to_have_value("")
