@@ -177,15 +177,6 @@ async def resume_erasures(timestamp: int) -> None:
             continue
 
 
-@app.periodic(cron="11 * * * *")
-@app.task(name="threads.replay_erasures", queue="upkeep", queueing_lock="threads.replay_erasures")
-async def replay_erasures(timestamp: int) -> None:
-    """Begin again the erasures that a database of before does not know; `resume_erasures` goes on with them."""
-    from threads.lifecycle.erasure.replay import begin_forgotten
-
-    await in_thread(begin_forgotten)(now=timezone.now())
-
-
 @app.task(name="threads.make_export", queue="upkeep")
 async def make_export(export_id: str, workspace_id: str) -> None:
     """Make an export that somebody asked for."""

@@ -99,6 +99,20 @@ class TestDamagedBundles:
         report = Sweep.objects.order_by("-number").values_list("report", flat=True).first()
         assert report["failed"] == done.failed
 
+    def test_they_take_nobodys_place_under_a_limit(self, tenant: Tenant, damaged: Bundle) -> None:
+        """The damaged one is the oldest: each sweep of one thread comes to it first."""
+        policy(tenant, external_ref_prefix="go/")
+        taken = [sweep(tenant, brake=False, limit=1) for _ in range(2)]
+        assert [done.taken for done in taken] == [1, 1]
+        assert set(Thread.objects.values_list("external_ref", flat=True)) == {"go/1", "stay/1", "stay/2"}
+        assert taken[0].skips["bundle_damaged"] == 1
+
+    def test_they_do_not_use_up_what_was_foreseen(self, tenant: Tenant, damaged: Bundle) -> None:
+        made = policy(tenant, external_ref_prefix="go/")
+        assert sweep(tenant).taken == 2
+        made.refresh_from_db()
+        assert made.foreseen == 1
+
     def test_the_command_says_so_and_goes_on(self, tenant: Tenant, other_tenant: Tenant, damaged: Bundle) -> None:
         for each in (tenant, other_tenant):
             policy(each, external_ref_prefix="go/")
@@ -280,6 +294,21 @@ class TestCap:
             self.at(tenant, cutoff, progress=dies, batch_size=1)
         assert self.at(tenant, cutoff).taken == 1
 
+    def test_a_sweep_as_of_the_day_before_counts_to_this_one(self, tenant: Tenant) -> None:
+        """Which somebody confirmed before three, and the worker does after the nightly one."""
+        RetentionSettings.objects.create(workspace=tenant.workspace, daily_cap=3, brake_percent=100)
+        for _ in range(8):
+            old_thread(tenant)
+        policy(tenant)
+        before, after = datetime(2040, 5, 1, 2, 50, tzinfo=UTC), datetime(2040, 5, 1, 3, 10, tzinfo=UTC)
+        assert [self.at(tenant, moment).taken for moment in (after, before, after)] == [3, 0, 0]
+
+    def test_it_counts_by_utc_where_nobody_knows_the_zone(self, tenant: Tenant) -> None:
+        RetentionSettings.objects.create(workspace=tenant.workspace, daily_cap=3, time_zone="Mars/Olympus")
+        old_thread(tenant)
+        policy(tenant)
+        assert self.at(tenant, candidates.database_now()).taken == 1
+
     @staticmethod
     def at(
         tenant: Tenant, moment: datetime, progress: Callable[[int], Any] = lambda taken: None, **bounds: Any
@@ -318,6 +347,25 @@ class TestManyWorkspaces:
         monkeypatch.setattr(Bounds, "over", property(lambda bounds: "time"))
         options = ["--older-than=1d"] if command == "archive_threads" else []
         assert len(run(command, "--yes", "--max-seconds=60", *options)) == 1
+
+    def test_a_limit_of_a_dry_run_is_of_the_whole_command(self, tenant: Tenant, other_tenant: Tenant) -> None:
+        for each in (tenant, other_tenant):
+            policy(each)
+            for _ in range(3):
+                old_thread(each)
+        told = [each["taken"] for each in run("retention_apply", "--dry-run", "--no-brake", "--limit=4")]
+        done = [each["taken"] for each in run("retention_apply", "--yes", "--no-brake", "--limit=4")]
+        assert told == done == [3, 1]
+
+    def test_what_another_worker_swept_meanwhile_is_not_swept_again(
+        self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        policy(tenant)
+        listed = list(nightly.due_workspaces(now=candidates.database_now()))
+        nightly.sweep_all()
+        monkeypatch.setattr(nightly, "due_workspaces", lambda now: iter(listed))
+        nightly.sweep_all()
+        assert Sweep.objects.count() == 1
 
     def test_others_that_wait_to_sweep_have_a_turn_between_two_workspaces(
         self, tenant: Tenant, other_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
@@ -377,7 +425,8 @@ def test_dry_runs_say_what_bounds_would_leave(tenant: Tenant) -> None:
     assert told["taken"] == 1
 
 
-def test_a_thread_that_vanished_is_missed_whatever_came_meanwhile(tenant: Tenant) -> None:
+@pytest.mark.parametrize("meanwhile", ["came", "came and went"])
+def test_a_thread_that_vanished_is_missed_whatever_happened_meanwhile(tenant: Tenant, meanwhile: str) -> None:
     for _ in range(3):
         old_thread(tenant)
     lost = old_thread(tenant, 1)
@@ -387,7 +436,9 @@ def test_a_thread_that_vanished_is_missed_whatever_came_meanwhile(tenant: Tenant
         if Thread.objects.filter(pk=lost.pk).exists():
             Message.objects.filter(thread=lost).delete()
             Thread.objects.filter(pk=lost.pk).delete()
-            threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now() + timedelta(minutes=1))
+            made = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
+            if meanwhile == "came and went":
+                threads.delete(actor=tenant.actor, thread=made, now=timezone.now())
 
     with pytest.raises(apply.CountsDoNotAgree):
         apply.apply(

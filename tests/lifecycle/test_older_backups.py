@@ -1,6 +1,5 @@
 """A database restored from a backup that is older than an erasure: the person goes again, nobody else loses a word."""
 
-import asyncio
 import os
 import shutil
 from io import StringIO
@@ -15,7 +14,6 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread
 from tests.lifecycle.test_commands import code, run
-from threads import tasks
 from threads.lifecycle import acts, reading, restore
 from threads.lifecycle.bundles import adoption, archive, audit_trail
 from threads.lifecycle.erasure import erasures, ledger
@@ -109,17 +107,6 @@ def test_nobody_who_was_erased_is_restored_before_a_replay(
 def test_who_comes_again_after_the_erasure_is_a_new_acquaintance(tenant: Tenant, restored: Any) -> None:
     again = acts.archive(actor=tenant.actor, thread=old_thread(tenant, 0, external_ref=PERSON), now=timezone.now())
     assert restore.restore(actor=tenant.actor, thread=again, now=timezone.now()).state == "active"
-
-
-def test_the_worker_begins_a_replay_by_itself(tenant: Tenant, restored: Any) -> None:
-    _, neighbour, words = restored
-    asyncio.run(tasks.replay_erasures.func(timestamp=0))
-    assert Erasure.objects.get().state == "running"
-    asyncio.run(tasks.replay_erasures.func(timestamp=0))  # the table knows it now
-    call_command("erase_person", "--resume", "--yes", stdout=StringIO(), stderr=StringIO())
-    assert Erasure.objects.get().state == "done"
-    assert list(Thread.objects.all()) == [neighbour]
-    assert said(neighbour) == words
 
 
 def test_nothing_is_collected_that_the_older_catalogue_needs(

@@ -1,6 +1,7 @@
 """`erase_person --resume` and `--replay`: one that cannot go on keeps nobody waiting, and the exit code says so."""
 
 from io import StringIO
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -10,8 +11,9 @@ from django.core.management import CommandError, call_command
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread
 from tests.lifecycle.persons import NOW
+from threadhub.workspaces.memberships import LastOwner
 from threads.lifecycle import holds, sweeper
-from threads.lifecycle.erasure import erasures, replay
+from threads.lifecycle.erasure import erasures, proof, replay
 from threads.models import Erasure, Hold, Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,3 +100,53 @@ def test_one_that_was_stopped_is_not_done(tenant: Tenant, option: str, monkeypat
     assert "--resume goes on" in sentence
     assert ended("--resume") == (0, "")
     assert states() == ["done"]
+
+
+class TestOlderTable:
+    """The ledger's file is younger than the table, as after the restore of a backup."""
+
+    @pytest.fixture
+    def erased(self, tenant: Tenant) -> Erasure:
+        old_thread(tenant, external_ref="first")
+        done = erasures.proceed(workspace_id=tenant.workspace.pk, erasure_id=confirmed(tenant, "first").pk)
+        old_thread(tenant, external_ref="first")  # from before the erasure, by its time
+        return done
+
+    def test_what_was_only_planned_then_is_done(self, tenant: Tenant, erased: Erasure) -> None:
+        Erasure.objects.filter(pk=erased.pk).update(
+            state="planned", confirmed_at=None, confirmed_by="", finished_at=None, certificate=None, digests=[], key=""
+        )
+        assert len(replay.find(workspace_id=tenant.workspace.pk)) == 1
+        assert ended("--replay") == (0, "")
+        row = Erasure.objects.get()
+        assert (row.pk, row.state, row.confirmed_at) == (erased.pk, "done", erased.confirmed_at)
+        assert Thread.objects.count() == 0
+        assert replay.find(workspace_id=tenant.workspace.pk) == []
+
+    def test_who_owns_the_workspace_alone_now_is_left_and_named(
+        self, tenant: Tenant, erased: Erasure, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def nobody_else(actor: Any, person: Any) -> None:
+            raise LastOwner
+
+        monkeypatch.setattr(erasures, "keep_an_owner", nobody_else)
+        code, sentence = ended("--replay")
+        assert (code, Thread.objects.count()) == (1, 1)
+        assert erased.wire_id in sentence
+
+    def test_a_file_that_cannot_be_read_is_named(self, tenant: Tenant, erased: Erasure, archive_directory: str) -> None:
+        Erasure.objects.all().delete()
+        (file,) = Path(archive_directory).glob("erasures/*/*.json")
+        file.write_text("{}")
+        code, sentence = ended("--replay")
+        assert code == 1
+        assert f"The ledger of erasures cannot be read: erasures/{file.parent.name}/{file.name}" in sentence
+
+
+def test_a_certificate_that_is_not_as_it_was_signed_has_its_own_code(
+    tenant: Tenant, two: list[Erasure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "is_genuine", lambda erasure: False)
+    code, sentence = ended("--resume")
+    assert code == 4
+    assert two[0].wire_id in sentence

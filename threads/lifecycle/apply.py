@@ -6,23 +6,29 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfoNotFoundError
 
 from django.db import models
+from django.db.models.functions import Cast
 
 from threadhub import audit
 from threadhub.lib import ids
 from threadhub.lib.errors import Failed
 from threadhub.workspaces import actor as actors
+from threads.activity import first_id_at
 from threads.lifecycle import candidates, holds, nights, purge, reports, resolver, rules, sweeper, trash
 from threads.lifecycle import plan as plans
 from threads.lifecycle.bundles import archive
+from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.candidates import Candidate, Selection
 from threads.lifecycle.plan import Plan
-from threads.lifecycle.resolver import Decision, Rule
+from threads.lifecycle.purge import Due
+from threads.lifecycle.resolver import Rule
 from threads.lifecycle.sweeper import Bounds
 from threads.models import RetentionPolicy, RetentionSettings, Sweep, SystemPolicy, Thread, Tombstone
 
 BUNDLE_THREADS = 1_000
+OF_ITS_TIME = "^.{14}7"  # a UUIDv7, as the hub makes them; those of what was imported may be others
 BUNDLE_MESSAGES = 200_000  # a bundle gets no further thread beyond; a thread with more has one of its own
 
 
@@ -91,7 +97,7 @@ def apply(
     _, outcome.ended = sweeper.batches(query=query, bounds=bounds, work=sweep.batch, progress=progress)
     if outcome.ended == "limit" and capped:
         outcome.ended = "cap"
-    if outcome.ended == "done" and outcome.whole:
+    if outcome.ended == "done" and outcome.whole and not outcome.failed:
         _end_first_acts(workspace_id, cutoff)
     outcome.counts = verify(workspace_id, before, outcome)
     return _reported(outcome, workspace_id)
@@ -124,8 +130,15 @@ def census(workspace_id: UUID, *, until: datetime) -> dict[str, int]:
         "archived": 0,
         "trashed": 0,
         **dict(rows),
-        "purged": Tombstone.objects.filter(workspace_id=workspace_id).count(),
+        "purged": _buried(workspace_id, until),
     }
+
+
+def _buried(workspace_id: UUID, until: datetime) -> int:
+    """Tombstones, but for those of threads that were made after that: by their ids, which tell the time."""
+    stones = Tombstone.objects.filter(workspace_id=workspace_id)
+    later = stones.filter(thread_id__gte=first_id_at(until)).annotate(spelled=Cast("thread_id", models.CharField()))
+    return stones.count() - later.filter(spelled__regex=OF_ITS_TIME).count()
 
 
 def verify(workspace_id: UUID, before: dict[str, int], outcome: Outcome) -> dict[str, int]:
@@ -154,14 +167,14 @@ class _Sweep:
         self.outcome = outcome
         self.rules: Sequence[Rule] = rules.in_force(workspace_id=self.workspace_id, now=cutoff)
         self.actor = actors.system(self.workspace_id)
+        self.purging = purge.Purging(workspace_id=self.workspace_id, by=self.actor.identity, now=cutoff)
 
     def batch(self, batch: list[Candidate], left: int | None) -> int:
         """What is still due of a batch, done. Policies and holds are read anew: either may have changed meanwhile."""
         holds.watch(self.workspace_id)
         in_force = rules.in_force(workspace_id=self.workspace_id, now=self.cutoff)
         batch = candidates.load(workspace_id=self.workspace_id, thread_ids=[each.facts.id for each in batch])
-        groups: dict[str, list[tuple[Candidate, Decision]]] = {"archive": [], "trash": [], "purge": []}
-        taken = 0
+        due: list[Due] = []
         for candidate in batch:
             decision = resolver.resolve(
                 candidate.facts,
@@ -172,14 +185,28 @@ class _Sweep:
             )
             if decision.action is None:
                 self.outcome.skips[decision.reason.value] += 1
-            elif left is None or taken < left:
-                groups[decision.action].append((candidate, decision))
-                taken += 1
-        done = self._archive(groups["archive"]) + self._trash(groups["trash"]) + self._purge(groups["purge"])
+            else:
+                due.append((candidate, decision))
+        done: list[Due] = []
+        while due and (left is None or len(done) < left):
+            room = len(due) if left is None else left - len(done)
+            chosen, due = due[:room], due[room:]
+            done += self._do(chosen)
+            due = [each for each in due if each[1].action != "purge" or self.purging.can(each[0])]
         self._note(done)
         return len(done)
 
-    def _archive(self, due: list[tuple[Candidate, Decision]]) -> list[tuple[Candidate, Decision]]:
+    def _do(self, chosen: list[Due]) -> list[Due]:
+        """Returns what was done of it: all, but for threads that are to be purged of a damaged bundle."""
+        groups: dict[str, list[Due]] = {"archive": [], "trash": [], "purge": []}
+        for each in chosen:
+            groups[each[1].action or ""].append(each)
+        purged = self._purge(groups["purge"])
+        if kept := len(groups["purge"]) - len(purged):
+            self.outcome.skips[Damaged.code] += kept
+        return self._archive(groups["archive"]) + self._trash(groups["trash"]) + purged
+
+    def _archive(self, due: list[Due]) -> list[Due]:
         for group in bundles_of([candidate for candidate, _ in due]):
             bundle = archive.archive(
                 workspace_id=self.workspace_id, thread_ids=[each.facts.id for each in group], now=self.cutoff
@@ -187,7 +214,7 @@ class _Sweep:
             self.outcome.bundles.append(bundle.name)
         return due
 
-    def _trash(self, due: list[tuple[Candidate, Decision]]) -> list[tuple[Candidate, Decision]]:
+    def _trash(self, due: list[Due]) -> list[Due]:
         if due:
             trash.put(
                 workspace_id=self.workspace_id,
@@ -197,13 +224,12 @@ class _Sweep:
             )
         return due
 
-    def _purge(self, due: list[tuple[Candidate, Decision]]) -> list[tuple[Candidate, Decision]]:
-        purged = purge.destroy_due(workspace_id=self.workspace_id, due=due, by=self.actor.identity, now=self.cutoff)
-        self.outcome.files += purged.files
-        self.outcome.failed += purged.faults
-        return purged.done
+    def _purge(self, due: list[Due]) -> list[Due]:
+        done = self.purging.destroy(due)
+        self.outcome.files, self.outcome.failed = self.purging.files, self.purging.faults
+        return done
 
-    def _note(self, done: list[tuple[Candidate, Decision]]) -> None:
+    def _note(self, done: list[Due]) -> None:
         if not done:
             return
         acted = Counter(decision.rule.id for _, decision in done if decision.rule is not None)
@@ -241,7 +267,8 @@ def _within_cap(bounds: Bounds, settings: RetentionSettings, cutoff: datetime) -
     """The bounds narrowed to what is left of the day's cap, and whether the cap is what binds."""
     if settings.daily_cap is None:
         return bounds, False
-    taken = settings.taken_since if settings.capped_since == _day_of(settings, cutoff) else 0
+    here = settings.capped_since is not None and settings.capped_since >= _day_of(settings, cutoff)
+    taken = settings.taken_since if here else 0
     left = max(0, settings.daily_cap - taken)
     if bounds.limit is not None and bounds.limit <= left:
         return bounds, False
@@ -249,18 +276,25 @@ def _within_cap(bounds: Bounds, settings: RetentionSettings, cutoff: datetime) -
 
 
 def _count_for_cap(settings: RetentionSettings, cutoff: datetime, number: int) -> None:
-    """In the transaction that takes them, so that a sweep that dies has counted what it took."""
+    """In the transaction that takes them, so that a sweep that dies has counted what it took. A sweep as of a moment of
+    the day before, which somebody confirmed then, counts to the day that is."""
     if settings.daily_cap is None:
         return
     day = _day_of(settings, cutoff)
-    before = models.Case(models.When(capped_since=day, then=models.F("taken_since")), default=0)
+    here = models.Q(capped_since__gte=day)
     mine = RetentionSettings.objects.filter(workspace_id=settings.workspace_id)
-    mine.update(taken_since=before + number, capped_since=day)
+    mine.update(
+        taken_since=models.Case(models.When(here, then=models.F("taken_since")), default=0) + number,
+        capped_since=models.Case(models.When(here, then=models.F("capped_since")), default=day),
+    )
 
 
 def _day_of(settings: RetentionSettings, cutoff: datetime) -> datetime:
-    """The beginning of the night that the cap's day begins with."""
-    return nights.start(now=cutoff, zone=settings.time_zone)
+    """The beginning of the night that the cap's day begins with; UTC's where nobody knows the zone."""
+    try:
+        return nights.start(now=cutoff, zone=settings.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return nights.start(now=cutoff, zone="UTC")
 
 
 def _reported(outcome: Outcome, workspace_id: UUID) -> Outcome:

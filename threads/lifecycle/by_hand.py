@@ -88,30 +88,36 @@ def purge_trash(*, selection: Selection, now: datetime, bounds: Bounds, dry_run:
 
     actor = actors.system(selection.workspace_id)
 
-    def due(batch: Sequence[Candidate], left: int | None) -> list[purge.Due]:
+    purging = purge.Purging(workspace_id=selection.workspace_id, by=actor.identity, now=now)
+    done.faults = purging.faults
+
+    def due(batch: Sequence[Candidate]) -> list[purge.Due]:
         chosen: list[purge.Due] = []
         for each in batch:
             decision = resolver.resolve(each.facts, in_force, now=now, held=each.held)
-            if decision.action != "purge":
-                done.skipped[decision.reason.value] += 1
-            elif left is None or len(chosen) < left:
+            if decision.action == "purge":
                 chosen.append((each, decision))
+            else:
+                done.skipped[decision.reason.value] += 1
         return chosen
 
     def work(batch: list[Candidate], left: int | None) -> int:
-        chosen = due(_again(selection.workspace_id, batch), left)
-        purged = purge.destroy_due(workspace_id=selection.workspace_id, due=chosen, by=actor.identity, now=now)
-        done.faults += purged.faults
-        if purged.faults:
-            done.skipped[Damaged.code] += len(chosen) - len(purged.done)
-        gone = [each for each, _ in purged.done]
+        waiting, gone = due(_again(selection.workspace_id, batch)), list[Candidate]()
+        while waiting and (left is None or len(gone) < left):
+            room = len(waiting) if left is None else left - len(gone)
+            chosen, waiting = waiting[:room], waiting[room:]
+            purged = purging.destroy(chosen)
+            if kept := len(chosen) - len(purged):
+                done.skipped[Damaged.code] += kept
+            gone += [each for each, _ in purged]
+            waiting = [each for each in waiting if purging.can(each[0])]
         if gone:
             thread_ids = [ids.encode(Thread.PREFIX, each.facts.id) for each in gone]
             audit.record(actor=actor, action="thread.purge", ids=thread_ids)
         return _count(gone, done)
 
     def choose(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:
-        return [each for each, _ in due(batch, left)]
+        return _first([each for each, _ in due(batch)], done, left)
 
     query = candidates.in_states(selection=selection, states=["trashed"], now=now)
     return _through(query, work, bounds, done, Sweep.Kind.TRASH, now, progress, choose)

@@ -9,5 +9,5 @@ def sentence(error: Exception) -> str:
     if isinstance(error, DomainError):
         return error.message
     if isinstance(error, OSError):
-        return f"The archive cannot be used: {error}."
+        return f"The archive cannot be used: {error.strerror or type(error).__name__}."
     return f"Something went wrong that nobody foresaw ({type(error).__name__}); the worker's log says what."

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import BooleanField, Func, QuerySet
 
 from threadhub import audit
 from threadhub.lib.errors import Held, Invalid, NotFound
@@ -111,6 +111,16 @@ def covers(*, thread: Any) -> bool:
             [thread.workspace_id, thread.id, thread.agent_id, thread.user_id, thread.external_ref],
         )
         return bool(cursor.fetchone()[0])
+
+
+class Covered(Func):
+    """Whether a hold covers a thread, for querysets of threads."""
+
+    function = "threads_covered_by_hold"
+    output_field = BooleanField()
+
+    def __init__(self, **extra: Any) -> None:
+        super().__init__("workspace_id", "id", "agent_id", "user_id", "external_ref", **extra)
 
 
 class Cover:

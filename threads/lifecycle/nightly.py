@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from django.db import connection
 
-from threadhub.lib.errors import Failed
 from threadhub.workspaces.models import Workspace
 from threads.lifecycle import apply, candidates, failures, nights, reports, rules, sweeper
 from threads.lifecycle.bundles import orphans
@@ -26,23 +25,27 @@ UNFINISHED = ("time", "stopped", "limit", FAILED)
 
 def due_workspaces(*, now: datetime) -> Iterator[UUID]:
     """Workspaces whose night has come and that have not been swept in it, and in which anything could be due."""
-    everywhere = SystemPolicy.objects.filter(enabled=True).exists()
     for workspace_id in Workspace.objects.order_by("created_at", "id").values_list("pk", flat=True):
-        own = RetentionPolicy.objects.filter(workspace_id=workspace_id, enabled=True).exists()
-        trashed = Thread.objects.filter(workspace_id=workspace_id, state=Thread.State.TRASHED)
-        if not (everywhere or own or trashed.exists()):
-            continue
-        zone = rules.settings_of(workspace_id).time_zone
-        try:
-            night = nights.start(now=now, zone=zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            logger.error("workspace %s is not swept: this machine knows no time zone %r", workspace_id, zone)
-            continue
-        swept = Sweep.objects.filter(
-            workspace_id=workspace_id, kind=Sweep.Kind.RETENTION, cutoff__gte=night, report__whole=True
-        )
-        if not swept.exclude(report__ended__in=UNFINISHED).exists():
+        if is_due(workspace_id=workspace_id, now=now):
             yield workspace_id
+
+
+def is_due(*, workspace_id: UUID, now: datetime) -> bool:
+    """Whether its night has come and it was not swept in it, and anything could be due in it."""
+    own = RetentionPolicy.objects.filter(workspace_id=workspace_id, enabled=True)
+    trashed = Thread.objects.filter(workspace_id=workspace_id, state=Thread.State.TRASHED)
+    if not (own.exists() or trashed.exists() or SystemPolicy.objects.filter(enabled=True).exists()):
+        return False
+    zone = rules.settings_of(workspace_id).time_zone
+    try:
+        night = nights.start(now=now, zone=zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        logger.error("workspace %s is not swept: this machine knows no time zone %r", workspace_id, zone)
+        return False
+    swept = Sweep.objects.filter(
+        workspace_id=workspace_id, kind=Sweep.Kind.RETENTION, cutoff__gte=night, report__whole=True
+    )
+    return not swept.exclude(report__ended__in=UNFINISHED).exists()
 
 
 def sweep_all(*, stop: threading.Event | None = None) -> int:
@@ -57,7 +60,8 @@ def sweep_all(*, stop: threading.Event | None = None) -> int:
             if stop.is_set():
                 return taken
             with sweeper.alone():
-                taken += _sweep(workspace_id, stop)
+                if is_due(workspace_id=workspace_id, now=candidates.database_now()):  # still: another worker, perhaps
+                    taken += _sweep(workspace_id, stop)
         if workspaces:
             with sweeper.alone():
                 _collect_orphans()
@@ -70,8 +74,10 @@ def _collect_orphans() -> None:
     """What was purged from a bundle must not stay in a file that a crash left."""
     try:
         orphans.collect(now=candidates.database_now())
-    except (OSError, Failed) as error:
-        logger.error("orphans of the archive were not collected: %s", error)
+    except Exception as error:
+        if not connection.is_usable():
+            raise
+        logger.exception("orphans of the archive were not collected: %s", failures.sentence(error))
 
 
 def _sweep(workspace_id: UUID, stop: threading.Event) -> int:

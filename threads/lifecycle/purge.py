@@ -6,7 +6,6 @@ go after its commit, and `collect_orphan_bundles` and `doctor` find those that a
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Any, cast
@@ -33,55 +32,60 @@ THREADS = "DELETE FROM threads_thread WHERE workspace_id = %(workspace)s AND id 
 Due = tuple[Candidate, Decision]
 
 
-@dataclass(slots=True)
-class Purged:
-    """What was purged, with how many files; `faults`: sentences about bundles whose threads had to stay."""
+class Purging:
+    """Purges what the resolver said, batch by batch. Where a bundle is missing or damaged, so that what stays of it
+    cannot be moved, its threads stay, and all others go. `faults`: a sentence about each such bundle."""
 
-    done: list[Due] = field(default_factory=list)
-    files: int = 0
-    faults: list[str] = field(default_factory=list)
+    def __init__(self, *, workspace_id: UUID, by: str, now: datetime) -> None:
+        self.workspace_id = workspace_id
+        self.by = by
+        self.now = now
+        self.files = 0
+        self.damaged: set[UUID | None] = set()
+        self.faults: list[str] = []
 
+    def can(self, candidate: Candidate) -> bool:
+        """Whether nothing is known to keep it."""
+        return candidate.bundle_id is None or candidate.bundle_id not in self.damaged
 
-def destroy_due(*, workspace_id: UUID, due: Sequence[Due], by: str, now: datetime) -> Purged:
-    """Purge what the resolver said, as `destroy` does. Where a bundle is missing or damaged, so that what stays of it
-    cannot be moved, its threads stay, and all others go."""
-    try:
-        with transaction.atomic():
-            return _destroyed(workspace_id, due, by, now)
-    except Damaged:
-        pass
-    purged = Purged()
-    ordered = sorted(due, key=_bundle)
-    for _, of_bundle in groupby(ordered, key=_bundle):
-        group = list(of_bundle)
+    def destroy(self, due: Sequence[Due]) -> list[Due]:
+        """Purge them; returns those that went. For callers as `destroy` has them."""
+        due = [each for each in due if self.can(each[0])]
         try:
             with transaction.atomic():
-                some = _destroyed(workspace_id, group, by, now)
-        except Damaged as error:
-            purged.faults.append(f"{error.message} Threads of it that were to be purged and stay: {len(group)}.")
-        else:
-            purged.done += some.done
-            purged.files += some.files
-    return purged
+                self.files += self._destroy(due)
+            return due
+        except Damaged:
+            pass
+        done: list[Due] = []
+        for bundle_id, of_bundle in groupby(sorted(due, key=_bundle), key=lambda each: each[0].bundle_id):
+            group = list(of_bundle)
+            try:
+                with transaction.atomic():
+                    self.files += self._destroy(group)
+                done += group
+            except Damaged as error:
+                self.damaged.add(bundle_id)
+                self.faults.append(f"{error.message} Its threads that are to be purged stay.")
+        return done
+
+    def _destroy(self, due: Sequence[Due]) -> int:
+        files = 0
+        for reason in {decision.reason for _, decision in due}:
+            group = [(candidate, decision) for candidate, decision in due if decision.reason == reason]
+            files += destroy(
+                workspace_id=self.workspace_id,
+                doomed=[candidate for candidate, _ in group],
+                reason=reason.value,
+                by=self.by,
+                now=self.now,
+                policies={candidate.facts.id: rule.id for candidate, decision in group if (rule := decision.rule)},
+            )
+        return files
 
 
 def _bundle(due: Due) -> str:
     return str(due[0].bundle_id or "")
-
-
-def _destroyed(workspace_id: UUID, due: Sequence[Due], by: str, now: datetime) -> Purged:
-    files = 0
-    for reason in {decision.reason for _, decision in due}:
-        group = [(candidate, decision) for candidate, decision in due if decision.reason == reason]
-        files += destroy(
-            workspace_id=workspace_id,
-            doomed=[candidate for candidate, _ in group],
-            reason=reason.value,
-            by=by,
-            now=now,
-            policies={candidate.facts.id: rule.id for candidate, decision in group if (rule := decision.rule)},
-        )
-    return Purged(list(due), files)
 
 
 def destroy(

@@ -12,7 +12,11 @@ from threads.models import StorageSize
 SAMPLED = 50_000  # messages, about; where there are fewer, all of them, and the figure is exact
 FRESH = timedelta(hours=23)
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('threadhub.storage', 0))"
-ROWS = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'threads_message'::regclass"
+# As upkeep last counted them; before it has, as many as the table has kilobytes.
+ROWS = """
+SELECT CASE WHEN reltuples > 0 THEN reltuples ELSE pg_relation_size(oid) / 1000 END::bigint
+  FROM pg_class WHERE oid = 'threads_message'::regclass
+"""
 # Threads in any other state are too short-lived to be told.
 MESSAGES = """
 SELECT message.workspace_id, thread.state, sum(octet_length(message.content))::bigint
@@ -60,7 +64,7 @@ def measure(*, now: datetime) -> None:
 
 
 def _percent() -> float:
-    """Of the messages' pages that are looked at. By what PostgreSQL's upkeep last counted; before that, all."""
+    """Of the messages' pages that are looked at."""
     with connection.cursor() as cursor:
         cursor.execute(ROWS)
         (rows,) = cursor.fetchone()

@@ -80,6 +80,21 @@ BEGIN
     RETURN NULL;
 END $$
 """
+# Of a row that went with its thread nothing is asked: the thread itself was. By row, so that a cascade which finds
+# nothing, of each of many messages, costs nothing.
+PART = f"""
+CREATE FUNCTION threads_keep_held_part() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    {IS_HELD.replace("NEW_OR_OLD", "OLD")}
+    IF EXISTS (SELECT FROM threads_thread AS thread
+                WHERE thread.id = OLD.thread_id AND thread.workspace_id = OLD.workspace_id
+                  AND threads_covered_by_hold(thread.workspace_id, thread.id, thread.agent_id, thread.user_id,
+                                              thread.external_ref)) THEN
+        {RAISE}
+    END IF;
+    RETURN NULL;
+END $$
+"""
 # Where a bundle lies, and that it is needed, is as much as what is in it.
 TRIGGERS = """
 CREATE CONSTRAINT TRIGGER bundled_held AFTER DELETE ON threads_bundledthread
@@ -117,8 +132,8 @@ def truncation(table: str) -> str:
 
 def removal(table: str) -> str:
     return (
-        f"CREATE TRIGGER {table}_held AFTER DELETE ON threads_{table} REFERENCING OLD TABLE AS removed"
-        " FOR EACH STATEMENT EXECUTE FUNCTION threads_keep_held_messages()"
+        f"CREATE TRIGGER {table}_held AFTER DELETE ON threads_{table}"
+        " FOR EACH ROW EXECUTE FUNCTION threads_keep_held_part()"
     )
 
 
@@ -129,7 +144,7 @@ class Migration(migrations.Migration):
     dependencies = [("threads", "0038_storage_sizes")]
 
     operations = [
-        *[migrations.RunSQL(function) for function in (BUNDLED, STATE, TRASHED, BUNDLE)],
+        *[migrations.RunSQL(function) for function in (BUNDLED, STATE, TRASHED, BUNDLE, PART)],
         migrations.RunSQL(TRIGGERS),
         *[migrations.RunSQL(truncation(table)) for table in (*TRUNCATED, *PARTS)],
         *[migrations.RunSQL(removal(table)) for table in PARTS],

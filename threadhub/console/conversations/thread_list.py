@@ -25,9 +25,10 @@ from threadhub.console.conversations.filters import (
 from threadhub.console.conversations.marks import Marks
 from threadhub.console.filters import AgentFilter, CreatedFilter, ExternalRefFilter, UserFilter, WorkspaceFilter
 from threadhub.console.lists import KeysetChangeList
-from threadhub.console.retention.held import Covered, HeldFilter
+from threadhub.console.retention.held import HeldFilter
 from threadhub.workspaces.permissions import Permission
 from threads import reading
+from threads.lifecycle.holds import Covered
 from threads.models import Thread
 
 # Filters that are served by the indexes on the time of making.

@@ -2,22 +2,12 @@
 
 from typing import Any
 
-from django.db.models import BooleanField, F, Func, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from threadhub.console.filters import OptionFilter
 from threads.models import Hold
 
 COLUMNS = {"agent": "agent_id", "user": "user_id", "thread": "pk"}
-
-
-class Covered(Func):
-    """The database's own answer for one thread; in a list it is asked for the rows of the page."""
-
-    function = "threads_covered_by_hold"
-    output_field = BooleanField()
-
-    def __init__(self) -> None:
-        super().__init__(F("workspace_id"), F("id"), F("agent_id"), F("user_id"), F("external_ref"))
 
 
 class HeldFilter(OptionFilter):

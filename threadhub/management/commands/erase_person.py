@@ -14,7 +14,7 @@ from threadhub.lib.errors import DomainError
 from threadhub.management.lifecycle import FAILED, NOT_VERIFIED, Ended, LifecycleCommand, an_id
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import User, Workspace
-from threads.lifecycle import candidates, sweeper
+from threads.lifecycle import candidates, failures, sweeper
 from threads.lifecycle.erasure import erasures, proof, replay
 from threads.lifecycle.erasure.people import Kind
 from threads.models import Erasure
@@ -112,16 +112,17 @@ class Command(LifecycleCommand):
                     self.tell({"erased_at": entry.at.isoformat(), "threads": len(entry.threads)}, as_json=as_json)
                 continue
             try:
-                again = replay.begin(workspace_id=workspace_id, now=candidates.database_now())
+                again, refused = replay.begin(workspace_id=workspace_id, now=candidates.database_now())
             except (DomainError, OSError) as error:
-                faults.append(f"{ids.encode(Workspace.PREFIX, workspace_id)}: {_sentence(error)}")
+                faults.append(f"{ids.encode(Workspace.PREFIX, workspace_id)}: {failures.sentence(error)}")
             else:
                 begun += [(workspace_id, each.pk) for each in again]
+                faults += refused
         self._proceed_all(begun, as_json, faults)
 
     def _proceed_all(self, begun: list[tuple[UUID, UUID]], as_json: bool, faults: Sequence[str] = ()) -> None:
         """One after the other; who is blocked does not keep the others waiting."""
-        told = list(faults)
+        told, code = list(faults), FAILED
         for number, (workspace_id, erasure_id) in enumerate(begun):
             if self.stop.is_set():
                 told.append(f"{len(begun) - number} were not gone on with.")
@@ -129,11 +130,12 @@ class Command(LifecycleCommand):
             try:
                 self._proceed(workspace_id, erasure_id, as_json)
             except (DomainError, OSError) as error:
-                told.append(f"{ids.encode(Erasure.PREFIX, erasure_id)}: {_sentence(error)}")
+                told.append(f"{ids.encode(Erasure.PREFIX, erasure_id)}: {failures.sentence(error)}")
             except Ended as error:  # stopped, or its certificate is not as it was signed
                 told.append(f"{ids.encode(Erasure.PREFIX, erasure_id)}: {error}")
+                code = max(code, error.returncode)
         if told:
-            raise Ended("Not all is erased: " + " ".join(told), FAILED)
+            raise Ended("Not all is erased: " + " ".join(told), code)
 
     def _show(self, erasure: Erasure | None, as_json: bool) -> None:
         if erasure is None:
@@ -144,7 +146,3 @@ class Command(LifecycleCommand):
         if not proof.is_genuine(erasure):
             raise Ended("The certificate is not as it was signed.", NOT_VERIFIED)
         self.tell({**erasure.certificate, "signature": erasure.signature}, as_json=as_json)
-
-
-def _sentence(error: Exception) -> str:
-    return error.message if isinstance(error, DomainError) else f"The archive cannot be used: {error}."

@@ -30,6 +30,8 @@ class Command(LifecycleCommand):
                 if dry_run:
                     told = apply.foresee(selection=selection, cutoff=cutoff, bounds=bounds, brake=not no_brake)
                     self.tell(told, as_json=as_json)
+                    if bounds.limit is not None:
+                        bounds.limit -= told["taken"]
                     continue
                 try:
                     outcome = apply.apply(

@@ -138,7 +138,7 @@ def confirm(*, actor: Actor, erasure: Erasure, code: str, now: datetime) -> Eras
         raise BlockedByHold(f"{len(found.held)} threads of this person are on legal hold: {', '.join(named)}.")
     if found.hash != locked.plan_hash:
         raise ErasureChanged
-    _keep_an_owner(actor, person)
+    keep_an_owner(actor, person)
     locked.state, locked.confirmed_by, locked.confirmed_at = Erasure.State.RUNNING, actor.identity, now
     locked.save(update_fields=["state", "confirmed_by", "confirmed_at"])
     audit.record(actor=actor, action="erasure.confirm", ids=[locked.wire_id], details=found.counts)
@@ -196,8 +196,9 @@ def _is_code(typed: str, workspace_id: UUID, plan_hash: str) -> bool:
     return any(hmac.compare_digest(typed.strip().upper().encode(), code.encode()) for code in codes)
 
 
-def _keep_an_owner(actor: Actor, person: Person) -> None:
-    """An owner is erased by owners only, as only they decide who is one; the last one by nobody."""
+def keep_an_owner(actor: Actor, person: Person) -> None:
+    """An owner is erased by owners only, as only they decide who is one; the last one by nobody.
+    Raises LastOwner, PermissionMissing."""
     if person.user_id is None:
         return
     owners = Membership.objects.filter(workspace_id=actor.workspace_id, role=Role.OWNER)

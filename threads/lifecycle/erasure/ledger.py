@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from threadhub.lib import ids
-from threadhub.lib.errors import Conflict
+from threadhub.lib.errors import Conflict, Failed
 from threadhub.workspaces.models import Workspace
 from threads.lifecycle.bundles import vault
 from threads.lifecycle.erasure.people import digests_of_thread
@@ -25,6 +25,12 @@ class PersonErased(Conflict):
     """Somebody who was erased is in it; it does not come back."""
 
     code = "person_erased"
+
+
+class LedgerDamaged(Failed):
+    """A file of the ledger of erasures cannot be read; put it back from a backup of the archive."""
+
+    code = "ledger_damaged"
 
 
 FORMAT = "threadhub-erasures/1"
@@ -99,13 +105,6 @@ def entries(*, workspace_id: UUID) -> list[Entry]:
     return sorted(found.values(), key=lambda entry: (entry.at, entry.erasure_id))
 
 
-def forgotten(*, workspace_id: UUID) -> list[Entry]:
-    """Those of the files of which the table knows nothing: the database is older than they are."""
-    table = set(Erasure.objects.filter(workspace_id=workspace_id).values_list("pk", flat=True))
-    found = _of_files(workspace_id, but=table)
-    return sorted(found, key=lambda entry: (entry.at, entry.erasure_id))
-
-
 def erased(*, workspace_id: UUID) -> Erased:
     """Who must not come back. Read once for all that is to come. Raises OSError, StoreUnavailable."""
     return Erased(entries(workspace_id=workspace_id))
@@ -131,20 +130,28 @@ def _of_files(workspace_id: UUID, *, but: AbstractSet[UUID]) -> Iterator[Entry]:
         if erasure_id is None or erasure_id in but:
             continue
         with vault.read(f"{folder}/{name}") as file:
-            read = json.loads(file.read(MAX_BYTES))
-        yield Entry(
-            erasure_id,
-            workspace_id,
-            datetime.fromisoformat(read["at"]),
-            frozenset(read["digests"]),
-            frozenset(UUID(text) for text in read["threads"]),
-            read.get("key", ""),
-        )
+            text = file.read(MAX_BYTES)
+        try:
+            yield _entry(workspace_id, erasure_id, json.loads(text))
+        except (ValueError, KeyError, TypeError) as error:
+            raise LedgerDamaged(f"The ledger of erasures cannot be read: {folder}/{name}.") from error
+
+
+def _entry(workspace_id: UUID, erasure_id: UUID, read: dict[str, Any]) -> Entry:
+    return Entry(
+        erasure_id,
+        workspace_id,
+        datetime.fromisoformat(read["at"]),
+        frozenset(read["digests"]),
+        frozenset(UUID(text) for text in read["threads"]),
+        read.get("key", ""),
+    )
 
 
 def _named(name: str) -> UUID | None:
     """The erasure of a file; None where somebody else put it there."""
+    stem, _, ending = name.partition(".")
     try:
-        return ids.decode(Erasure.PREFIX, name.removesuffix(".json"))
+        return ids.decode(Erasure.PREFIX, stem) if ending == "json" else None
     except ids.InvalidId:
         return None

@@ -1,10 +1,9 @@
 """Erasing again what came back: a database restored from an older backup, a bundle put back, an import.
 
-Where the ledger's files name erasures that the table does not know, the database is older than they are: the worker
-begins those by itself, whether or not anything of the person is there. They are in the table then, and done once.
+Somebody has to ask for it. Holds may be younger than the backup, and the erasure of the wrong person is why it was
+restored, perhaps: what cannot be undone is not begun by a worker.
 """
 
-import logging
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,25 +12,22 @@ from django.db import transaction
 
 from chat_sessions.models import ChatSession
 from threadhub import audit
-from threadhub.lib import keyed
-from threadhub.lib.errors import Failed
+from threadhub.lib import ids, keyed
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.end_users import NOBODY
-from threadhub.workspaces.models import ApiKey, EndUser, Membership, User, Workspace
+from threadhub.workspaces.memberships import LastOwner
+from threadhub.workspaces.models import ApiKey, EndUser, Membership, User
 from threads.lifecycle.bundles import adoption
 from threads.lifecycle.erasure import erasures, inventory, ledger
 from threads.lifecycle.erasure.ledger import Entry
 from threads.lifecycle.erasure.people import Person, known_as
 from threads.models import Erasure, Thread
 
-logger = logging.getLogger(__name__)
-
 
 def find(*, workspace_id: UUID) -> list[tuple[Entry, Person]]:
     """Of each entry of the ledger of which something is there again, whom it is about. Erasures under way are not."""
-    unfinished = set(
-        Erasure.objects.filter(workspace_id=workspace_id).exclude(state=Erasure.State.DONE).values_list("pk", flat=True)
-    )
+    confirmed = Erasure.objects.filter(workspace_id=workspace_id, confirmed_at__isnull=False)
+    unfinished = set(confirmed.exclude(state=Erasure.State.DONE).values_list("pk", flat=True))
     found = []
     for entry in ledger.entries(workspace_id=workspace_id):
         if entry.erasure_id in unfinished:
@@ -47,31 +43,18 @@ def unrecognisable(*, workspace_id: UUID) -> int:
     return sum(not _readable(each) for each in ledger.entries(workspace_id=workspace_id))
 
 
-def begin(*, workspace_id: UUID, now: datetime) -> list[Erasure]:
+def begin(*, workspace_id: UUID, now: datetime) -> tuple[list[Erasure], list[str]]:
     """Confirm the erasures that have to be done again, as the system; `proceed` does them. Threads on hold block them
-    as they block any. Before that, what an older catalogue lost of others is found again."""
+    as they block any. Before that, what an older catalogue lost of others is found again. Also returns sentences about
+    those that were not begun, since nobody would own the workspace after them."""
     adoption.adopt(workspace_id=workspace_id, now=now)
-    return [_begin(workspace_id, entry, person, now) for entry, person in find(workspace_id=workspace_id)]
-
-
-def begin_forgotten(*, now: datetime) -> list[Erasure]:
-    """Confirm anew, in every workspace, the erasures that the table does not know; `proceed` does them. A workspace
-    whose archive cannot be reached does not keep the others from theirs."""
-    begun: list[Erasure] = []
-    for workspace_id in Workspace.objects.order_by("created_at", "id").values_list("pk", flat=True):
+    begun, refused = [], []
+    for entry, person in find(workspace_id=workspace_id):
         try:
-            begun += _begin_forgotten(workspace_id, now)
-        except (OSError, Failed) as error:
-            logger.error("erasures of workspace %s could not be looked for in the archive: %s", workspace_id, error)
-    return begun
-
-
-def _begin_forgotten(workspace_id: UUID, now: datetime) -> list[Erasure]:
-    """But for entries whose SECRET_KEY is gone: they would recognise nobody now, and do once it is a fallback."""
-    forgotten = [each for each in ledger.forgotten(workspace_id=workspace_id) if _readable(each)]
-    if forgotten:
-        adoption.adopt(workspace_id=workspace_id, now=now)
-    return [_begin(workspace_id, entry, _person(workspace_id, entry), now) for entry in forgotten]
+            begun.append(_begin(workspace_id, entry, person, now))
+        except LastOwner as error:
+            refused.append(f"{ids.encode(Erasure.PREFIX, entry.erasure_id)}: {error.message}")
+    return begun, refused
 
 
 def _readable(entry: Entry) -> bool:
@@ -81,7 +64,10 @@ def _readable(entry: Entry) -> bool:
 @transaction.atomic
 def _begin(workspace_id: UUID, entry: Entry, person: Person, now: datetime) -> Erasure:
     system = actors.system(workspace_id)
-    known = Erasure.objects.filter(pk=entry.erasure_id, workspace_id=workspace_id).exists()
+    erasures.keep_an_owner(system, person)
+    # A row that was planned in the backup becomes the confirmed one; one that is done is done once more, beside it.
+    known = Erasure.objects.select_for_update().filter(pk=entry.erasure_id, workspace_id=workspace_id).first()
+    planned = known is not None and known.confirmed_at is None
     found = inventory.take(workspace_id=workspace_id, person=person)
     erasure = Erasure(
         workspace_id=workspace_id,
@@ -98,16 +84,16 @@ def _begin(workspace_id: UUID, entry: Entry, person: Person, now: datetime) -> E
         confirmed_at=entry.at,  # what came after the erasure is a new acquaintance
         created_at=now,
     )
-    if not known:
-        erasure.pk = entry.erasure_id  # the row that the older database does not have
-    erasure.save(force_insert=True)
+    if known is None or planned:
+        erasure.pk = entry.erasure_id
+    erasure.save(force_insert=not planned, force_update=planned)
     audit.record(actor=system, action="erasure.replay", ids=[erasure.wire_id], details=found.counts)
     return erasure
 
 
 def run_all(*, workspace_id: UUID, now: datetime) -> list[Erasure]:
     """Begin and do all of it."""
-    begun = begin(workspace_id=workspace_id, now=now)
+    begun, _ = begin(workspace_id=workspace_id, now=now)
     return [erasures.proceed(workspace_id=workspace_id, erasure_id=each.pk) for each in begun]
 
 
