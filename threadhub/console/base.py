@@ -84,7 +84,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         return self.has_view_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        queryset = super().get_queryset(request)
+        queryset: models.QuerySet[Any] = super().get_queryset(request)
         allowed = rights.of(request).workspaces(self.reading)
         if allowed is None:
             return queryset

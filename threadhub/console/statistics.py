@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Q, Sum
 
 from threadhub.agents.models import DailyUsage
 from threadhub.console import display
@@ -17,7 +17,7 @@ from threadhub.console.retention import words
 from threadhub.console.retention.figures import Bar, bars
 from threadhub.workspaces.models import Workspace
 from threads import activity, counts
-from threads.models import Bundle, DailyActivity, RetentionForecast, StorageSize, Thread
+from threads.models import DailyActivity, RetentionForecast, Thread
 
 DAYS = 30
 SUMMED = 200  # workspaces whose counters are summed for one page
@@ -35,9 +35,9 @@ SELECT 'fault', NULL, fault, sum(number::bigint)::bigint
  WHERE day >= %(recently)s AND (%(everywhere)s OR workspace_id = ANY(%(workspaces)s))
  GROUP BY fault
 """
-# By the queue's indexes; each counted to a limit.
+# By the queue's indexes; each counted to a limit. Last, how many workers live, and since when the oldest job waits.
 JOBS = """
-SELECT queue_name, what, count(*) FROM (
+SELECT queue_name, what, count(*), NULL::timestamptz FROM (
     (SELECT queue_name, 'due' AS what FROM procrastinate_jobs
       WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= %(now)s) LIMIT %(most)s)
     UNION ALL
@@ -45,13 +45,20 @@ SELECT queue_name, what, count(*) FROM (
     UNION ALL
     (SELECT queue_name, 'failed' FROM procrastinate_jobs WHERE status = 'failed' LIMIT %(most)s)) AS job
  GROUP BY queue_name, what
-"""
-WORKERS = """
-SELECT (SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat >= %(heard)s),
+UNION ALL
+SELECT NULL, NULL, (SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat >= %(heard)s),
        (SELECT coalesce(job.scheduled_at, min(event.at)) FROM procrastinate_jobs AS job
           LEFT JOIN procrastinate_events AS event ON event.job_id = job.id
          WHERE job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <= %(now)s)
          GROUP BY job.id ORDER BY job.id LIMIT 1)
+"""
+STORAGE = """
+SELECT state, sum(messages)::bigint, sum(files)::bigint, max(made_at) FROM threads_storagesize
+ WHERE %(everywhere)s OR workspace_id = ANY(%(workspaces)s)
+ GROUP BY state
+UNION ALL
+SELECT 'archived', coalesce(sum(size), 0)::bigint, 0, NULL FROM threads_bundle
+ WHERE removed_at IS NULL AND (%(everywhere)s OR workspace_id = ANY(%(workspaces)s))
 """
 QUEUES = {"runs": "Answers", "upkeep": "Upkeep"}
 WHATS = {"due": "waiting", "doing": "in hand", "failed": "failed"}
@@ -259,29 +266,26 @@ def _counted_to_a_limit(workspaces: list[UUID] | None, states: list[Thread.State
 
 def _storage(workspaces: list[UUID] | None) -> tuple[list[Measure], datetime | None]:
     """What live threads take, as measured once a day; what archived ones take, by the catalogue."""
-    live = within(StorageSize.objects.all(), workspaces).order_by().values("state")
-    found = {
-        row["state"]: row for row in live.annotate(said=Sum("messages"), attached=Sum("files"), measured=Max("made_at"))
-    }
-    bundles = within(Bundle.objects.filter(removed_at__isnull=True), workspaces).aggregate(total=Sum("size"))["total"]
-    sizes: dict[str, int] = {"Archived: bundles": bundles or 0}
+    told: dict[str, Any] = {"everywhere": workspaces is None, "workspaces": workspaces or []}
+    with connection.cursor() as cursor:
+        cursor.execute(STORAGE, told)
+        found = {state: (said, files, made_at) for state, said, files, made_at in cursor.fetchall()}
+    sizes: dict[str, int] = {"Archived: bundles": found["archived"][0]}
     for state, name in ((Thread.State.ACTIVE, "Active"), (Thread.State.TRASHED, "In the trash")):
-        row = found.get(state.value, {"said": 0, "attached": 0})
-        sizes[f"{name}: messages"], sizes[f"{name}: files"] = int(row["said"]), int(row["attached"])
+        sizes[f"{name}: messages"], sizes[f"{name}: files"], _ = found.get(state.value, (0, 0, None))
     longest = max(sizes.values()) or 1
     ranked = sorted(sizes.items(), key=lambda each: -each[1])
     bars = [Measure(label, words.size(size), 100 * size / longest) for label, size in ranked if size]
-    return bars, max((row["measured"] for row in found.values()), default=None)
+    return bars, max((made_at for _, _, made_at in found.values() if made_at), default=None)
 
 
 def _queue(now: datetime) -> Queue:
     with connection.cursor() as cursor:
-        cursor.execute(JOBS, {"now": now, "most": COUNTED + 1})
-        found = {(queue, what): count for queue, what, count in cursor.fetchall()}
-        cursor.execute(WORKERS, {"now": now, "heard": now - ALIVE})
-        workers, oldest = cursor.fetchone()
+        cursor.execute(JOBS, {"now": now, "heard": now - ALIVE, "most": COUNTED + 1})
+        *jobs, (_, _, workers, oldest) = sorted(cursor.fetchall(), key=lambda row: row[0] is None)
+    found = {(queue, what): count for queue, what, count, _ in jobs}
     longest = max(found.values(), default=0) or 1
-    jobs = [
+    bars = [
         Measure(
             f"{name}: {said}",
             bounded(found.get((queue, what), 0)),
@@ -291,7 +295,7 @@ def _queue(now: datetime) -> Queue:
         for queue, name in QUEUES.items()
         for what, said in WHATS.items()
     ]
-    return Queue(jobs, oldest, workers)
+    return Queue(bars, oldest, workers)
 
 
 def bounded(count: int) -> str:

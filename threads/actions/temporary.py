@@ -26,9 +26,8 @@ def remove_answered(*, now: datetime) -> int:
     """Remove temporary threads that are done with; returns how many."""
     live = Run.objects.filter(thread_id=OuterRef("pk")).live()
     done = Thread.objects.filter(state=Thread.State.TEMPORARY, updated_at__lt=now - KEPT).exclude(Exists(live))
-    done = done.annotate(held=holds.Covered())
     removed = 0
-    for thread in done.filter(held=False).order_by("created_at", "id")[:1000]:
+    for thread in done.exclude(holds.Covered()).order_by("created_at", "id")[:1000]:
         with suppress(ThreadHeld), transaction.atomic():  # a hold came between the question and the deed
             threads.delete(actor=actors.system(thread.workspace_id), thread=thread, now=now)
             removed += 1
