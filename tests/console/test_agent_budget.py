@@ -81,10 +81,11 @@ def test_it_is_set_and_what_is_left_is_told(alex: User, tenant: Tenant, settings
 
 def test_a_save_that_leaves_it_records_nothing_of_it(alex: User, tenant: Tenant) -> None:
     client = signed_in(alex)
-    for name in ("One", "Two"):
-        client.post(page_of(tenant), form_of(tenant.agent, name=name, day_tokens="7"))
+    for name, shown in (("One", ""), ("Two", "7")):
+        form = form_of(tenant.agent, name=name, day_tokens="7", **{"initial-day_tokens": shown})
+        client.post(page_of(tenant), form)
     assert AuditEvent.objects.filter(action="budget.set").count() == 1
-    client.post(page_of(tenant), form_of(tenant.agent))
+    client.post(page_of(tenant), form_of(tenant.agent, **{"initial-day_tokens": "7"}))
     assert limits() == []
 
 
@@ -152,3 +153,18 @@ def test_who_may_not_see_usage_sees_no_budget(role: Role, tenant: Tenant) -> Non
     assert client.post(page_of(tenant), form_of(tenant.agent, day_tokens="1")).status_code == 403
     assert client.post(budget_page(tenant), {"day_tokens": "1"}).status_code in (403, 404)
     assert limits() == [("day", 4321, None)]
+
+
+def test_what_was_set_while_the_page_was_open_stays(alex: User, tenant: Tenant) -> None:
+    client = signed_in(alex)
+    assert 'name="initial-day_tokens"' in client.get(page_of(tenant)).content.decode()
+    opened = {f"initial-{name}": "" for name in ("day_tokens", "day_cost", "month_tokens", "month_cost")}
+    budgets.replace(
+        actor=tenant.actor, agent=tenant.agent, limits={"day": {"tokens": 1000, "cost": None}, "month": None}
+    )
+    typo = form_of(tenant.agent, instructions="Be kind.", **opened)
+    assert client.post(page_of(tenant), typo).status_code == 302
+    assert limits() == [("day", 1000, None)]
+    both = form_of(tenant.agent, month_tokens="5000", **opened)
+    assert client.post(page_of(tenant), both).status_code == 302
+    assert limits() == [("day", 1000, None), ("month", 5000, None)]

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -27,6 +28,10 @@ from threads.models import Bundle, DailyActivity, StorageSize, Thread
 
 def day(ago: int = 0) -> Any:
     return timezone.now().astimezone(UTC).date() - timedelta(days=ago)
+
+
+def of(workspaces: list[UUID] | None) -> statistics.Readable:
+    return statistics.Readable(workspaces, workspaces, workspaces)
 
 
 def happened(tenant: Tenant, ago: int, **numbers: Any) -> None:
@@ -129,7 +134,7 @@ def test_storage_is_told_by_state(console: Client, tenant: Tenant) -> None:
     }
     for number, removed in ((1, None), (2, timezone.now())):
         Bundle.objects.create(number=number, name=str(number) * 64, size=400_000, removed_at=removed, **kept)
-    told = statistics.read(workspaces=[tenant.workspace.pk], now=timezone.now(), with_queue=False)
+    told = statistics.read(of=of([tenant.workspace.pk]), now=timezone.now(), with_queue=False)
     assert [(each.label, each.told) for each in told.storage] == [
         ("Active: messages", "2.5 MB"),
         ("Active: files", "1.2 MB"),
@@ -148,7 +153,7 @@ def test_the_queue_is_told_by_what_waits_is_in_hand_and_failed(console: Client) 
                 "INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES (%s, 'some.task', %s)",
                 [queue, status],
             )
-    queue = statistics.read(workspaces=None, now=timezone.now(), with_queue=True).queue
+    queue = statistics.read(of=of(None), now=timezone.now(), with_queue=True).queue
     assert queue is not None
     assert [(each.label, each.told, each.percent, each.alarming) for each in queue.jobs] == [
         ("Answers: waiting", "2", 100, False),

@@ -193,3 +193,17 @@ def test_what_one_may_not_do_is_not_offered(role: str, client: Client, everythin
     for noun, roles in LISTS.items():
         if roles in (COMPLIANCE, OFFICERS, SUPPORT, ADMINS) and f'href="/admin/{noun}/"' in menu:
             assert role in roles, noun
+
+
+def test_the_front_page_tells_what_the_role_reads(role: str, client: Client) -> None:
+    html = client.get("/admin/").content.decode()
+    shown = {
+        name for name in ("Messages", "Cost", "What retention will take", "Storage by state") if f">{name}<" in html
+    }
+    readers = {
+        "Messages": READERS,
+        "Cost": ADMINS,
+        "What retention will take": COMPLIANCE,
+        "Storage by state": COMPLIANCE,
+    }
+    assert shown == {name for name, roles in readers.items() if role in roles}

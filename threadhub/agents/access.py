@@ -7,7 +7,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from threadhub.agents.models import Agent, AgentTool, Budget, Tool
 from threadhub.lib.errors import Conflict, NotFound
 from threadhub.workspaces.actor import Actor
-from threadhub.workspaces.permissions import Permission
+from threadhub.workspaces.permissions import Permission, Role
+
+OF_ALL = (Role.SUPPORT, Role.COMPLIANCE)
 
 
 class AgentNotFound(NotFound):
@@ -31,9 +33,10 @@ def visible(*, actor: Actor) -> QuerySet[Agent]:
 
 
 def has_every(*, actor: Actor) -> bool:
-    """Whether no limit of an agent counts for the actor: whoever could lift it, and a visitor, whose session was opened
-    with its agent by somebody who has it."""
-    return actor.kind == "session" or actor.may(Permission.AGENT_WRITE)
+    """Whether no limit of an agent counts for the actor: whoever could lift it, support people and compliance officers,
+    who have to do with all conversations, and a visitor, whose session was opened with its agent by somebody who has
+    it."""
+    return actor.kind == "session" or actor.may(Permission.AGENT_WRITE) or actor.role in OF_ALL
 
 
 def closed_to(*, actor: Actor) -> QuerySet[Agent]:

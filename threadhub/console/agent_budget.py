@@ -80,10 +80,13 @@ class LimitsForm(forms.Form):
 
 
 class BudgetFields(LimitsForm, forms.ModelForm):  # type: ignore[type-arg]
-    """The limits of an agent that there is, as fields of its form."""
+    """The limits of an agent that there is, as fields of its form. What somebody set while the page was open stays,
+    unless it was changed here, too: the page says what it showed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in FIELDS:
+            self.fields[name].show_hidden_initial = True
         if not self.instance._state.adding:
             self.initial.update(initial(self.instance.workspace_id, self.instance))
 
@@ -126,7 +129,9 @@ class BudgetSection(ConsoleAdmin):
     def save_budget(self, request: HttpRequest, agent: Agent, form: BudgetFields) -> None:
         """Where it was changed, and shown to who changed it."""
         if form.budget_changed() and self.may_see_budget(request, agent):
-            budgets.replace(actor=self.acting(request, agent), agent=agent, limits=limits(form.cleaned_data))
+            changed = {name: form.cleaned_data[name] for name in FIELDS if name in form.changed_data}
+            chosen = {**dict.fromkeys(FIELDS), **initial(agent.workspace_id, agent), **changed}
+            budgets.replace(actor=self.acting(request, agent), agent=agent, limits=limits(chosen))
 
 
 def told(request: HttpRequest, agent: Agent) -> SafeString:

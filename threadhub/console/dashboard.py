@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from threadhub.console import rights, statistics
-from threadhub.console.statistics import COUNTED, Statistics, bounded, within
+from threadhub.console.statistics import COUNTED, Readable, Statistics, bounded, within
 from threadhub.workspaces.permissions import Permission
 from threads.activity import first_id_at
 from threads.models import Run, Thread
@@ -43,7 +43,11 @@ def read(request: HttpRequest) -> Overview | None:
         failed_runs=_bounded(failed),
         newest_threads=list(threads.select_related("agent", "workspace").order_by("-pk")[:LISTED]),
         newest_failures=list(failed.select_related("agent", "thread").order_by("-pk")[:LISTED]),
-        statistics=statistics.read(workspaces=allowed, now=now, with_queue=allowed is None),
+        statistics=statistics.read(
+            of=Readable(allowed, held.workspaces(Permission.USAGE_READ), held.workspaces(Permission.RETENTION_READ)),
+            now=now,
+            with_queue=allowed is None,
+        ),
     )
 
 

@@ -94,18 +94,28 @@ class Statistics:
     charts: list[Chart]
     faults: list[Bar]  # of the last seven days, by provider and code
     states: list[Bar]
-    forecast: Chart
-    storage: list[Measure]
+    forecast: Chart | None
+    storage: list[Measure] | None
     measured_at: datetime | None  # when the live threads' part of it was
     queue: Queue | None
 
 
-def read(*, workspaces: list[UUID] | None, now: datetime, with_queue: bool) -> Statistics:
-    """Of these workspaces; None: of all."""
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """The workspaces whose threads, spending and retention the reader may see; None: of all."""
+
+    threads: list[UUID] | None
+    spending: list[UUID] | None
+    retention: list[UUID] | None
+
+
+def read(*, of: Readable, now: datetime, with_queue: bool) -> Statistics:
+    """What the reader may see, and nothing where that is of no workspace."""
+    workspaces = of.threads
     days = days_until(now.astimezone(UTC).date(), DAYS)
     sums = _sums(workspaces, days[0])
     times, faults = _times_and_faults(workspaces, days)
-    storage, measured_at = _storage(workspaces)
+    storage, measured_at = _storage(of.retention) if of.retention != [] else (None, None)
     return Statistics(
         charts=[
             _counted("Threads begun", "threads", "thread", days, sums),
@@ -113,11 +123,11 @@ def read(*, workspaces: list[UUID] | None, now: datetime, with_queue: bool) -> S
             _answers(days, sums),
             _answer_times(days, times),
             _counted("Agents that answered", "agents", "agent", days, sums, whole=False),
-            _cost(workspaces, days),
+            *([_cost(of.spending, days)] if of.spending != [] else []),
         ],
         faults=bars(faults),
         states=_states(workspaces),
-        forecast=_forecast(workspaces, days_from(days[-1], DAYS)),
+        forecast=_forecast(of.retention, days_from(days[-1], DAYS)) if of.retention != [] else None,
         storage=storage,
         measured_at=measured_at,
         queue=_queue(now) if with_queue else None,

@@ -54,7 +54,10 @@ def create(*, actor: Actor, invitee: str, role: Role, now: datetime) -> tuple[In
     Raises PermissionMissing.
     """
     memberships.require_to_give(actor=actor, role=role)
-    Invitation.objects.filter(workspace_id=actor.workspace_id, invitee=invitee).delete()
+    for replaced in Invitation.objects.filter(workspace_id=actor.workspace_id, invitee=invitee):
+        memberships.require_to_give(actor=actor, role=Role(replaced.role))
+        audit.record(actor=actor, action="invitation.withdraw", ids=[replaced.wire_id])
+        replaced.delete()
     token = secrets.new_token(PREFIX)
     invitation = Invitation.objects.create(
         workspace_id=actor.workspace_id,

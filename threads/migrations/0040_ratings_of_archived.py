@@ -10,24 +10,4 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField("bundledthread", "good", models.IntegerField(null=True)),
         migrations.AddField("bundledthread", "bad", models.IntegerField(null=True)),
-        *[
-            migrations.AddIndex(
-                "bundledthread",
-                models.Index(
-                    models.F("workspace"),
-                    models.F("thread_id").desc(),
-                    condition=models.Q((f"{rating}__gt", 0)),
-                    name=f"bundled_rated_{rating}",
-                ),
-            )
-            for rating in ("good", "bad")
-        ],
-        migrations.AddIndex(
-            "bundledthread",
-            models.Index(
-                models.F("workspace"),
-                condition=models.Q(("counts__has_key", "feedback"), ("good__isnull", True)),
-                name="bundled_ratings_unread",
-            ),
-        ),
     ]

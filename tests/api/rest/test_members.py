@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from tests.api.rest.conftest import fault, problem, same_404
 from tests.conftest import PASSWORD, Api, Tenant, access_token, make_user
+from threadhub.agents.models import Agent
 from threadhub.audit.models import AuditEvent
 from threadhub.workspaces import keys, memberships, sign_in
 from threadhub.workspaces.models import Invitation, Membership, User, Workspace
@@ -330,3 +331,24 @@ def test_a_role_may_do_what_the_table_says(
     assert (response.status_code < 300) == (role in ROUTES[route]), response.content
     if role not in ROUTES[route]:
         problem(response, 403, "permission_missing")
+
+
+def test_nobody_voids_an_invitation_that_they_could_not_give(
+    owner: Api, tenant: Tenant, ada: User, as_user: Any
+) -> None:
+    owner.post(members(tenant), {"user": "olga", "role": "compliance"})
+    problem(as_user(ada).post(members(tenant), {"user": "olga", "role": "viewer"}), 403, "permission_missing")
+    assert Invitation.objects.get(invitee="olga").role == "compliance"
+    assert owner.post(members(tenant), {"user": "olga", "role": "viewer"}).status_code == 201
+    assert Invitation.objects.get(invitee="olga").role == "viewer"
+
+
+@pytest.mark.parametrize("role", [role.value for role in Role])
+def test_limits_of_an_agent_are_for_members_and_viewers(role: str, api: Api, tenant: Tenant, as_user: Any) -> None:
+    """Support people and compliance officers have to do with all conversations, as at the console."""
+    thread = api.post(f"/agents/{tenant.agent.wire_id}/threads", {}).json()["id"]
+    Agent.objects.filter(pk=tenant.agent.pk).update(limited=True)
+    person = as_user(make_user("person", tenant.workspace, Role(role)))
+    sees = role in READERS
+    assert (person.get(f"/threads/{thread}").status_code == 200) == sees
+    assert (person.get(f"/agents/{tenant.agent.wire_id}").status_code == 200) == sees

@@ -26,7 +26,7 @@ from threadhub.workspaces import actor as actors
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.memberships import LastOwner
 from threadhub.workspaces.models import Membership
-from threadhub.workspaces.permissions import Permission, Role
+from threadhub.workspaces.permissions import ROLE_PERMISSIONS, Permission, Role
 from threads import sql, tasks
 from threads.lifecycle import candidates, holds, purge
 from threads.lifecycle.erasure import inventory, ledger, people, proof, shared, traces
@@ -197,16 +197,18 @@ def _is_code(typed: str, workspace_id: UUID, plan_hash: str) -> bool:
 
 
 def keep_an_owner(actor: Actor, person: Person) -> None:
-    """An owner is erased by owners only, as only they decide who is one; the last one by nobody.
-    Raises LastOwner, PermissionMissing."""
-    if person.user_id is None:
+    """An owner is erased by owners only, as only they decide who is one, and whoever decides about members by their
+    like; the last owner by nobody. Raises LastOwner, PermissionMissing."""
+    members = Membership.objects.filter(workspace_id=actor.workspace_id)
+    target = members.filter(user_id=person.user_id).first() if person.user_id else None
+    if target is None:
         return
-    owners = Membership.objects.filter(workspace_id=actor.workspace_id, role=Role.OWNER)
-    if not owners.filter(user_id=person.user_id).exists():
-        return
-    actor.require(Permission.OWNER_WRITE)
-    if not owners.exclude(user_id=person.user_id).exists():
-        raise LastOwner
+    if Permission.MEMBER_WRITE in ROLE_PERMISSIONS[Role(target.role)]:
+        actor.require(Permission.MEMBER_WRITE)
+    if target.role == Role.OWNER:
+        actor.require(Permission.OWNER_WRITE)
+        if not members.filter(role=Role.OWNER).exclude(pk=target.pk).exists():
+            raise LastOwner
 
 
 def _locked(erasure: Erasure) -> Erasure:
