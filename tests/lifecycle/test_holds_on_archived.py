@@ -88,6 +88,24 @@ def test_sql_cannot_make_an_archived_thread_unreadable(tenant: Tenant, two: tupl
     done("UPDATE threads_bundle SET removed_at = now()")
 
 
+def test_nor_can_sql_that_looks_elsewhere_when_it_commits(
+    tenant: Tenant, other_tenant: Tenant, two: tuple[Thread, Thread]
+) -> None:
+    thread, _ = two
+    held(tenant, "thread", thread)
+
+    def look_elsewhere() -> None:
+        with isolation.within(tenant.workspace.pk), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM threads_bundledthread WHERE thread_id = %s", [thread.pk])
+            assert cursor.rowcount == 1
+            cursor.execute("SELECT set_config('threadhub.scope', %s, true)", [str(other_tenant.workspace.pk)])
+            cursor.execute(CHECKED_NOW)
+
+    done("SELECT")  # what the archiving itself left to be looked at
+    with pytest.raises(IntegrityError, match="legal hold"):
+        look_elsewhere()
+
+
 def test_its_neighbours_are_not_held(tenant: Tenant, two: tuple[Thread, Thread]) -> None:
     thread, neighbour = two
     held(tenant, "thread", thread)

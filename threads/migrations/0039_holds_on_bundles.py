@@ -1,59 +1,74 @@
 from django.db import migrations
 
-# What is moved to another bundle goes and comes in one transaction, and so does what is restored: only at its end it
-# shows whether a thread's words are still to be had. So these wait until then.
-IS_HELD = """
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended('hold:' || NEW_OR_OLD.workspace_id, 0));
-    IF NOT EXISTS (SELECT FROM threads_hold WHERE workspace_id = NEW_OR_OLD.workspace_id AND released_at IS NULL) THEN
-        RETURN NULL;
-    END IF;
-"""
 RAISE = "RAISE EXCEPTION 'a thread is on legal hold' USING ERRCODE = 'restrict_violation', CONSTRAINT = 'thread_held';"
-# Its words stand in a bundle with the same hash, or they are all back in the table.
-BUNDLED = f"""
-CREATE FUNCTION threads_keep_held_bundled() RETURNS trigger LANGUAGE plpgsql AS $$
+COVERED = (
+    "threads_covered_by_hold(thread.workspace_id, thread.id, thread.agent_id, thread.user_id, thread.external_ref)"
+)
+HOLDS = "EXISTS (SELECT FROM threads_hold WHERE workspace_id = {row}.workspace_id AND released_at IS NULL)"
+# What is moved to another bundle goes and comes in one transaction, and so does what is restored: only at its end it
+# shows whether a thread's words are still to be had. So these wait until then. Whatever workspaces are in sight at that
+# moment, the row's own is looked at.
+AT_THE_END = """
+CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    thread threads_thread%ROWTYPE;
+    in_sight text := COALESCE(current_setting('threadhub.scope', true), '');
+    lost boolean := false;
 BEGIN
-    {IS_HELD.replace("NEW_OR_OLD", "OLD")}
-    SELECT * INTO thread FROM threads_thread WHERE id = OLD.thread_id AND workspace_id = OLD.workspace_id;
-    IF NOT FOUND OR NOT threads_covered_by_hold(thread.workspace_id, thread.id, thread.agent_id, thread.user_id,
-                                                thread.external_ref) THEN
-        RETURN NULL;
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('hold:' || {row}.workspace_id, 0));
+    PERFORM set_config('threadhub.scope', {row}.workspace_id::text, true);
+    IF {holds} THEN
+        lost := {lost};
     END IF;
-    IF EXISTS (SELECT FROM threads_bundledthread
-                WHERE thread_id = OLD.thread_id AND workspace_id = OLD.workspace_id AND sha256 = OLD.sha256) THEN
-        RETURN NULL;
-    END IF;
-    IF thread.bundle_id IS NULL AND COALESCE((OLD.counts ->> 'message')::bigint, 0) <=
-       (SELECT count(*) FROM threads_message WHERE workspace_id = OLD.workspace_id AND thread_id = OLD.thread_id) THEN
-        RETURN NULL;
-    END IF;
-    {RAISE}
-END $$
-"""
-# It says that it is in a bundle exactly while it is in one.
-STATE = f"""
-CREATE FUNCTION threads_keep_held_state() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    thread threads_thread%ROWTYPE;
-    bundled boolean;
-BEGIN
-    {IS_HELD.replace("NEW_OR_OLD", "NEW")}
-    SELECT * INTO thread FROM threads_thread WHERE id = NEW.id AND workspace_id = NEW.workspace_id;
-    IF NOT FOUND OR NOT threads_covered_by_hold(thread.workspace_id, thread.id, thread.agent_id, thread.user_id,
-                                                thread.external_ref) THEN
-        RETURN NULL;
-    END IF;
-    bundled := EXISTS (SELECT FROM threads_bundledthread WHERE thread_id = NEW.id AND workspace_id = NEW.workspace_id);
-    IF bundled <> (thread.bundle_id IS NOT NULL)
-       OR thread.state = 'archived' AND NOT bundled
-       OR thread.state NOT IN ('archived', 'trashed') AND bundled THEN
-        {RAISE}
+    PERFORM set_config('threadhub.scope', in_sight, true);
+    IF lost THEN
+        {refuse}
     END IF;
     RETURN NULL;
 END $$
 """
+
+
+def at_the_end(name: str, row: str, lost: str) -> str:
+    """A trigger's function that refuses where `lost` is so of a row (OLD or NEW) of a workspace that has holds."""
+    return AT_THE_END.format(name=name, row=row, holds=HOLDS.format(row=row), lost=lost, refuse=RAISE)
+
+
+# Its words stand in a bundle with the same hash, or they are all back in the table.
+BUNDLED = at_the_end(
+    "threads_keep_held_bundled",
+    "OLD",
+    f"""EXISTS (
+            SELECT FROM threads_thread AS thread
+             WHERE thread.id = OLD.thread_id AND thread.workspace_id = OLD.workspace_id AND {COVERED}
+               AND NOT EXISTS (SELECT FROM threads_bundledthread AS entry
+                                WHERE entry.thread_id = OLD.thread_id AND entry.workspace_id = OLD.workspace_id
+                                  AND entry.sha256 = OLD.sha256)
+               AND (thread.bundle_id IS NOT NULL OR COALESCE((OLD.counts ->> 'message')::bigint, 0) >
+                    (SELECT count(*) FROM threads_message AS message
+                      WHERE message.workspace_id = OLD.workspace_id AND message.thread_id = OLD.thread_id)))""",  # noqa: S608  constants
+)
+# It says that it is in a bundle exactly while it is in one.
+STATE = at_the_end(
+    "threads_keep_held_state",
+    "NEW",
+    f"""EXISTS (
+            SELECT FROM threads_thread AS thread,
+                   LATERAL (SELECT EXISTS (SELECT FROM threads_bundledthread AS entry
+                                            WHERE entry.thread_id = thread.id
+                                              AND entry.workspace_id = thread.workspace_id) AS bundled) AS catalogue
+             WHERE thread.id = NEW.id AND thread.workspace_id = NEW.workspace_id AND {COVERED}
+               AND (bundled <> (thread.bundle_id IS NOT NULL)
+                    OR thread.state = 'archived' AND NOT bundled
+                    OR thread.state NOT IN ('archived', 'trashed') AND bundled))""",  # noqa: S608
+)
+BUNDLE = at_the_end(
+    "threads_keep_held_bundle",
+    "NEW",
+    f"""EXISTS (SELECT FROM threads_bundledthread AS entry
+                 JOIN threads_thread AS thread
+                   ON thread.id = entry.thread_id AND thread.workspace_id = entry.workspace_id
+                WHERE entry.workspace_id = NEW.workspace_id AND entry.bundle_id = NEW.id AND {COVERED})""",  # noqa: S608
+)
 # Whoever puts it there has looked for holds before: this is for SQL.
 TRASHED = f"""
 CREATE FUNCTION threads_keep_held_from_trash() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -65,31 +80,15 @@ BEGIN
     RETURN NEW;
 END $$
 """
-BUNDLE = f"""
-CREATE FUNCTION threads_keep_held_bundle() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    {IS_HELD.replace("NEW_OR_OLD", "NEW")}
-    IF EXISTS (SELECT FROM threads_bundledthread AS entry
-                 JOIN threads_thread AS thread
-                   ON thread.id = entry.thread_id AND thread.workspace_id = entry.workspace_id
-                WHERE entry.workspace_id = NEW.workspace_id AND entry.bundle_id = NEW.id
-                  AND threads_covered_by_hold(thread.workspace_id, thread.id, thread.agent_id, thread.user_id,
-                                              thread.external_ref)) THEN
-        {RAISE}
-    END IF;
-    RETURN NULL;
-END $$
-"""
 # Of a row that went with its thread nothing is asked: the thread itself was. By row, so that a cascade which finds
 # nothing, of each of many messages, costs nothing.
 PART = f"""
 CREATE FUNCTION threads_keep_held_part() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    {IS_HELD.replace("NEW_OR_OLD", "OLD")}
-    IF EXISTS (SELECT FROM threads_thread AS thread
-                WHERE thread.id = OLD.thread_id AND thread.workspace_id = OLD.workspace_id
-                  AND threads_covered_by_hold(thread.workspace_id, thread.id, thread.agent_id, thread.user_id,
-                                              thread.external_ref)) THEN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('hold:' || OLD.workspace_id, 0));
+    IF {HOLDS.format(row="OLD")}
+       AND EXISTS (SELECT FROM threads_thread AS thread
+                    WHERE thread.id = OLD.thread_id AND thread.workspace_id = OLD.workspace_id AND {COVERED}) THEN
         {RAISE}
     END IF;
     RETURN NULL;
