@@ -47,7 +47,8 @@ def test_an_agent_without_a_version_says_so(console: Client, tenant: Tenant) -> 
 def test_one_goes_back(console: Client, history: str, tenant: Tenant) -> None:
     asked = console.get(f"{history}2/").content.decode()
     assert "<ins>+ Be brief.</ins>" in asked
-    answer = console.post(f"{history}2/")
+    assert console.post(f"{history}2/")["Location"] == f"{history}2/"  # not from the page: nothing is done
+    answer = console.post(f"{history}2/", {"seen": "3"})
     assert (answer.status_code, answer["Location"]) == (302, history)
     tenant.agent.refresh_from_db()
     assert tenant.agent.instructions == "Be kind.\nBe brief."
@@ -193,7 +194,7 @@ class TestWhatNoVersionHolds:
     def test_budgets_are_told(self, alex: User, tenant: Tenant) -> None:
         self.save(alex, tenant, day_tokens="1000")
         self.save(alex, tenant, day_tokens="2000", month_tokens="30000")
-        self.save(alex, tenant)
+        self.save(alex, tenant, **{"initial-day_tokens": "2000", "initial-month_tokens": "30000"})
         html = self.history(alex, tenant)
         assert re.findall(r"<(?:ins|del)>([^<]*) tokens a (day|month)<", html) == [
             ("- 2,000", "day"), ("- 30,000", "month"),

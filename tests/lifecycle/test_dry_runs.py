@@ -65,7 +65,8 @@ COMMANDS = {
     "erase_person --replay": [],
     "import_threads": [],
 }
-FINDS_SOMETHING = {"due", "taken", "ended", "removed", "younger", "threads", "id", "code", "skipped"}
+FOUND = ("due", "taken", "removed", "threads", "id", "code")  # one of them tells that there was something to do
+FOUND_BY = {"cleanup_sessions": ("ended",), "import_threads": ("skipped",)}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -82,7 +83,7 @@ def test_it_changes_nothing(
     assert state(archive_directory) == before
     told: list[dict[str, Any]] = [json.loads(line) for line in out.getvalue().splitlines()]
     if words != ["--resume"] and words != ["--replay"]:
-        assert any(told[0].get(key) for key in FINDS_SOMETHING), told
+        assert any(told[0].get(key) for key in FOUND_BY.get(name, FOUND)), told
 
 
 def state(directory: str) -> Any:

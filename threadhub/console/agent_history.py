@@ -64,8 +64,8 @@ class HistoryPages(ConsoleAdmin):
         )
 
     def _go_back(self, request: HttpRequest, agent: Agent, version: AgentVersion) -> HttpResponseBase:
-        """What the page said, or nothing: not where the agent was changed since it was shown."""
-        actor, seen = self.acting(request, agent), _number(request.POST.get("seen", ""))
+        """What the page said, or nothing: not where there is a newer version than it knew."""
+        actor, seen = self.acting(request, agent), _number(request.POST.get("seen", "")) or 0  # 0: no page
         try:
             configure.go_back(actor=actor, agent=agent, number=version.number, now=timezone.now(), seen=seen)
         except DomainError as error:
