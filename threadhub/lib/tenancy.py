@@ -35,7 +35,6 @@ class WorkspaceKeys(Operation):
     """Put the workspace into a table's primary key and references."""
 
     reduces_to_sql = True
-    reversible = False
 
     def __init__(self, table: str, references: Sequence[Reference] = (), *, primary_key: bool = True) -> None:
         self.table = table
@@ -55,6 +54,20 @@ class WorkspaceKeys(Operation):
             )
         for reference in self.references:
             schema_editor.execute(reference.sql(self.table))
+
+    def database_backwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+    ) -> None:
+        """Where other tables refer to this one by both columns, PostgreSQL refuses."""
+        for reference in self.references:
+            schema_editor.execute(
+                f"ALTER TABLE {self.table} DROP CONSTRAINT {self.table}_{reference.column}_workspace_fk"
+            )
+        if self.primary_key:
+            schema_editor.execute(
+                f"ALTER TABLE {self.table} DROP CONSTRAINT {self.table}_pkey,"
+                f" ADD CONSTRAINT {self.table}_pkey PRIMARY KEY (id)"
+            )
 
     def describe(self) -> str:
         return f"Workspace in the keys of {self.table}"

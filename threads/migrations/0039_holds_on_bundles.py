@@ -117,22 +117,36 @@ CREATE TRIGGER hold_in_force_changed BEFORE UPDATE OF scope, target_id, external
         IS DISTINCT FROM (NEW.scope, NEW.target_id, NEW.external_ref, NEW.workspace_id))
     EXECUTE FUNCTION threads_refuse_held();
 """
+NO_TRIGGERS = """
+DROP TRIGGER bundled_held ON threads_bundledthread;
+DROP TRIGGER bundled_held_changed ON threads_bundledthread;
+DROP TRIGGER thread_held_state ON threads_thread;
+DROP TRIGGER thread_held_trashed ON threads_thread;
+DROP TRIGGER bundle_held_changed ON threads_bundle;
+DROP TRIGGER hold_in_force_changed ON threads_hold;
+"""
 TRUNCATED = ("bundledthread", "bundle", "hold")
 # What else belongs to a thread: who answered, what was thought of it, what stands for it, who let a tool be called.
 PARTS = ("run", "feedback", "summary", "toolapproval", "branch")
 
 
-def truncation(table: str) -> str:
-    return (
+def function(text: str) -> migrations.RunSQL:
+    return migrations.RunSQL(text, f"DROP FUNCTION {text.split()[2]}")
+
+
+def truncation(table: str) -> migrations.RunSQL:
+    return migrations.RunSQL(
         f"CREATE TRIGGER {table}_held_truncate BEFORE TRUNCATE ON threads_{table}"
-        " FOR EACH STATEMENT EXECUTE FUNCTION threads_keep_held_from_truncate()"
+        " FOR EACH STATEMENT EXECUTE FUNCTION threads_keep_held_from_truncate()",
+        f"DROP TRIGGER {table}_held_truncate ON threads_{table}",
     )
 
 
-def removal(table: str) -> str:
-    return (
+def removal(table: str) -> migrations.RunSQL:
+    return migrations.RunSQL(
         f"CREATE TRIGGER {table}_held AFTER DELETE ON threads_{table}"
-        " FOR EACH ROW EXECUTE FUNCTION threads_keep_held_part()"
+        " FOR EACH ROW EXECUTE FUNCTION threads_keep_held_part()",
+        f"DROP TRIGGER {table}_held ON threads_{table}",
     )
 
 
@@ -143,8 +157,8 @@ class Migration(migrations.Migration):
     dependencies = [("threads", "0038_storage_sizes")]
 
     operations = [
-        *[migrations.RunSQL(function) for function in (BUNDLED, STATE, TRASHED, BUNDLE, PART)],
-        migrations.RunSQL(TRIGGERS),
-        *[migrations.RunSQL(truncation(table)) for table in (*TRUNCATED, *PARTS)],
-        *[migrations.RunSQL(removal(table)) for table in PARTS],
+        *map(function, (BUNDLED, STATE, TRASHED, BUNDLE, PART)),
+        migrations.RunSQL(TRIGGERS, NO_TRIGGERS),
+        *map(truncation, (*TRUNCATED, *PARTS)),
+        *map(removal, PARTS),
     ]
