@@ -26,6 +26,7 @@ from tests import processes
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120
 STOP_SECONDS = 30
+CHECKPOINT_SECONDS = 30  # so long PostgreSQL may still write, once it was told to end, where disks are busy
 # The hub starts as on a machine where nothing was ever set: neither who runs the tests nor the settings of the test
 # run may reach it. An empty value also keeps that of a `.env` file out.
 KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -146,7 +147,11 @@ def stop(process: subprocess.Popen[bytes], data_dir: Path) -> None:
         process.kill()
         process.wait()
         raise HubFailed(f"still ran {STOP_SECONDS} seconds after SIGTERM") from error
-    left = [one for one in started | processes.working_in(data_dir) if processes.is_alive(one)]
+    left = _left(started, data_dir)
+    deadline = time.monotonic() + CHECKPOINT_SECONDS
+    while left and time.monotonic() < deadline:
+        time.sleep(0.2)
+        left = _left(started, data_dir)
     names = [processes.command_of(one) for one in left]
     for one in left:
         processes.kill(one)
@@ -154,6 +159,10 @@ def stop(process: subprocess.Popen[bytes], data_dir: Path) -> None:
         raise HubFailed(f"ended and left behind: {'; '.join(names)}")
     if process.returncode != 0:
         raise HubFailed(f"ended with exit status {process.returncode} after SIGTERM")
+
+
+def _left(started: set[processes.Process], data_dir: Path) -> list[processes.Process]:
+    return [one for one in started | processes.working_in(data_dir) if processes.is_alive(one)]
 
 
 @contextmanager
