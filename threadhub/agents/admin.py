@@ -72,7 +72,7 @@ class AgentForm(BudgetFields):
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="Whoever is named here or below has the agent and its threads; nobody named: everybody. "
-        "Owners and admins have every agent.",
+        "Owners, admins, support and compliance have every one.",
     )
     allowed_users = forms.ModelMultipleChoiceField(
         label="For these people",
