@@ -145,6 +145,12 @@ class Deeds:
             make(actor=self.tenant.actor, agent=self.tenant.agent, now=timezone.now())
         return self.do("agents/agent", deed)
 
+    def gone_back(self) -> Any:
+        page = self.page("agents/agent", "history/1/")
+        seen = re.search(r'name="seen" value="(\d+)"', self.console.get(page).content.decode())
+        assert seen
+        return self.console.post(page, {"seen": seen[1]})
+
     def removed_member(self) -> Any:
         membership = Membership.objects.get(user=self.member())
         return self.console.post(f"/admin/workspaces/membership/{membership.pk}/do/remove/")
@@ -257,7 +263,7 @@ class Deeds:
             "agents/agent withdraw_public_key": lambda: self.withdrawn("withdraw_public_key"),
             "agents/agent new_identity_secret": lambda: self.do("agents/agent", "new_identity_secret"),
             "agents/agent withdraw_identity_secret": lambda: self.withdrawn("withdraw_identity_secret"),
-            "agents_agent_version": lambda: self.console.post(self.page("agents/agent", "history/1/")),
+            "agents_agent_version": self.gone_back,
             "agents/tool add": lambda: self.add("agents/tool", **tool),
             "agents/tool change": lambda: self.save("agents/tool", description="New words.", approval="never"),
             "chat_sessions/chatsession end": lambda: self.do("chat_sessions/chatsession", "end"),
