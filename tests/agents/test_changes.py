@@ -1,5 +1,7 @@
 """What the trail tells of those parts of an agent that no version holds."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -7,7 +9,9 @@ from chat_sessions import sessions
 from tests.conftest import Tenant
 from threadhub.agents import browsers, changes, configure
 from threadhub.audit.models import AuditEvent
+from threadhub.workspaces import managed_keys
 from threadhub.workspaces.models import User
+from threadhub.workspaces.permissions import Scope
 
 pytestmark = pytest.mark.django_db
 
@@ -68,3 +72,18 @@ def test_events_of_sessions_and_other_agents_are_no_part_of_it(tenant: Tenant) -
     assert AuditEvent.objects.filter(ids__contains=[second.wire_id]).count() == 2
     assert changes.of_agent(actor=tenant.actor, agent=tenant.agent).count() == 1
     assert not changes.of_agent(actor=tenant.actor, agent=second).exists()
+
+
+def test_keys_of_its_end_users_are_no_part_of_it(tenant: Tenant) -> None:
+    """A product makes one for each of its users; the one that staff made for the agent is told."""
+    for name, end_user in (("door", None), ("app", "customer-5")):
+        key, _ = managed_keys.create(
+            actor=tenant.actor, name=name, scopes=[Scope.READ], now=timezone.now(), agent_id=tenant.agent.pk,
+            end_user=end_user,
+        )  # fmt: skip
+        managed_keys.change(actor=tenant.actor, key=key, now=timezone.now(), name=f"{name} 2")
+        managed_keys.rotate(actor=tenant.actor, key=key, overlap=timedelta(0), now=timezone.now())
+        managed_keys.revoke(actor=tenant.actor, key=key, now=timezone.now())
+        told = changes.of_agent(actor=tenant.actor, agent=tenant.agent).filter(ids__contains=[key.wire_id])
+        actions = ["api_key.revoke", "api_key.rotate", "api_key.change", "api_key.create"] if end_user is None else []
+        assert [event.action for event in told] == actions

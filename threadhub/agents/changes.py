@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from threadhub.agents.models import Agent
-from threadhub.audit.models import OF_AGENTS, AuditEvent
+from threadhub.audit.models import AGENT_CHANGED, IN_HISTORY, AuditEvent
 from threadhub.lib import ids
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.models import ApiKey, User
@@ -63,11 +63,11 @@ def of_agent(*, actor: Actor, agent: Agent, since: datetime | None = None) -> Qu
     """
     actor.require(Permission.AGENT_WRITE)
     of_its_own = Q(action__startswith="agent.")
-    events = AuditEvent.objects.filter(
+    events = AuditEvent.objects.alias(agent=AGENT_CHANGED).filter(
+        IN_HISTORY,
         Q(details__has_any_keys=PARTS) | ~of_its_own,
         workspace_id=agent.workspace_id,
-        action__in=OF_AGENTS,
-        ids__contains=[agent.wire_id],
+        agent=agent.wire_id,
     )
     if since is not None:
         events = events.filter(created_at__gt=since)

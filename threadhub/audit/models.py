@@ -8,11 +8,13 @@ from django.db.models.functions import Now
 from threadhub.audit.recording import INSTALLATION
 from threadhub.lib import ids
 
-# What changes an agent, its budget or a key that is bound to it: few among events, and read as the agent's history.
-OF_AGENTS = (
-    "agent.create", "agent.update", "budget.set", "api_key.create", "api_key.change", "api_key.rotate",
-    "api_key.revoke",
-)  # fmt: skip
+# What changes an agent, its budget or a key that staff made for it alone: few among events, and read as the agent's
+# history. Keys of end users are bound to agents too, and may be as many as these.
+OF_KEYS = ("api_key.create", "api_key.change", "api_key.rotate", "api_key.revoke")
+OF_AGENTS = ("agent.create", "agent.update", "budget.set", *OF_KEYS)
+IN_HISTORY = models.Q(action__in=OF_AGENTS) & ~models.Q(details__contains={"kind": "end_user"})
+# Which agent they change, as ids name it: those of a key name the key first.
+AGENT_CHANGED = models.Case(models.When(action__in=OF_KEYS, then=models.F("ids__1")), default=models.F("ids__0"))
 
 
 class AuditEvent(models.Model):
@@ -54,10 +56,11 @@ class AuditEvent(models.Model):
             models.Index("workspace_id", "created_at", "id", name="audit_unlinked", condition=models.Q(seq=None)),
             models.Index(
                 "workspace_id",
+                AGENT_CHANGED,
                 models.F("created_at").desc(),
                 models.F("id").desc(),
-                name="audit_of_agents",
-                condition=models.Q(action__in=OF_AGENTS),
+                name="audit_of_agent",
+                condition=IN_HISTORY,
             ),
             GinIndex("workspace_id", "ids", name="audit_about"),
         ]

@@ -116,7 +116,7 @@ def rotate(*, key: ApiKey, overlap: timedelta, now: datetime) -> tuple[ApiKey, s
 def revoke(*, key: ApiKey, now: datetime, by: audit.Who) -> None:
     """The key stops working with the next request, with whichever secret."""
     if ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now):
-        audit.record(actor=by, action="api_key.revoke", ids=about(key))
+        audit.record(actor=by, action="api_key.revoke", ids=about(key), details={"kind": key.kind})
 
 
 def about(key: ApiKey) -> list[str]:

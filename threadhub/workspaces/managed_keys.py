@@ -107,7 +107,8 @@ def change(*, actor: Actor, key: ApiKey, now: datetime, **fields: Any) -> ApiKey
     for field, value in fields.items():
         setattr(locked, field, value)
     locked.save(update_fields=list(fields))
-    audit.record(actor=actor, action="api_key.change", ids=keys.about(key), details={"fields": sorted(fields)})
+    details = {"kind": key.kind, "fields": sorted(fields)}
+    audit.record(actor=actor, action="api_key.change", ids=keys.about(key), details=details)
     return locked
 
 
@@ -115,7 +116,7 @@ def change(*, actor: Actor, key: ApiKey, now: datetime, **fields: Any) -> ApiKey
 def rotate(*, actor: Actor, key: ApiKey, overlap: timedelta, now: datetime) -> tuple[ApiKey, str]:
     """A new secret; the old one works until `overlap` has passed. Raises as `change`, but for Invalid."""
     rotated, secret = keys.rotate(key=_lock(actor, key), overlap=overlap, now=now)
-    details = {"overlap_seconds": int(overlap.total_seconds())}
+    details = {"kind": key.kind, "overlap_seconds": int(overlap.total_seconds())}
     audit.record(actor=actor, action="api_key.rotate", ids=keys.about(key), details=details)
     return rotated, secret
 

@@ -26,6 +26,11 @@ class AgentVersion(models.Model):
 
     class Meta:
         ordering = ["agent", "-number"]
+        indexes = [
+            models.Index(
+                "workspace", "agent", models.F("created_at").desc(), models.F("id").desc(), name="agent_version_newest"
+            )
+        ]
         constraints = [models.UniqueConstraint(fields=["workspace", "agent", "number"], name="agent_version_once")]
 
     def __str__(self) -> str:
