@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ import pytest
 
 from tests.commands.test_up import first_start
 from tests.commands.ups import Up, all_gone, until, up
-from tests.embedded.people import kill_server
+from tests.embedded.people import User, connect, kill_server, servers
 from tests.faults.wire import STREAM, fetch, opened
 from tests.processes import descendants
 from threadhub import embedded
@@ -26,7 +27,15 @@ STREAMS = 200
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("load") / "data"
+    """Whose database has few connections, from its first start by the hub."""
+    made = tmp_path_factory.mktemp("load") / "data"
+    with closing(User(made, durable=True)) as user:
+        user.ensure()
+        with connect(made) as admin:
+            admin.execute(f"ALTER SYSTEM SET max_connections = {FEW_CONNECTIONS}")
+        user.leave()
+    until(lambda: not servers(made))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +70,6 @@ def new_thread(client: httpx.Client, data_dir: Path) -> str:
 
 
 def test_a_database_that_is_killed_under_load_loses_nothing_acknowledged(client: httpx.Client, data_dir: Path) -> None:
-    with psycopg.connect(**connection_to(data_dir), autocommit=True) as admin:
-        admin.execute(f"ALTER SYSTEM SET max_connections = {FEW_CONNECTIONS}")  # for the next test
     threads = [new_thread(client, data_dir) for _ in range(WRITERS)]
     acknowledged: dict[str, list[str]] = {thread: [] for thread in threads}
     refusals: list[httpx.Response] = []

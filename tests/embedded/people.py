@@ -186,9 +186,8 @@ def wait_until(true: Callable[[], bool], seconds: float = PATIENCE) -> None:
 def kill_server(data_dir: Path) -> None:
     """End the server itself, not its children, and wait until it is dead: a signal takes its time."""
     pid = server_pid(data_dir)
-    for one in servers(data_dir):
-        if one.pid == pid:
-            processes.kill(one)
+    (server,) = [one for one in servers(data_dir) if one.pid == pid]
+    processes.kill(server)
 
 
 def kill_all(data_dir: Path) -> None:
