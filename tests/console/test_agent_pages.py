@@ -4,14 +4,17 @@ import re
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.conftest import Tenant
-from tests.console.conftest import Everything
+from tests.conftest import Tenant, make_user
+from tests.console.conftest import Everything, signed_in
 from threadhub.agents import browsers
 from threadhub.agents.models import Agent, Tool
 from threadhub.agents.prices import PriceTable
+from threadhub.workspaces.models import User
+from threadhub.workspaces.permissions import Role
 
 AGENTS = "/admin/agents/agent/"
 
@@ -138,3 +141,20 @@ def test_until_when_the_secret_before_is_taken_is_told_in_the_readers_zone(conso
         browsers.new_identity_secret(actor=tenant.actor, agent=tenant.agent, now=timezone.now())
     html = console.get(f"{AGENTS}{tenant.agent.wire_id}/change/").content.decode()
     assert re.search(r'taken until <time class="th-time" datetime="[^"]+">[^<]+ UTC</time>\.', html)
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER, Role.SUPPORT, Role.COMPLIANCE])
+def test_who_may_only_read_an_agent_reads_its_tools(tenant: Tenant, role: Role) -> None:
+    user = make_user("reader", tenant.workspace, role)
+    User.objects.filter(pk=user.pk).update(is_staff=True)
+    told = [read(signed_in(user), tenant.agent)]
+    name = tenant.agent.tools.get().name
+    tenant.agent.tools.clear()
+    told.append(read(signed_in(user), tenant.agent))
+    for text, tools in zip(told, (name, "–"), strict=True):
+        assert f" Tools {tools} " in text
+
+
+def read(client: Client, agent: Agent) -> str:
+    html = client.get(f"{AGENTS}{agent.wire_id}/change/").content.decode()
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())

@@ -312,6 +312,11 @@ class AgentAdmin(HistoryPages, TrialPages, BudgetSection):
         page.headers["Cache-Control"] = "no-store"
         return page
 
+    @column("Tools")
+    def its_tools(self, agent: Agent) -> str:
+        """For whoever has no form of it."""
+        return ", ".join(agent.tools.order_by("name").values_list("name", flat=True)) or "–"
+
     @column("Public key")
     def shown_public_key(self, agent: Agent) -> str:
         return agent.public_key or "None: no page opens a session."
