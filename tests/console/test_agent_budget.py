@@ -11,7 +11,7 @@ from django.utils import timezone
 from tests.conftest import Tenant, make_user
 from tests.console.conftest import signed_in
 from tests.console.test_agent_pages import form_of
-from threadhub.agents import budgets, usage
+from threadhub.agents import budgets, configure, usage
 from threadhub.agents.models import Budget, DailyUsage
 from threadhub.agents.prices import PriceTable
 from threadhub.agents.usage import Amount
@@ -115,6 +115,49 @@ def test_nonsense_is_refused_beside_the_field(alex: User, tenant: Tenant, name: 
     assert sentence in answer.content.decode()
     tenant.agent.refresh_from_db()
     assert (limits(), tenant.agent.name) == ([], "Echo")
+
+
+class TestAnotherModel:
+    """Where money is limited, a model that has no price is refused: the budget would not count."""
+
+    @pytest.fixture
+    def limited(self, tenant: Tenant, settings: Any) -> Tenant:
+        settings.PRICES = PriceTable.parse(EUROS)
+        configure.change(actor=tenant.actor, agent=tenant.agent, now=timezone.now(), model="m-1")
+        tenant.agent.refresh_from_db()
+        budgets.replace(actor=tenant.actor, agent=tenant.agent, limits={"day": {"tokens": None, "cost": Decimal(5)}})
+        return tenant
+
+    def save(self, alex: User, tenant: Tenant, **changes: object) -> Any:
+        return signed_in(alex).post(
+            page_of(tenant), form_of(tenant.agent, **{"day_cost": "5", "initial-day_cost": "5", **changes})
+        )
+
+    def test_it_is_refused_beside_the_field(self, alex: User, limited: Tenant) -> None:
+        answer = self.save(alex, limited, model="m-2", name="Changed")
+        assert answer.status_code == 200
+        assert "There is no price for this" in answer.content.decode()
+        limited.agent.refresh_from_db()
+        assert (limited.agent.model, limited.agent.name) == ("m-1", "Echo")
+        assert limits() == [("day", None, Decimal(5))]
+
+    def test_it_is_taken_where_the_budget_goes_with_it(self, alex: User, limited: Tenant) -> None:
+        assert self.save(alex, limited, model="m-2", day_cost="", day_tokens="7").status_code == 302
+        limited.agent.refresh_from_db()
+        assert (limited.agent.model, limits()) == ("m-2", [("day", 7, None)])
+
+    def test_what_is_saved_as_it_was_is_taken(self, alex: User, limited: Tenant, settings: Any) -> None:
+        settings.PRICES = PriceTable()
+        assert self.save(alex, limited, name="Changed").status_code == 302
+        limited.agent.refresh_from_db()
+        assert limited.agent.name == "Changed"
+
+    def test_going_back_to_one_is_refused(self, alex: User, limited: Tenant) -> None:
+        page = f"/admin/agents/agent/{limited.agent.wire_id}/history/1/"
+        answer = signed_in(alex).post(page, {"seen": "2"}, follow=True)
+        assert "The agent has a budget of money" in answer.content.decode()
+        limited.agent.refresh_from_db()
+        assert limited.agent.model == "m-1"
 
 
 def test_the_workspaces_budget_is_told_beside_it_and_set_on_its_own_page(

@@ -268,8 +268,12 @@ class AgentAdmin(HistoryPages, TrialPages, BudgetSection):
         actor = rights.of(request).actor(obj.workspace_id)
         if change:
             tools = [tool.pk for tool in form.cleaned_data["its_tools"]]
+            budget_first = form.frees_of_money()  # then the model may be one that has no price
+            if budget_first:
+                self.save_budget(request, obj, form)
             configure.change(actor=actor, agent=obj, now=timezone.now(), tools=tools, **fields)
-            self.save_budget(request, obj, form)
+            if not budget_first:
+                self.save_budget(request, obj, form)
         else:
             made = configure.create(actor=actor, **fields)
             obj.pk = made.pk

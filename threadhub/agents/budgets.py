@@ -135,6 +135,8 @@ def replace(*, actor: Actor, agent: Agent | None, limits: Mapping[str, Limits | 
     Raises PermissionMissing, and Invalid where money is limited that nobody can count.
     """
     actor.require(Permission.AGENT_WRITE)
+    if agent is not None:  # whose model must not change meanwhile
+        agent = Agent.objects.select_for_update(no_key=True).get(pk=agent.pk, workspace_id=actor.workspace_id)
     held = Budget.objects.filter(workspace_id=actor.workspace_id, agent=agent)
     before = {row.period: {"tokens": row.tokens, "cost": row.cost} for row in held}
     wanted = {period: row for period, row in limits.items() if row and any(v is not None for v in row.values())}
@@ -149,11 +151,19 @@ def replace(*, actor: Actor, agent: Agent | None, limits: Mapping[str, Limits | 
     audit.record(actor=actor, action="budget.set", ids=ids, details=details)
 
 
-def require_price(agent: Agent | None, *, field: str = "cost") -> None:
-    """Raise Invalid where a limit of money could never be reached, because what is used has no price here."""
+def require_price(agent: Agent | None, *, field: str = "cost", why: str = "") -> None:
+    """Raise Invalid where a limit of money could never be reached, because what is used has no price here. `why`: a
+    sentence that says which limit, where the field does not."""
     priced = settings.PRICES.of(agent.provider, agent.model) is not None if agent else bool(settings.PRICES.prices)
     if not priced:
-        raise Invalid.at("body", field, msg="There is no price for this: THREADHUB_PRICES must name its model.")
+        message = "There is no price for this: THREADHUB_PRICES must name its model."
+        raise Invalid.at("body", field, msg=f"{message} {why}".strip())
+
+
+def require_price_under_budget(agent: Agent) -> None:
+    """The same where the model of an agent changes under a budget of money."""
+    if Budget.objects.filter(workspace_id=agent.workspace_id, agent=agent, cost__isnull=False).exists():
+        require_price(agent, field="model", why="The agent has a budget of money.")
 
 
 def _for_audit(wanted: Mapping[str, Limits]) -> Iterator[tuple[str, Any]]:

@@ -86,12 +86,14 @@ def change(
     if LISTS & fields.keys():
         leaving.lock(workspace_id=actor.workspace_id)
     agent = Agent.objects.select_for_update().get(pk=agent.pk, workspace_id=actor.workspace_id)
-    before = changes.standing(agent)
+    before, model = changes.standing(agent), (agent.provider, agent.model)
     _limit(agent, fields)
     _set(agent, fields)
     agent.updated_at = now
     _save(agent)
     _require_price(agent, fields)
+    if (agent.provider, agent.model) != model:
+        budgets.require_price_under_budget(agent)
     if tools is not None:
         agent.tools.set(_tools(actor, tools), through_defaults={"workspace_id": actor.workspace_id})
     version = versions.note(agent=agent, author=actor.identity, now=now, restored_from=restored_from)

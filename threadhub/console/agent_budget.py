@@ -60,20 +60,26 @@ class LimitsForm(forms.Form):
             self.fields[name].help_text = f"In {currency}. Empty: no limit." if currency else NO_PRICES
 
     def clean(self) -> dict[str, Any] | None:
-        """Money wants a price, as `budgets.replace` asks it; said beside the field."""
+        """Money wants a price, as the domain asks it; said beside the field."""
         cleaned = super().clean()
-        named = [name for name in COSTS if self.cleaned_data.get(name) is not None]
-        if named and self.budget_changed():
+        if self.limits_money():
             try:
                 budgets.require_price(self.priced())
             except Invalid as error:
-                for name in named:
+                for name in self.wanting_a_price():
                     self.add_error(name, [row["msg"] for row in error.errors])
         return cleaned
+
+    def wanting_a_price(self) -> list[str]:
+        """The fields that changed so that there must be one; what is left as it was, needs none."""
+        return [name for name in COSTS if self.budget_changed() and self.cleaned_data.get(name) is not None]
 
     def priced(self) -> Agent | None:
         """The agent whose model must have a price; None: any model."""
         return None
+
+    def limits_money(self) -> bool:
+        return any(self.cleaned_data.get(name) is not None for name in COSTS)
 
     def budget_changed(self) -> bool:
         return bool(set(FIELDS) & set(self.changed_data))
@@ -89,6 +95,12 @@ class BudgetFields(LimitsForm, forms.ModelForm):  # type: ignore[type-arg]
             self.fields[name].show_hidden_initial = True
         if not self.instance._state.adding:
             self.initial.update(initial(self.instance.workspace_id, self.instance))
+
+    def wanting_a_price(self) -> list[str]:
+        return super().wanting_a_price() or [name for name in ("model", "provider") if name in self.changed_data][:1]
+
+    def frees_of_money(self) -> bool:
+        return not self.limits_money() and bool(set(COSTS) & set(self.changed_data))
 
     def priced(self) -> Agent:
         return Agent(provider=self.cleaned_data.get("provider", ""), model=self.cleaned_data.get("model", ""))

@@ -178,6 +178,20 @@ def test_tools_are_listed_with_their_schema(api: Api, django_assert_num_queries:
     assert tool["description"]
 
 
+def test_a_budget_of_money_needs_a_price_of_the_model(api: Api, settings: Any) -> None:
+    settings.PRICES = PriceTable.parse(PRICES)
+    made = make(api, model="m-1").json()
+    budget = f"/agents/{made['id']}/budget"
+    assert api.put(budget, {"day": {"cost": "5"}}, content_type="application/json").status_code == 200
+    for change in ({"model": "m-2"}, {"provider": "openai"}):
+        assert "budget of money" in fault(patch(api, made["id"], change), "body", "model")
+    assert api.get(f"/agents/{made['id']}").json()["model"] == "m-1"
+    settings.PRICES = PriceTable()
+    assert patch(api, made["id"], {"name": "Same", "model": "m-1"}).status_code == 200  # nothing is worse by that
+    assert api.put(budget, {"day": {"tokens": 5}}, content_type="application/json").status_code == 200
+    assert patch(api, made["id"], {"model": "m-2"}).status_code == 200
+
+
 def test_a_limit_of_money_needs_a_price_of_the_model(api: Api, settings: Any) -> None:
     assert "price" in fault(make(api, model="m-1", max_run_cost="0.25"), "body", "max_run_cost")
     settings.PRICES = PriceTable.parse(PRICES)
