@@ -20,6 +20,7 @@ MAX_PERSONAL_KEYS = 10
 USE_NOTED_EVERY = timedelta(minutes=1)
 LONGEST_OVERLAP = timedelta(days=7)
 ALL_SCOPES = (Scope.READ, Scope.WRITE, Scope.INVOKE, Scope.ADMIN)
+KNOWN_SCOPES = frozenset(scope.value for scope in Scope)
 
 
 class InvalidKey(Unauthenticated):
@@ -148,8 +149,11 @@ def works(key: ApiKey, now: datetime) -> bool:
 
 
 def permissions_of(*, kind: str, scopes: Iterable[str], bound: bool) -> frozenset[Permission]:
-    """What a key with these scopes may do at most: a personal one no more than its user besides."""
-    scoped: frozenset[Permission] = frozenset().union(*(SCOPE_PERMISSIONS[Scope(scope)] for scope in scopes))
+    """What a key with these scopes may do at most: a personal one no more than its user besides. A scope that this
+    release does not know (a newer one may have stored it) gives nothing."""
+    scoped: frozenset[Permission] = frozenset().union(
+        *(SCOPE_PERMISSIONS[Scope(scope)] for scope in scopes if scope in KNOWN_SCOPES)
+    )
     if kind == ApiKey.Kind.END_USER:
         scoped &= END_USER
     return scoped & BOUND if bound else scoped

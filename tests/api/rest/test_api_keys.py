@@ -170,6 +170,22 @@ def test_a_second_rotation_voids_the_oldest_secret(api: Api) -> None:
     problem(api.post(f"/api_keys/{first['id']}/rotate"), 409, "key_not_working")
 
 
+def test_a_scope_that_this_release_does_not_know_gives_nothing(api: Api, tenant: Tenant, as_user: Any) -> None:
+    """Of a database that a newer release was at. Who may have it, an owner alone knows."""
+    key = made(api, scopes=["read"])
+    ApiKey.objects.filter(name="server").update(scopes=["read", "teleport"])
+    path, owner = f"/api_keys/{key['id']}", as_user(tenant.owner)
+    for ask in (lambda who: who.post(f"{path}/rotate"), lambda who: who.patch(path, {"name": "server"})):
+        problem(ask(api), 403, "more_than_own")
+        assert ask(owner).status_code == 200
+    assert api.get(path).json()["scopes"] == ["read", "teleport"]
+    asks = Api(owner.post(f"{path}/rotate").json()["secret"])
+    assert asks.get("/threads").status_code == 200
+    problem(asks.get("/api_keys"), 403, "permission_missing")
+    assert owner.patch(path, {"scopes": ["read"]}).json()["scopes"] == ["read"]
+    assert api.post(f"{path}/rotate").status_code == 200
+
+
 def test_an_overlap_has_its_limits(api: Api) -> None:
     path = f"/api_keys/{made(api)['id']}/rotate"
     for seconds in (-1, 7 * 24 * 3600 + 1, "60", 1.5, None):
