@@ -1,5 +1,7 @@
 """Staff see the workspaces where their role lets them, and do what it lets them."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -110,6 +112,16 @@ def test_a_bad_filter_is_a_page_too(console: Client, tenant: Tenant) -> None:
     assert answer.status_code == 400
     assert "This cannot be asked" in html
     assert 'href="/admin/threads/thread/">Take all filters away' in html
+
+
+def test_filters_are_offered_to_be_taken_away_only_where_they_were_refused(console: Client, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 1
+    page = "/admin/agents/agent/add/?_changelist_filters=state%3Dlive"
+    asked = (console.get("/admin/threads/thread/?_to_field=nope"), console.post(page, {"name": "x", "model": "y"}))
+    for answer in asked:
+        assert answer.status_code == 400
+        assert "This cannot be asked" in answer.content.decode()
+        assert "Take all filters away" not in answer.content.decode()
 
 
 def test_an_owner_makes_nothing_in_other_workspaces(olivia: User, everything: Everything, foreign: Everything) -> None:

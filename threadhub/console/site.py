@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import transaction
 from django.http import Http404, HttpRequest
@@ -59,7 +60,7 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]
         status, title, why = next(told for kind, told in REFUSALS.items() if isinstance(error, kind))
         said = str(error) if isinstance(error, PermissionDenied) else ""
         context = {**self.each_context(request), "title": title, "why": said or why, "content_title": title}
-        if isinstance(error, SuspiciousOperation) and request.GET:
+        if isinstance(error, DisallowedModelAdminLookup):  # without the filters the list is there
             context["plainly"] = request.path
         return TemplateResponse(request, "console/refusal.html", context, status=status)
 
