@@ -73,6 +73,5 @@ def _take_out(actor: Actor, field: str, value: UUID, agents: QuerySet[Agent]) ->
         **{field: without}
     )
     gone = changes.in_list(added=[], removed=[changes.LISTS[field](value)])
-    for agent in named:
-        details = {"fields": [field], field: gone}
-        audit.record(actor=actor, action="agent.update", ids=[agent.wire_id], details=details)
+    details = {"fields": [field], field: gone}
+    audit.record_all(actor=actor, action="agent.update", events=[([agent.wire_id], details) for agent in named])

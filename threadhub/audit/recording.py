@@ -51,6 +51,13 @@ def record(*, actor: Who, action: str, ids: Sequence[str], details: Mapping[str,
     sql.insert(audit_details=_told(details), **values(actor=actor, action=action, ids=ids))
 
 
+def record_all(*, actor: Who, action: str, events: Sequence[tuple[Sequence[str], Mapping[str, Any] | None]]) -> None:
+    """As `record`, several events of one action, each with its ids and details, sent together."""
+    if events:
+        told = [(values(actor=actor, action=action, ids=ids), _told(details)) for ids, details in events]
+        sql.insert_each([{"audit_details": details, **each} for each, details in told])
+
+
 def values(*, actor: Who, action: str, ids: Sequence[str]) -> dict[str, Any]:
     """What `record` stores beside the details, for statements that record on their own (`part`). Their details are
     small JSON that PostgreSQL makes, and hold no text that somebody sent."""
