@@ -28,6 +28,7 @@ ENDS: dict[str, str] = {
 class ChatSessionAdmin(ConsoleAdmin):
     noun = "chat_session"
     reading = Permission.CHAT_SESSION_READ
+    newest_by_workspace = True
     list_display = ("shown_id", "agent", "reference", "visitor", "state_label", "opened", "expires", "workspace")
     list_filter = (AgentFilter, WorkspaceFilter, CreatedFilter, ExternalRefFilter)
     list_select_related = ("agent", "workspace")
@@ -75,9 +76,6 @@ class ChatSessionAdmin(ConsoleAdmin):
         if session is not None and request.method in ("GET", "HEAD"):
             self.record(request, "read", session)
         return super().changeform_view(request, object_id, form_url, extra_context)
-
-    def ordered_by_time(self, request: HttpRequest) -> bool:
-        return bool(request.GET.get("workspace"))
 
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         thread_id = decoded("thread", term)

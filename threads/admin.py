@@ -39,6 +39,7 @@ class RunStateFilter(OptionFilter):
 @admin.register(Run)
 class RunAdmin(ConsoleAdmin):
     reading = Permission.THREAD_READ_ALL
+    newest_by_workspace = True
     list_display = ("asked", "status_label", "thread_title", "agent", "model_used", "tokens", "error")
     list_filter = (RunStateFilter, AgentFilter, WorkspaceFilter, CreatedFilter)
     list_select_related = ("agent", "thread")
@@ -138,6 +139,7 @@ def _is_pending(approval: Any) -> bool:
 @admin.register(ToolApproval)
 class ToolApprovalAdmin(ConsoleAdmin):
     reading = Permission.THREAD_READ_ALL
+    newest_by_workspace = True
     list_display = ("asked", "status_label", "tool_name", "wanted", "thread_title", "until", "workspace")
     list_filter = (by_column("status", "Status"), WorkspaceFilter)
     list_select_related = ("thread", "workspace")
@@ -184,9 +186,6 @@ class ToolApprovalAdmin(ConsoleAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         shown = super().get_queryset(request).filter(thread__state__in=(Thread.State.ACTIVE, Thread.State.ARCHIVED))
         return shown.select_related("thread", "run", "workspace")
-
-    def ordered_by_time(self, request: HttpRequest) -> bool:
-        return bool(request.GET.get("workspace"))
 
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         pk: UUID | None = decoded(Thread.PREFIX, term)

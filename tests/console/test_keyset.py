@@ -1,8 +1,10 @@
 """Pages by key, from both ends."""
 
+from typing import Any
+
 import pytest
 
-from tests.conftest import Tenant
+from tests.conftest import Tenant, make_tenant
 from threadhub.agents import configure
 from threadhub.agents.models import Agent
 from threadhub.console import keyset
@@ -60,6 +62,30 @@ def test_a_full_page_of_what_is_looked_through_is_a_page(tenant: Tenant, monkeyp
     assert ([agent.name for agent in first.rows], first.looked_through) == (["4", "3"], None)
     then = keyset.page(queryset=every, cursor=first.older, size=2, by_time=True, among=every)
     assert ([agent.name for agent in then.rows], then.looked_through) == (["2", "1"], None)
+
+
+def test_pages_of_several_workspaces_are_one_list(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether their rows are found together or one workspace after the other."""
+    others = [make_tenant("second"), make_tenant("third")]
+    for number in range(10):
+        owner = [tenant, *others][number % 2 + (number > 7)]
+        configure.create(actor=owner.actor, name=f"{number}", provider="echo")
+    every, both = Agent.objects.all(), [tenant.workspace.pk, *(each.workspace.pk for each in others)]
+    monkeypatch.setattr(keyset, "LOOKED_THROUGH", 6)
+
+    def walked(way: str, cursor: str | None, of: Any = every, **options: Any) -> list[list[str]]:
+        pages = []
+        while cursor is not None or not pages:
+            page = keyset.page(queryset=of, cursor=cursor, size=4, by_time=True, **options)
+            pages.append([agent.name for agent in page.rows])
+            cursor = page.older if way == "down" else page.newer
+        return pages
+
+    assert walked("down", None, apart=both) == walked("down", None)
+    last = keyset.cursor_at("n", every.order_by("created_at")[0], by_time=True)
+    assert walked("up", last, apart=both) == walked("up", last)
+    found = walked("down", None, apart=both, of=every.filter(name__in=["8", "1", "0"]), among=every)
+    assert [name for page in found for name in page] == ["8", "1", "0"]
 
 
 def test_a_cursor_of_the_other_kind_is_the_first_page(tenant: Tenant) -> None:

@@ -37,10 +37,8 @@ class OfWorkspaces(ConsoleAdmin):
     """What stands in a workspace by its id alone."""
 
     reading = Permission.AUDIT_READ
+    newest_by_workspace = True
     shown_id = staticmethod(shown_id)
-
-    def ordered_by_time(self, request: HttpRequest) -> bool:
-        return bool(request.GET.get("workspace"))
 
     @column("When")
     def when(self, thing: Any) -> str:

@@ -22,7 +22,7 @@ from unfold.enums import ActionVariant
 from unfold.paginator import InfinitePaginator
 
 from threadhub import audit
-from threadhub.console import display, rights
+from threadhub.console import display, keyset, rights
 from threadhub.console.deeds import Deed
 from threadhub.console.fields import ObjectField
 from threadhub.console.filters import ConsoleFilter, decoded
@@ -43,6 +43,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     writing: ClassVar[Permission | None] = None
     may_be_added = False
     may_be_changed = False
+    newest_by_workspace = False  # an index has (created_at, id) within each workspace
     has_form = True  # False: the page of an object is `page`
     noun: ClassVar[str] = ""  # in the audit trail; empty: the model's name
     deeds: ClassVar[Sequence[Deed]] = ()
@@ -91,6 +92,8 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         return self.within(queryset, allowed) if allowed else queryset.none()  # some nouns are of no workspace
 
     def within(self, queryset: models.QuerySet[Any], workspaces: list[UUID]) -> models.QuerySet[Any]:
+        if len(workspaces) == 1:
+            return queryset.filter(workspace_id=workspaces[0])
         return queryset.filter(workspace_id__in=workspaces)
 
     # --- lists
@@ -99,8 +102,19 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         return KeysetChangeList
 
     def ordered_by_time(self, request: HttpRequest) -> bool:
-        """Whether the list goes by (created_at, id), which an index serves within one workspace; else by id."""
-        return False
+        """Whether the list goes by (created_at, id), which an index serves within one workspace; else by id, which the
+        primary key serves for all of them."""
+        named = bool(request.GET.get("workspace"))
+        return self.newest_by_workspace and (named or self._reads_few(request) is not None)
+
+    def apart(self, request: HttpRequest) -> Sequence[UUID]:
+        """The workspaces whose rows are found one by one for the list: those of staff who read in few."""
+        alone = not self.ordered_by_time(request) or request.GET.get("workspace")
+        return () if alone else self._reads_few(request) or ()
+
+    def _reads_few(self, request: HttpRequest) -> list[UUID] | None:
+        allowed = rights.of(request).workspaces(self.reading)
+        return allowed if allowed is not None and len(allowed) <= keyset.MOST_APART else None
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {}

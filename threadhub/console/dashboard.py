@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from threadhub.console import rights, statistics
+from threadhub.console import keyset, rights, statistics
 from threadhub.console.statistics import COUNTED, Readable, Statistics, bounded, within
 from threadhub.workspaces.permissions import Permission
 from threads.activity import first_id_at
@@ -36,19 +37,27 @@ def read(request: HttpRequest) -> Overview | None:
     now = timezone.now()
     threads = within(Thread.objects.exclude(state=Thread.State.TEMPORARY), allowed)
     runs = within(Run.objects.all(), allowed)
-    failed = runs.filter(pk__gte=first_id_at(now - timedelta(days=1)), status=Run.Status.FAILED)
+    day_ago = now - timedelta(days=1)
+    failed = runs.filter(pk__gte=first_id_at(day_ago), created_at__gte=day_ago, status=Run.Status.FAILED)
     return Overview(
         threads_today=_bounded(threads.filter(pk__gte=first_id_at(now.replace(hour=0, minute=0, second=0)))),
         live_runs=_bounded(runs.live()),
         failed_runs=_bounded(failed),
-        newest_threads=list(threads.select_related("agent", "workspace").order_by("-pk")[:LISTED]),
-        newest_failures=list(failed.select_related("agent", "thread").order_by("-pk")[:LISTED]),
+        newest_threads=_newest(threads.select_related("agent", "workspace"), allowed),
+        newest_failures=_newest(failed.select_related("agent", "thread"), allowed),
         statistics=statistics.read(
             of=Readable(allowed, held.workspaces(Permission.USAGE_READ), held.workspaces(Permission.RETENTION_READ)),
             now=now,
             with_queue=allowed is None,
         ),
     )
+
+
+def _newest(rows: "QuerySet[Any]", workspaces: list[UUID] | None) -> list[Any]:
+    """As the lists have them (base.ordered_by_time)."""
+    if workspaces is None or len(workspaces) > keyset.MOST_APART:
+        return keyset.first(rows.order_by("-pk"), LISTED)
+    return keyset.first(rows.order_by("-created_at", "-pk"), LISTED, apart=workspaces)
 
 
 def _bounded(queryset: "QuerySet[Any]") -> str:

@@ -5,6 +5,7 @@ The cursor is the key of the row at the page's edge, `o` for older than it, `n` 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from uuid import UUID
 from django.db.models import Model, Q, QuerySet
 
 LOOKED_THROUGH = 20_000  # rows, for one page, where no index tells which of them match
+MOST_APART = 30  # workspaces whose newest rows are looked for one by one
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CURSOR = re.compile(r"(?P<way>[on])(?P<moment>\d{1,17})?\.(?P<id>[0-9a-f]{32}|\d{1,18})", re.ASCII)
 
@@ -28,12 +30,21 @@ class Page:
 
 
 def page(
-    *, queryset: QuerySet[Any], cursor: str | None, size: int, by_time: bool, among: QuerySet[Any] | None = None
+    *,
+    queryset: QuerySet[Any],
+    cursor: str | None,
+    size: int,
+    by_time: bool,
+    among: QuerySet[Any] | None = None,
+    apart: Sequence[UUID] = (),
 ) -> Page:
     """The page that `cursor` names. `by_time`: by (created_at, id), else by id alone; ids are made in order anyway.
 
     `among`: the rows that an index finds in this order, where it takes looking at each to know whether it is one of
     `queryset`. Of them the next LOOKED_THROUGH are looked at; the cursors of the page lead on from there.
+
+    `apart`: the workspaces of the rows, where an index has the order within one workspace only. What lies between the
+    newest rows of several is then not read, however much it is.
     """
     fields = ("created_at", "pk") if by_time else ("pk",)
     way, edge = _parse(cursor, queryset.model, by_time)
@@ -44,9 +55,9 @@ def page(
         queryset, among = queryset.filter(beyond), among if among is None else among.filter(beyond)
     end = None
     if among is not None:
-        end = among.order_by(*order).values_list(*fields)[LOOKED_THROUGH - 1 : LOOKED_THROUGH].first()
+        end = _end(among.order_by(*order), fields, apart, backwards=backwards)
         queryset = queryset if end is None else queryset.filter(_up_to(fields, end, "lt" if backwards else "gt"))
-    rows = list(queryset.order_by(*order)[: size + 1])
+    rows = first(queryset.order_by(*order), size + 1, apart=apart)
     more = len(rows) > size
     rows = rows[:size]
     if backwards:
@@ -57,6 +68,25 @@ def page(
         return Page(rows, before, after)
     on = _spelled(way, end, by_time=by_time)
     return Page(rows, on if backwards else before, after if backwards else on, LOOKED_THROUGH)
+
+
+def first(ordered: QuerySet[Any], count: int, *, apart: Sequence[UUID] = ()) -> list[Any]:
+    """The first rows of a queryset in its order; `apart` as of `page`."""
+    if len(apart) > 1:
+        each = [ordered.filter(workspace_id=workspace_id).values_list("pk")[:count] for workspace_id in apart]
+        keys = [pk for (pk,) in each[0].union(*each[1:], all=True)]
+        ordered = ordered.filter(pk__in=keys)
+    return list(ordered[:count])
+
+
+def _end(ordered: QuerySet[Any], fields: tuple[str, ...], apart: Sequence[UUID], *, backwards: bool) -> Any:
+    """The key of the last row that may be looked at; None: all may. Of each workspace as many as of any other, up to
+    where the first of them ends."""
+    if len(apart) < 2:
+        return ordered.values_list(*fields)[LOOKED_THROUGH - 1 : LOOKED_THROUGH].first()
+    share = max(LOOKED_THROUGH // len(apart), 1)
+    each = [ordered.filter(workspace_id=one).values_list(*fields)[share - 1 : share] for one in apart]
+    return (min if backwards else max)(each[0].union(*each[1:], all=True), default=None)
 
 
 def _beyond(fields: tuple[str, ...], edge: tuple[Any, ...], lookup: str) -> Q:

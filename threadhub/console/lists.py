@@ -44,6 +44,7 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]
             size=self.list_per_page,
             by_time=self.model_admin.ordered_by_time(request),
             among=self.among(request),
+            apart=self.model_admin.apart(request),
         )
         self.looked_through = page.looked_through
         self.result_list = page.rows

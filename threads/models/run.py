@@ -94,6 +94,7 @@ class Run(models.Model):
     class Meta:
         ordering = ["thread", "-number"]
         indexes = [
+            models.Index("workspace", models.F("created_at").desc(), models.F("id").desc(), name="run_newest"),
             models.Index(
                 "finished_at",
                 condition=models.Q(replay__isnull=True, finished_at__isnull=False),

@@ -182,7 +182,7 @@ class ThreadReading(ThreadList):
         asked.pop("p", None)
         own, request.GET = request.GET, asked  # type: ignore[assignment]
         try:
-            by_time = self.ordered_by_time(request)
+            by_time, apart = self.ordered_by_time(request), self.apart(request)
             try:
                 found = self.get_changelist_instance(request)
                 rows, among = found.queryset, found.among(request)
@@ -191,7 +191,7 @@ class ThreadReading(ThreadList):
         finally:
             request.GET = own
         cursor = keyset.cursor_at("o" if way == "older" else "n", thread, by_time=by_time)
-        page = keyset.page(queryset=rows, cursor=cursor, size=1, by_time=by_time, among=among)
+        page = keyset.page(queryset=rows, cursor=cursor, size=1, by_time=by_time, among=among, apart=apart)
         return page.rows[0] if page.rows else None
 
     # --- what stands in them

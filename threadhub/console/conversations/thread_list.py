@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -80,6 +79,7 @@ class ThreadList(ConsoleAdmin):
     """The list's half of the page of threads."""
 
     reading = Permission.THREAD_READ_ALL
+    newest_by_workspace = True
     list_display = (
         "titled", "agent_name", "who", "reference", "state_label", "messages", "rating", "expiry", "active",
     )  # fmt: skip
@@ -106,19 +106,9 @@ class ThreadList(ConsoleAdmin):
         return self.list_display
 
     def ordered_by_time(self, request: HttpRequest) -> bool:
-        """Within one workspace, or between two days, by time, on indexes; else by id, on the primary key."""
+        """Within workspaces, or between two days, by time, on indexes; else by id, on the primary key."""
         named = any(request.GET.get(name) for name in IN_TIME)
-        return bool(named or self._only_workspace(request)) and not request.GET.get("q")
-
-    def _only_workspace(self, request: HttpRequest) -> UUID | None:
-        """The workspace of staff who read in one only."""
-        allowed = rights.of(request).workspaces(self.reading)
-        return allowed[0] if allowed is not None and len(allowed) == 1 else None
-
-    def within(self, queryset: QuerySet[Any], workspaces: list[UUID]) -> QuerySet[Any]:
-        if len(workspaces) == 1:
-            return queryset.filter(workspace_id=workspaces[0])
-        return super().within(queryset, workspaces)
+        return (named or super().ordered_by_time(request)) and not request.GET.get("q")
 
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         workspaces = rights.of(request).workspaces(self.reading)

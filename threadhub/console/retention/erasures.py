@@ -78,6 +78,7 @@ class ErasureForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(Erasure)
 class ErasureAdmin(ConsoleAdmin):
     reading = Permission.PERSON_ERASE
+    newest_by_workspace = True
     writing = Permission.PERSON_ERASE
     may_be_added = True
     told_by = ("requested_by",)
@@ -107,9 +108,6 @@ class ErasureAdmin(ConsoleAdmin):
             instead="Keep everything",
         ),
     )
-
-    def ordered_by_time(self, request: HttpRequest) -> bool:
-        return bool(request.GET.get("workspace"))
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

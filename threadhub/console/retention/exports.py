@@ -87,6 +87,7 @@ class ExportForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(Export)
 class ExportAdmin(ConsoleAdmin):
     reading = Permission.EXPORT_WRITE
+    newest_by_workspace = True
     writing = Permission.EXPORT_WRITE
     may_be_added = True
     told_by = ("requested_by",)
@@ -103,9 +104,6 @@ class ExportAdmin(ConsoleAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         there: QuerySet[Any] = super().get_queryset(request).filter(expires_at__gt=timezone.now())
         return there
-
-    def ordered_by_time(self, request: HttpRequest) -> bool:
-        return bool(request.GET.get("workspace"))
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

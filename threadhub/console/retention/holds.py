@@ -98,6 +98,7 @@ class InForceFilter(OptionFilter):
 @admin.register(Hold)
 class HoldAdmin(ConsoleAdmin):
     reading = Permission.HOLD_READ
+    newest_by_workspace = True
     writing = Permission.HOLD_WRITE
     may_be_added = True
     told_by = ("placed_by",)
@@ -143,9 +144,6 @@ class HoldAdmin(ConsoleAdmin):
         )
         shown: QuerySet[Any] = super().get_queryset(request).annotate(target_name=named)
         return shown
-
-    def ordered_by_time(self, request: HttpRequest) -> bool:
-        return bool(request.GET.get("workspace"))
 
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         pk = decoded(term.rpartition("_")[0], term) if term.rpartition("_")[0] in PREFIXES.values() else None

@@ -26,6 +26,7 @@ COUNTS = {
 @admin.register(RetentionJob)
 class RetentionJobAdmin(ConsoleAdmin):
     reading = Permission.RETENTION_READ
+    newest_by_workspace = True
     has_form = False
     told_by = ("asked_by",)
     list_display = ("asked", "kind_label", "status_label", "progress", "by", "workspace")
@@ -48,9 +49,6 @@ class RetentionJobAdmin(ConsoleAdmin):
             instead="Let it go on",
         ),
     )
-
-    def ordered_by_time(self, request: HttpRequest) -> bool:
-        return bool(request.GET.get("workspace"))
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.progress_view)

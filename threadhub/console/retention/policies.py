@@ -239,6 +239,7 @@ class PolicyPages(ConsoleAdmin):
 @admin.register(RetentionPolicy)
 class RetentionPolicyAdmin(PolicyPages):
     reading = Permission.RETENTION_READ
+    newest_by_workspace = True
     writing = Permission.RETENTION_WRITE
     form = PolicyForm
     noun = "retention_policy"
@@ -259,9 +260,6 @@ class RetentionPolicyAdmin(PolicyPages):
         zone = Coalesce(Subquery(zones), Value("UTC"))
         shown: QuerySet[Any] = super().get_queryset(request).annotate(target_name=named, zone=zone)
         return shown
-
-    def ordered_by_time(self, request: HttpRequest) -> bool:
-        return bool(request.GET.get("workspace"))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """With the agents of workspaces where the reader may write policies."""

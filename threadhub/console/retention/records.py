@@ -31,6 +31,7 @@ KINDS = {
 @admin.register(Sweep)
 class SweepAdmin(ConsoleAdmin):
     reading = Permission.RETENTION_READ
+    newest_by_workspace = True
     list_display = ("finished", "kind_label", "outcome", "ended", "place", "workspace")
     list_filter = (WorkspaceFilter, by_column("kind", "Kind", list(KINDS.items())), CreatedFilter)
     list_select_related = ("workspace",)
@@ -44,9 +45,6 @@ class SweepAdmin(ConsoleAdmin):
         "census", "bundles", "place", "chained", "own_digest", "previous_digest",
     )  # fmt: skip
     shown_id = staticmethod(shown_id)
-
-    def ordered_by_time(self, request: HttpRequest) -> bool:
-        return bool(request.GET.get("workspace"))
 
     @column("Finished")
     def finished(self, sweep: Sweep) -> str:
@@ -138,6 +136,7 @@ def _in_use(bundle: Any) -> bool:
 @admin.register(Bundle)
 class BundleAdmin(ConsoleAdmin):
     reading = Permission.RETENTION_READ
+    newest_by_workspace = True
     list_display = ("place", "state_label", "threads", "messages", "big", "made", "workspace")
     list_filter = (WorkspaceFilter, BundleStateFilter, CreatedFilter)
     list_select_related = ("workspace",)
@@ -184,9 +183,6 @@ class BundleAdmin(ConsoleAdmin):
             instead="Leave them archived",
         ),
     )
-
-    def ordered_by_time(self, request: HttpRequest) -> bool:
-        return bool(request.GET.get("workspace"))
 
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         thread_id = decoded(Thread.PREFIX, term)
