@@ -81,6 +81,33 @@ def test_an_answer_grows_while_it_is_written(staff: Staff, hub: Hub) -> None:
     assert answer.locator(".th-prose").inner_text().split()[: len(seen)] == seen
 
 
+def test_the_list_stays_the_filtered_one_through_all_that_is_done_in_a_thread(staff: Staff, hub: Hub) -> None:
+    """Filter, open, jump about, take over, answer, hand back, next; and back to the list."""
+    page, word = staff.page, f"walrus{token_hex(4)}"
+    titles = [f"{word} one", f"{word} two", "Something else", f"{word} three"]
+    for title in titles:
+        new_thread(hub, title, ("user", "Hello?"), ("assistant", "Hm."), ("user", "?"))
+    staff.threads(f"?q={word}")
+    page.get_by_role("link", name=titles[3]).click()
+    page.locator("#th-goto").fill("2")
+    page.keyboard.press("Enter")
+    expect(page.locator(".th-shown")).to_contain_text("Hm.")
+    page.get_by_role("button", name="Take over", exact=True).click()
+    page.get_by_role("textbox", name="Your answer").fill("Yes.")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".th-person")).to_be_visible()
+    page.get_by_role("button", name="Hand back").click()
+    expect(page.get_by_role("button", name="Take over", exact=True)).to_be_visible()
+    page.locator(".th-position").first.click()
+    page.wait_for_load_state()
+    page.keyboard.press("J")
+    expect(page).to_have_title(f"{titles[1]} | threadhub")
+    page.wait_for_load_state()
+    page.keyboard.press("u")
+    expect(page.locator(".field-titled")).to_have_count(3)
+    assert page.url.endswith(f"/admin/threads/thread/?q={word}")
+
+
 def test_a_canned_answer_is_put_where_somebody_writes(staff: Staff, hub: Hub) -> None:
     page, title = staff.page, f"Greeting {token_hex(4)}"
     page.goto(f"{hub.url}/admin/threads/cannedanswer/add/")

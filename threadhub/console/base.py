@@ -23,6 +23,7 @@ from unfold.paginator import InfinitePaginator
 
 from threadhub import audit
 from threadhub.console import display, keyset, rights
+from threadhub.console.came_from import CameFrom
 from threadhub.console.deeds import Deed
 from threadhub.console.fields import ObjectField
 from threadhub.console.filters import ConsoleFilter, decoded
@@ -266,7 +267,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
 
     def deeds_of(self, request: HttpRequest, thing: Any) -> list[dict[str, Any]]:
         """The deeds that this member of staff can do now, as the page's header shows them."""
-        held = rights.of(request)
+        held, came_from = rights.of(request), CameFrom.of(request)
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_deed"
         return [
             {
@@ -274,7 +275,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
                 "icon": deed.icon,
                 "variant": ActionVariant.DANGER if deed.danger else ActionVariant.DEFAULT,
                 "attrs": {},
-                "path": reverse(name, args=(display.spelled_id(thing), deed.name)),
+                "path": came_from.on(reverse(name, args=(display.spelled_id(thing), deed.name))),
             }
             for deed in self.deeds
             if deed.applies(thing) and held.may(deed.permission, self.workspace_of(thing))
@@ -301,7 +302,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             "question": wanted.question(thing),
             "consequence": wanted.warning(thing),
             "form": form,
-            "back": self.address_of(thing),
+            "back": CameFrom.of(request).on(self.address_of(thing)),
         }
         return TemplateResponse(request, "console/confirm.html", context)
 
@@ -313,21 +314,20 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         return rights.of(request).actor(workspace_id)
 
     def _do(self, request: HttpRequest, deed: Deed, thing: Any, **given: Any) -> HttpResponseBase:
-        actor = self.acting(request, thing)
+        actor, came_from = self.acting(request, thing), CameFrom.of(request)
+        page = came_from.on(self.address_of(thing))
         try:
             with transaction.atomic():
                 self.log_change(request, thing, f"{deed.title}: {str(thing)[:100]}")
                 sentence, outcome = deed.act(actor=actor, thing=thing, now=timezone.now(), **given)
         except DomainError as error:
             messages.error(request, error.message)
-            return redirect(self.address_of(thing))
+            return redirect(page)
         messages.success(request, sentence)
         answer = self.after_deed(request, deed, thing, outcome)
         if answer is not None:
             return answer
-        if deed.removes:
-            return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
-        return redirect(self.address_of(thing))
+        return redirect(came_from.back(self.list_address()) if deed.removes else page)
 
     def after_deed(self, request: HttpRequest, deed: Deed, thing: Any, outcome: Any) -> HttpResponseBase | None:
         """Where to go after a deed, if elsewhere than usual; `outcome` is what the domain returned."""
@@ -343,6 +343,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
 
     def address_of(self, thing: Any) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=(display.spelled_id(thing),))
+
+    def list_address(self) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
 
 def column(title: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -17,6 +17,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 
 from threadhub.console import rights
+from threadhub.console.came_from import CameFrom
 from threadhub.console.conversations import marks, reasons
 from threadhub.console.conversations.reading import NOT_READ, ThreadReading
 from threadhub.console.filters import decoded
@@ -89,7 +90,7 @@ class ThreadDesk(ThreadReading):
             if wants_json:
                 return JsonResponse({"done": sentence})
             messages.success(request, sentence)
-        return redirect(f"{self.address_of(thread)}#end")
+        return redirect(f"{CameFrom.of(request).on(self.address_of(thread))}#end")
 
     def take_over(self, request: HttpRequest, thread: Thread) -> str:
         takeover.take_over(actor=self.acting(request, thread), thread=thread, now=timezone.now())

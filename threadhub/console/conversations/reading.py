@@ -6,8 +6,9 @@ Every way to its words goes through `_opened`: who may read, why where the works
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import PAGE_VAR
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -19,6 +20,7 @@ from django.utils.http import content_disposition_header
 from threadhub import audit
 from threadhub.audit import watching
 from threadhub.console import display, identities, keyset, rights, transcript
+from threadhub.console.came_from import CameFrom
 from threadhub.console.conversations import looking, reasons
 from threadhub.console.conversations.thread_list import ThreadList
 from threadhub.console.filters import decoded
@@ -34,7 +36,6 @@ from threads.reading import ONCE_IN
 # A file of a message opens in a page that can do nothing.
 FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 TAIL = 200  # messages of the newest window at most, while it grows before the reader's eyes
-FILTERS = "_changelist_filters"  # Django's name for the list that a page was opened from
 NOT_READ = "A reason is needed before this conversation can be read."
 
 
@@ -109,7 +110,8 @@ class ThreadReading(ThreadList):
             hits = looking.find(thread=thread, path=turned_to.path, term=request.GET.get("q", "")[:200])
         except Damaged:
             hits = []
-        context = {"branches": turned_to, "hits": hits, "most": looking.HITS, "term": request.GET.get("q", "")}
+        context = {**self._links(request, turned_to), "hits": hits, "most": looking.HITS}
+        context["term"] = request.GET.get("q", "")
         return HttpResponse(render_to_string("console/hits.html", context, request=request))
 
     def file_view(self, request: HttpRequest, object_id: str, file_id: str) -> HttpResponse:
@@ -140,15 +142,11 @@ class ThreadReading(ThreadList):
         thread = self.thing(request, object_id)
         if thread is None or way not in ("older", "newer"):
             raise Http404
-        filters = request.GET.get(FILTERS, "")
-        neighbour = self._neighbour(request, thread, way, filters)
-        query = QueryDict(mutable=True)
-        if filters:
-            query[FILTERS] = filters
+        came_from = CameFrom.of(request)
+        neighbour = self._neighbour(request, thread, way, came_from)
         if neighbour is None:
-            query["end"] = way
-        address = self.address_of(neighbour or thread)
-        return redirect(f"{address}?{query.urlencode()}" if query else address)
+            return redirect(came_from.on(self.address_of(thread), end=way))
+        return redirect(came_from.on(self.address_of(neighbour)))
 
     def reason_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """Keep why they read, and let them in."""
@@ -172,14 +170,14 @@ class ThreadReading(ThreadList):
             "thread": thread,
             "form": form,
             "action": reverse("admin:threads_thread_reason", args=(thread.wire_id,)),
-            "back": reverse("admin:threads_thread_changelist"),
+            "back": CameFrom.of(request).back(self.list_address()),
         }
         return TemplateResponse(request, "console/reason.html", context)
 
-    def _neighbour(self, request: HttpRequest, thread: Thread, way: str, filters: str) -> Thread | None:
+    def _neighbour(self, request: HttpRequest, thread: Thread, way: str, came_from: CameFrom) -> Thread | None:
         """The next in that list; in the list of all where it cannot be told any more."""
-        asked = QueryDict(filters[:2000], mutable=True)
-        asked.pop("p", None)
+        asked = came_from.asked.copy()
+        asked.pop(PAGE_VAR, None)
         own, request.GET = request.GET, asked  # type: ignore[assignment]
         try:
             by_time, apart = self.ordered_by_time(request), self.apart(request)
@@ -238,13 +236,16 @@ class ThreadReading(ThreadList):
             )
         except Damaged as error:
             shown, damage = transcript.Transcript([], None, None, False), error.message
-        return {"transcript": shown, "branches": turned_to, "damage": damage, "at": at}
+        return {"transcript": shown, "damage": damage, "at": at, **self._links(request, turned_to)}
+
+    def _links(self, request: HttpRequest, turned_to: transcript.Branches) -> dict[str, Any]:
+        """What keeps links within the thread on the branch that is read, and on the list that the reader came from."""
+        came_from = CameFrom.of(request)
+        return {"branches": turned_to, "came_from": came_from, "here": f"{came_from.query}{turned_to.query}"}
 
     def _around(self, request: HttpRequest, thread: Thread) -> dict[str, Any]:
         """The rest of the page: what the thread is, what becomes of it, where to go from here."""
-        filters = QueryDict(mutable=True)
-        if request.GET.get(FILTERS):
-            filters[FILTERS] = request.GET[FILTERS]
+        came_from = CameFrom.of(request)
         return {
             **self.page_context(request, thread, display.shortened(thread.title, 120) or "Untitled thread"),
             "thread": thread,
@@ -252,10 +253,9 @@ class ThreadReading(ThreadList):
             **self._outlook(request, thread),
             "opens_at_end": not {"at", "before", "after"} & request.GET.keys(),
             "metadata": display.pretty(thread.metadata) if thread.metadata else "",
-            "history_url": reverse("admin:threads_thread_history", args=(thread.wire_id,)),
-            "list_query": filters.urlencode(),
-            "preserved_filters": request.GET.get(FILTERS, ""),
-            "found": QueryDict(request.GET.get(FILTERS, "")[:2000]).get("q", ""),
+            "history_url": came_from.on(reverse("admin:threads_thread_history", args=(thread.wire_id,))),
+            "list_url": came_from.back(self.list_address()),
+            "found": came_from.asked.get("q", ""),
             "end_of_list": request.GET.get("end", ""),
             "is_fullwidth": "1",
         }

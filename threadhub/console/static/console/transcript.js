@@ -28,9 +28,13 @@
     return new DOMParser().parseFromString(await answer.text(), "text/html").body;
   }
 
+  /** A query about this thread: it stays on the branch, and on the list that the reader came from. */
+  function kept(query) {
+    return `${place.dataset.thHere}${query}`;
+  }
+
   async function windowAt(query) {
-    const branch = place.dataset.thBranch ? `&branch=${place.dataset.thBranch}` : "";
-    const body = await piece(`${place.dataset.thWindowUrl}?${query}${branch}`);
+    const body = await piece(`${place.dataset.thWindowUrl}?${kept(query)}`);
     const made = document.adoptNode(body.querySelector("[data-th-window]"));
     document.dispatchEvent(new CustomEvent("th:added", { detail: made }));
     return made;
@@ -50,14 +54,10 @@
     const [first] = windows();
     const last = windows().at(-1);
     older.hidden = !first.dataset.older;
-    older.search = query(`before=${first.dataset.older}`);
+    older.search = kept(`before=${first.dataset.older}`);
     newer.hidden = !last.dataset.newer;
-    find("[data-th-newer-link]").search = query(`after=${last.dataset.newer}`);
+    find("[data-th-newer-link]").search = kept(`after=${last.dataset.newer}`);
     mark();
-  }
-
-  function query(text) {
-    return place.dataset.thBranch ? `branch=${place.dataset.thBranch}&${text}` : text;
   }
 
   let loading = false;
@@ -122,7 +122,7 @@
     target.tabIndex = -1;
     target.focus({ preventScroll: true });
     target.scrollIntoView({ block: "center" });
-    history.replaceState(null, "", `?${query(`at=${position}`)}#${target.id}`);
+    history.replaceState(null, "", `?${kept(`at=${position}`)}#${target.id}`);
   }
 
   // --- words
@@ -163,7 +163,7 @@
       return;
     }
     try {
-      hits.replaceChildren(...document.adoptNode(await piece(`${form.getAttribute("action")}?${query(`q=${encodeURIComponent(term)}`)}`)).childNodes);
+      hits.replaceChildren(...document.adoptNode(await piece(`${form.getAttribute("action")}?${kept(`q=${encodeURIComponent(term)}`)}`)).childNodes);
     } catch {
       hits.textContent = "The search could not be made.";
     }
@@ -287,7 +287,7 @@
     const message = messagesIn(place).find((one) => one.getBoundingClientRect().bottom > 120);
     const url = new URL(location.pathname, location.href);
     if (message) {
-      url.search = query(`at=${positionOf(message)}`);
+      url.search = `${place.dataset.thBranch}at=${positionOf(message)}`; // without the list: that is the reader's own
       url.hash = message.id;
     }
     return url.href;
@@ -304,6 +304,7 @@
   }
 
   const KEYS = {
+    u: () => find("[data-th-list]").click(),
     J: () => find("[data-th-step=older]").click(),
     K: () => find("[data-th-step=newer]").click(),
     "/": () => find("#th-find").select(),
