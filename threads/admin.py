@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import redirect
 
-from threadhub.console import display
+from threadhub.console import display, identities
 from threadhub.console.base import ConsoleAdmin, column, shown_id
 from threadhub.console.conversations import reasons
 from threadhub.console.deeds import Deed
@@ -262,4 +262,4 @@ class ToolApprovalAdmin(ConsoleAdmin):
 
     @column("By")
     def decider(self, approval: ToolApproval) -> str:
-        return approval.decided_by or "–"
+        return identities.name(approval.decided_by) or "–"

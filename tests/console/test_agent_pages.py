@@ -62,6 +62,26 @@ def test_an_agent_is_changed(console: Client, tenant: Tenant) -> None:
     assert agent.updated_at > before
 
 
+def test_what_a_colleague_saved_meanwhile_is_not_undone_unseen(console: Client, tenant: Tenant) -> None:
+    page = f"{AGENTS}{tenant.agent.wire_id}/change/"
+
+    def seen_in(answer: Any) -> str:
+        found = re.findall(r'name="seen" value="([^"]+)"', answer.content.decode())
+        assert len(found) == 1
+        return str(found[0])
+
+    mine = form_of(tenant.agent, instructions="Mine.", seen=seen_in(console.get(page)))
+    assert console.post(page, form_of(tenant.agent, description="Theirs.", seen=mine["seen"])).status_code == 302
+    answer = console.post(page, mine)
+    assert "Somebody changed this agent while the page was open" in answer.content.decode()
+    assert "Mine." in answer.content.decode()
+    tenant.agent.refresh_from_db()
+    assert (tenant.agent.description, tenant.agent.instructions) == ("Theirs.", "")
+    assert console.post(page, {**mine, "seen": seen_in(answer)}).status_code == 302
+    tenant.agent.refresh_from_db()
+    assert tenant.agent.instructions == "Mine."
+
+
 def test_an_agent_is_disabled_and_keeps_its_tools(console: Client, tenant: Tenant) -> None:
     form = form_of(tenant.agent)
     del form["active"]

@@ -7,7 +7,9 @@ import zipfile
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.conftest import Tenant, make_user
@@ -148,6 +150,23 @@ class TestExports:
             text = "".join(file.read(name).decode() for name in file.namelist())
         assert f"message 1 of {thread.pk}" in text
         assert {"export.make", "export.download"} <= set(actions_of(tenant))
+
+    def test_a_list_reads_no_ids_of_what_is_exported(self, olivia: User, tenant: Tenant) -> None:
+        for _ in range(2):
+            old_thread(tenant)
+        asked_for(signed_in(olivia), tenant)
+        with CaptureQueriesContext(connection) as asked:
+            shown = text_of(signed_in(olivia), EXPORTS)
+        assert "Markdown Queued 2 – olivia" in shown
+        assert not any('"threads_export"."selection",' in each["sql"] for each in asked)
+
+    def test_a_fault_of_a_typed_word_is_tied_to_its_field(self, olivia: User, tenant: Tenant) -> None:
+        hold = holds.place(actor=tenant.actor, scope="workspace", reason="A case.", now=timezone.now())
+        page = (
+            signed_in(olivia).post(f"/admin/threads/hold/{hold.wire_id}/do/release/", {"reason": ""}).content.decode()
+        )
+        (described,) = re.findall(r'name="reason"[^>]*aria-describedby="([^"]+)"', page)
+        assert all(f'id="{each}"' in page for each in described.split())
 
     def test_what_has_expired_is_gone(self, olivia: User, tenant: Tenant) -> None:
         client = signed_in(olivia)

@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.datastructures import MultiValueDict
 from django.utils.html import format_html
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -52,6 +53,7 @@ class ActiveFilter(OptionFilter):
 class AgentForm(BudgetFields):
     """An agent. Which tools it can have depends on its workspace, so a new one gets them in a second step."""
 
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)  # when the agent that the page shows was changed
     its_tools = forms.ModelMultipleChoiceField(
         label="Tools", queryset=Tool.objects.none(), required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget
     )
@@ -121,6 +123,7 @@ class AgentForm(BudgetFields):
             choice: Any = self.fields["its_tools"]
             choice.queryset = Tool.objects.filter(workspace_id=self.instance.workspace_id)
             self.initial["its_tools"] = [tool.pk for tool in self.instance.tools.all()]
+            self.initial["seen"] = self.instance.updated_at.isoformat()
             self._offer_people()
 
     def _offer_people(self) -> None:
@@ -137,6 +140,16 @@ class AgentForm(BudgetFields):
         self.initial["is_limited"] = agent.limited
         for name in ("allowed_roles", "allowed_users", "allowed_keys"):
             self.initial[name] = getattr(agent, name)
+
+    def clean_seen(self) -> str:
+        """What somebody saved while the page was open is not undone by whoever did not see it: the first time, the form
+        comes back and says so."""
+        seen, now = self.cleaned_data["seen"], self.initial.get("seen")
+        if seen and now and seen != now:
+            data: Any = self.data
+            self.data = MultiValueDict({**dict(data.lists()), self.add_prefix("seen"): [now]})
+            self.add_error(None, CHANGED_MEANWHILE)
+        return str(seen)
 
     def clean_max_run_cost(self) -> Decimal | None:
         """As `configure` asks it, beside the field."""
@@ -156,6 +169,10 @@ class AgentForm(BudgetFields):
         return [key.pk for key in self.cleaned_data["allowed_keys"]]
 
 
+CHANGED_MEANWHILE = (
+    "Somebody changed this agent while the page was open (see its history). Nothing was saved. Save again to put what"
+    " stands here in its place."
+)
 WHO = "Who may have it"
 SHOWN_ONCE = "new_identity_secret"
 DEEDS = (
@@ -221,7 +238,7 @@ class AgentAdmin(HistoryPages, TrialPages, BudgetSection):
     made = staticmethod(created)
     deeds = DEEDS
     fieldsets = (
-        (None, {"fields": ("name", "description", ("workspace", "shown_id"), "active")}),
+        (None, {"fields": ("name", "description", ("workspace", "shown_id"), "active", "seen")}),
         ("How it answers", {"fields": ("instructions", ("provider", "model"), ("temperature", "max_output_tokens"))}),
         (
             "Limits and tools",

@@ -1,13 +1,14 @@
 """The audit trail and access alerts in the staff console: read, and nothing else."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from threadhub.audit.models import AccessAlert, AuditEvent
-from threadhub.console import display
+from threadhub.console import display, identities
 from threadhub.console.base import ConsoleAdmin, column, shown_id
 from threadhub.console.filters import CreatedFilter, TextFilter, WorkspaceFilter, by_column
 from threadhub.workspaces.permissions import Permission
@@ -16,8 +17,13 @@ FACES = [(face, face) for face in ("rest", "ai", "console", "command", "worker")
 
 
 class ActorFilter(TextFilter):
+    """By user name, a reference of an end user, or an id."""
+
     title = "Actor"
     names = ("actor",)
+
+    def matching(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(actor__in=identities.spelled(value))
 
 
 class ActionFilter(TextFilter):
@@ -38,6 +44,7 @@ class OfWorkspaces(ConsoleAdmin):
 
     reading = Permission.AUDIT_READ
     newest_by_workspace = True
+    told_by: ClassVar[Sequence[str]] = ("actor",)
     shown_id = staticmethod(shown_id)
 
     @column("When")
@@ -46,11 +53,12 @@ class OfWorkspaces(ConsoleAdmin):
 
     @column("Who")
     def who(self, thing: Any) -> str:
-        return display.shortened(thing.actor, 60)
+        return display.shortened(identities.told(thing, "actor"), 60)
 
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(OfWorkspaces):
+    told_by = ("actor", "on_behalf_of")
     list_display = ("when", "who", "action", "about", "through", "place")
     list_filter = (
         WorkspaceFilter,
@@ -75,7 +83,7 @@ class AuditEventAdmin(OfWorkspaces):
 
     @column("On behalf of")
     def behalf(self, event: AuditEvent) -> str:
-        return event.on_behalf_of or "–"
+        return display.shortened(identities.told(event, "on_behalf_of"), 60) if event.on_behalf_of else "–"
 
     @column("About")
     def about(self, event: AuditEvent) -> str:

@@ -97,7 +97,8 @@ class BudgetFields(LimitsForm, forms.ModelForm):  # type: ignore[type-arg]
             self.initial.update(initial(self.instance.workspace_id, self.instance))
 
     def wanting_a_price(self) -> list[str]:
-        return super().wanting_a_price() or [name for name in ("model", "provider") if name in self.changed_data][:1]
+        changed: list[str] = [name for name in ("model", "provider") if name in self.changed_data]
+        return super().wanting_a_price() or changed[:1]
 
     def frees_of_money(self) -> bool:
         return not self.limits_money() and bool(set(COSTS) & set(self.changed_data))

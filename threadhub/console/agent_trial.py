@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponseNotAllowed, JsonRespon
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.datastructures import MultiValueDict
 
 from threadhub.agents import trial
 from threadhub.agents.events import Finished, TextDelta, ToolCall, Usage
@@ -59,7 +60,9 @@ class TrialPages(ConsoleAdmin):
     def _tried(self, request: HttpRequest, agent: Agent | None) -> HttpResponseBase:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        form = self.get_form(request, agent, change=agent is not None)(request.POST, request.FILES, instance=agent)
+        data = MultiValueDict(dict(request.POST.lists()))
+        data.pop("seen", None)  # nothing is saved
+        form = self.get_form(request, agent, change=agent is not None)(data, request.FILES, instance=agent)
         if not form.is_valid():
             return _refused(
                 [f"{_label(form, name)}: {message}" for name, found in form.errors.items() for message in found]

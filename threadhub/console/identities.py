@@ -4,22 +4,27 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from threadhub.console import display
+from threadhub.lib import ids
 from threadhub.workspaces import end_users
-from threadhub.workspaces.models import ApiKey, User
+from threadhub.workspaces.models import ApiKey, EndUser, User
 
 NAMED = "named"  # on a row of a list: {identity: name}
 
 
 def names(identities: Iterable[str]) -> dict[str, str]:
-    """What each of them is called: users and keys by their names, two queries at most; whoever is gone, or never had a
-    name, by their id."""
+    """What each of them is called: users and keys by their names, end users by the product's reference, three queries
+    at most; whoever is gone, or never had a name, by their id."""
     wanted = {identity for identity in identities if identity}
     users, keys = _ids("user", wanted), _ids("key", wanted)
     found = {identity: display.actor(identity) for identity in wanted}
     if users:
-        for user in User.objects.filter(pk__in=users):
-            found[f"user:{user.pk}"] = user.get_full_name() or user.get_username()
+        people = list(User.objects.filter(pk__in=users))
+        references = end_users.references(people)
+        for user in people:
+            found[f"user:{user.pk}"] = references.get(user.pk) or user.get_full_name() or user.get_username()
     if keys:
         for pk, name in ApiKey.objects.filter(pk__in=keys).order_by().values_list("pk", "name"):
             found[f"key:{pk}"] = f"key “{name}”"
@@ -29,6 +34,17 @@ def names(identities: Iterable[str]) -> dict[str, str]:
 def name(identity: str) -> str:
     """The same of one."""
     return names([identity]).get(identity, "")
+
+
+def spelled(text: str) -> list[str]:
+    """The identities that somebody may mean by a text: an id as clients see it, a user name, the product's reference of
+    an end user, or an identity itself."""
+    kind, _, _ = text.rpartition("_")
+    try:
+        return [f"{kind}:{ids.decode(kind, text)}"]
+    except ids.InvalidId:
+        named = User.objects.filter(Q(username=text) | Q(pk__in=EndUser.objects.filter(reference=text).values("user")))
+        return [text, *(f"user:{pk}" for pk in named.values_list("pk", flat=True))]
 
 
 def askers(threads: Iterable[Any]) -> dict[UUID, str]:

@@ -93,6 +93,13 @@ def known_as(users: Iterable[tuple[UUID, User]]) -> dict[tuple[UUID, UUID], str]
     return found
 
 
+def references(users: Iterable[User]) -> dict[UUID, str]:
+    """The product's references of those users that are end users, whose user names nobody gave; by user."""
+    made = [user.pk for user in users if user.get_username().startswith(MADE)]
+    rows = EndUser.objects.filter(user_id__in=made).order_by() if made else EndUser.objects.none()
+    return dict(rows.values_list("user_id", "reference"))
+
+
 def by_reference(*, workspace_id: UUID, reference: str) -> UUID | None:
     """The user_id of a reference, if it was ever seen."""
     found = EndUser.objects.filter(workspace_id=workspace_id, reference=reference)

@@ -26,7 +26,7 @@ class SystemPolicyAdmin(PolicyPages):
 
     form = TermsForm
     noun = "system_policy"
-    list_display = ("told", "called", "state_label", "acts", "made")
+    list_display = ("told", "called", "state_label", "when", "acts", "made")
     list_filter = (by_column("action", "What happens", ACTIONS), EnabledFilter)
     deeds = deeds_of(system_policies)
 
