@@ -234,6 +234,24 @@ def test_a_second_export_to_the_same_file_leaves_the_first_alone(
     assert (tmp_path / "all.zip").stat().st_mode & 0o777 == 0o600
 
 
+def test_of_two_that_end_in_the_same_instant_the_second_leaves_the_first_alone(
+    tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever it looks, nothing is there yet."""
+    old_thread(tenant)
+    first = tmp_path / "all.zip"
+    first.write_bytes(b"the first")
+    monkeypatch.setattr(Path, "exists", lambda self, **options: False)
+    with pytest.raises(CommandError, match="is there already") as ended:
+        call_command(
+            "export_threads", f"--workspace={tenant.workspace.wire_id}", f"--to={first}", stdout=StringIO(),
+            stderr=StringIO(),
+        )  # fmt: skip
+    assert ended.value.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["all.zip"]
+    assert first.read_bytes() == b"the first"
+
+
 def test_an_export_is_on_the_disk_before_it_has_its_name(
     tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,7 +70,9 @@ class Command(LifecycleCommand):
                 count = container.write(out=out, workspace_id=workspace_id, thread_ids=threads, format=format)
                 out.flush()
                 os.fsync(out.fileno())
-            if to.exists():
+            try:
+                to.touch(exist_ok=False)  # of two that end at once, one has the name
+            except FileExistsError:
                 self.misused(f"{to} is there already.")
             partial.rename(to)
         finally:
