@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -16,12 +17,13 @@ from tests.threads.conftest import ask
 from threadhub.lib.asynchronous import in_thread
 from threads import sql
 from threads.actions import threads
-from threads.models import Run
-from threads.runs import events, feeds
+from threads.models import Run, RunEvent
+from threads.runs import events, feeds, follow
 from threads.runs.feeds import Feed, Feeds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATIENCE = 20.0  # seconds
+DEEP = 2_000
 
 
 @pytest.fixture
@@ -103,6 +105,60 @@ def test_what_cannot_be_read_is_read_later(
 
     asyncio.run(follow())
     assert (failures, readings) == ([], [1])
+
+
+def test_a_row_that_cannot_be_read_ends_its_own_stream_alone(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = begun(tenant), begun(tenant)
+    monkeypatch.setattr(feeds, "RETRY_AFTER", 0.01)
+    nested = "[" * DEEP + "]" * DEEP  # PostgreSQL takes it, Python does not
+
+    async def follow() -> list[list[str]]:
+        every = Feeds()
+        async with opened(every, [bad, good]) as found:
+            await until(lambda: all(feed.events for feed in found))
+            await in_thread(RunEvent.objects.create)(
+                workspace_id=bad.workspace_id, run=bad, seq=2, type=events.TEXT_DELTA,
+                data=RawSQL(f"'{{\"text\": {nested}}}'::jsonb", []),
+            )  # fmt: skip
+            await in_thread(say)(good, events.MESSAGE_STOP)
+            every.wake_all()
+            await until(lambda: all(feed.ended for feed in found))
+            return [[event.type for event in feed.events] for feed in found]
+
+    assert asyncio.run(follow()) == [
+        [events.MESSAGE_START, events.ERROR, events.MESSAGE_STOP], [events.MESSAGE_START, events.MESSAGE_STOP],
+    ]  # fmt: skip
+    assert f"the events of run {bad.pk} cannot be read" in caplog.text
+    assert str(good.pk) not in caplog.text
+
+
+@pytest.mark.parametrize("channel", follow.CHANNELS)
+def test_what_is_no_notice_of_ours_leaves_the_others_heard(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, channel: str
+) -> None:
+    run = begun(tenant)
+
+    async def followed() -> list[str]:
+        seen: list[str] = []
+        async with asyncio.timeout(PATIENCE), follow.reader(run_id=run.pk, workspace_id=run.workspace_id) as reader:
+            await until(lambda: reader.take())
+            await in_thread(notify)(channel, "rubbish")
+            await in_thread(say)(run, events.MESSAGE_STOP)
+            await reader.news.wait()
+            seen = [event.type for event in reader.take()]
+            follow._hub().listener.cancel()
+        return seen
+
+    monkeypatch.setattr(feeds, "LOOK_EVERY", 60.0)
+    assert asyncio.run(followed()) == [events.MESSAGE_STOP]
+    assert "what is no id: 'rubbish'" in caplog.text
+
+
+def notify(channel: str, payload: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [channel, payload])
 
 
 def test_a_reader_who_leaves_before_the_reading_keeps_nobody_waiting(

@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
 
-from django.db import OperationalError, connection
+from django.db import Error, OperationalError, connection
 from django.utils import timezone
 
 from threadhub.isolation import scope
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY = 5.0
 RETRY_AFTER = 0.5
 APART = 0.02  # seconds from one reading to the next: what comes meanwhile is read together, whichever run it is of
+UNREADABLE = ("internal_error", "What the answer says from here on cannot be read.")
 THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer was complete.")
 # By the primary key (run_id, seq, workspace_id), run for run.
 NEWS = """
@@ -166,7 +167,10 @@ class Feeds:
                 logger.warning("could not read the events of runs: %s", error, exc_info=not _is_passing(error))
                 await asyncio.sleep(RETRY_AFTER)
                 for feed in looked_at & set(self._feeds.values()):
-                    self._look(feed)
+                    if isinstance(error, Error):
+                        self._look(feed)
+                    else:  # not of the database, so maybe of a row: whose it is, must not hold up the others
+                        await self._read_alone(feed)
 
     async def _read(self, feeds: Collection[Feed]) -> None:
         asked = [(feed.run_id, feed.workspace_id, feed.last_seq) for feed in feeds]
@@ -181,6 +185,16 @@ class Feeds:
                 self._look_again(feed, LOOK_EVERY)
             elif feed.closer_look is None or feed.closer_look.done():
                 feed.closer_look = asyncio.create_task(self._look_closer(feed))
+
+    async def _read_alone(self, feed: Feed) -> None:
+        """What cannot be read of it now either, its readers are told, and go without."""
+        try:
+            await self._read([feed])
+        except Error:
+            self._look(feed)
+        except Exception:
+            logger.exception("the events of run %s cannot be read: its streams end here", feed.run_id)
+            feed.add(_ended(feed.last_seq, UNREADABLE))
 
     async def _look_closer(self, feed: Feed) -> None:
         """Where there is no row that is new: what is left of a run long finished, archived, gone or lost."""
@@ -247,7 +261,11 @@ def _archived_after(run_id: UUID, workspace_id: UUID, thread_id: UUID | None, se
 
 def _gone(last_seq: int) -> list[StoredEvent]:
     """The run went with its thread: the events that its readers still miss."""
-    code, message = THREAD_DELETED
+    return _ended(last_seq, THREAD_DELETED)
+
+
+def _ended(last_seq: int, why: tuple[str, str]) -> list[StoredEvent]:
+    code, message = why
     return [
         StoredEvent(last_seq + 1, events.ERROR, {"code": code, "message": message}),
         StoredEvent(last_seq + 2, events.MESSAGE_STOP, {"status": "failed", "finish_reason": ""}),

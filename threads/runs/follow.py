@@ -130,10 +130,18 @@ class Hub:
             for session_id in self.sessions:
                 self._wake_session(session_id)
             async for notification in connection.notifies():
-                if notification.channel == endings.CHANNEL:
-                    self._wake_session(UUID(notification.payload))
-                    continue
-                self.feeds.wake(UUID(notification.payload))
+                self._hear(notification.channel, notification.payload)
+
+    def _hear(self, channel: str, payload: str) -> None:
+        try:
+            told = UUID(payload)
+        except ValueError:  # anybody who may speak to the database may notify
+            logger.warning("heard on %s what is no id: %.80r", channel, payload)
+            return
+        if channel == endings.CHANNEL:
+            self._wake_session(told)
+        else:
+            self.feeds.wake(told)
 
     def _wake_session(self, session_id: UUID) -> None:
         for news in self.sessions.get(session_id, ()):
