@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from threadhub.console import keyset, rights, statistics
+from threadhub.console import keyset, rights, statistics, zone
 from threadhub.console.statistics import COUNTED, Readable, Statistics, bounded, within
 from threadhub.workspaces.permissions import Permission
 from threads.activity import first_id_at
@@ -40,7 +40,7 @@ def read(request: HttpRequest) -> Overview | None:
     day_ago = now - timedelta(days=1)
     failed = runs.filter(pk__gte=first_id_at(day_ago), created_at__gte=day_ago, status=Run.Status.FAILED)
     return Overview(
-        threads_today=_bounded(threads.filter(pk__gte=first_id_at(now.replace(hour=0, minute=0, second=0)))),
+        threads_today=_bounded(threads.filter(pk__gte=first_id_at(zone.today(now, zone.of(request))))),
         live_runs=_bounded(runs.live()),
         failed_runs=_bounded(failed),
         newest_threads=_newest(threads.select_related("agent", "workspace"), allowed),

@@ -1,13 +1,15 @@
-"""What every request of the console goes through: the rows its staff may see, and the Content-Security-Policy."""
+"""What every request of the console goes through: the rows its staff may see, their time zone, and the
+Content-Security-Policy."""
 
 from collections.abc import Callable
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django.utils.decorators import sync_and_async_middleware
 
-from threadhub.console import rights
+from threadhub.console import rights, zone
 
 PREFIX = "/admin/"
 
@@ -30,14 +32,17 @@ POLICY = "; ".join(
 
 @sync_and_async_middleware
 def StaffScope(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], object]:
-    """Staff see the rows of their own workspaces; superusers go through the console's door."""
+    """Staff see the rows of their own workspaces; superusers go through the console's door. What they fill in as a time
+    is one of their clocks."""
     if iscoroutinefunction(get_response):
         return get_response  # the console's pages are synchronous
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.path.startswith(PREFIX):
-            rights.enter(request)
-        return get_response(request)
+        if not request.path.startswith(PREFIX):
+            return get_response(request)
+        rights.enter(request)
+        with timezone.override(zone.of(request)):
+            return get_response(request)
 
     return middleware
 

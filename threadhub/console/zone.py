@@ -1,5 +1,5 @@
-"""The reader's time zone: in which the console's script spells times (and says so in a cookie), and days of filters
-begin and end."""
+"""The reader's time zone: in which the console's script spells times (and says so in a cookie), days of filters begin
+and end, and times are filled in."""
 
 from datetime import UTC, date, datetime, time, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,3 +22,8 @@ def of(request: HttpRequest) -> tzinfo:
 def midnight(day: date, zone: tzinfo) -> datetime:
     """When a day begins there, in UTC; where its clocks skip midnight, when they do."""
     return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def today(now: datetime, zone: tzinfo) -> datetime:
+    """When the day of `now` began there, in UTC."""
+    return midnight(now.astimezone(zone).date(), zone)

@@ -19,7 +19,7 @@ from unfold.widgets import (
 
 from threadhub.agents import leaving
 from threadhub.agents.models import Agent
-from threadhub.console import display, once, rights
+from threadhub.console import display, once, rights, zone
 from threadhub.console.base import ConsoleAdmin, column, created, shown_id
 from threadhub.console.deeds import Deed
 from threadhub.console.filters import OptionFilter, WorkspaceFilter
@@ -80,7 +80,6 @@ class KeyForm(ByUsername):
     class Meta:
         model = ApiKey
         fields = ("workspace", "name", "scopes", "expires_at")
-        help_texts = {"expires_at": "In UTC. Empty: until it is revoked."}
 
     def candidates(self) -> QuerySet[User]:
         """Members of the chosen workspace only: the names of others are not told."""
@@ -208,6 +207,13 @@ class ApiKeyAdmin(ShownOnce, ConsoleAdmin):
         """A superuser need not be a member of anything; others are known to be."""
         own = request.user.get_username() if Membership.objects.filter(user_id=str(request.user.pk)).exists() else ""
         return {"username": own, **super().get_changeform_initial_data(request)}
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if "expires_at" in form.base_fields:
+            when = f"By the clocks of {zone.of(request)}. Empty: until it is revoked."
+            form.base_fields["expires_at"].help_text = when
+        return form
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         key, secret = managed_keys.create(
