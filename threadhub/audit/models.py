@@ -16,6 +16,8 @@ IN_HISTORY = models.Q(action__in=OF_AGENTS) & ~models.Q(details__contains={"kind
 # Which agent they change, as ids name it: those of a key name the key first.
 AGENT_CHANGED = models.Case(models.When(action__in=OF_KEYS, then=models.F("ids__1")), default=models.F("ids__0"))
 
+OF_SWEEPS = "sweep.report"  # one a night, of which the newest is asked for
+
 
 class AuditEvent(models.Model):
     """Who did what to which things, when and from where. The database refuses to change or remove one.
@@ -61,6 +63,13 @@ class AuditEvent(models.Model):
                 models.F("id").desc(),
                 name="audit_of_agent",
                 condition=IN_HISTORY,
+            ),
+            models.Index(
+                "workspace_id",
+                models.F("created_at").desc(),
+                models.F("id").desc(),
+                name="audit_of_sweeps",
+                condition=models.Q(action=OF_SWEEPS),
             ),
             GinIndex("workspace_id", "ids", name="audit_about"),
         ]

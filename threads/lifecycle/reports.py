@@ -9,12 +9,11 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from threadhub import audit
-from threadhub.audit.models import AuditEvent
+from threadhub.audit.models import OF_SWEEPS, AuditEvent
 from threadhub.lib import json
 from threadhub.workspaces import actor as actors
 from threads.models import Sweep
 
-TOLD = "sweep.report"
 LATELY = 10  # events that were begun in another order than they were written
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('sweeps:' || %s::text, 0))"
 
@@ -38,7 +37,7 @@ def keep(*, workspace_id: UUID, kind: str, cutoff: datetime, now: datetime, repo
         digest=digest(number=number, kind=kind, cutoff=cutoff, report=report, previous=previous),
     )
     details = {"number": number, "digest": sweep.digest}
-    audit.record(actor=actors.system(workspace_id), action=TOLD, ids=[sweep.wire_id], details=details)
+    audit.record(actor=actors.system(workspace_id), action=OF_SWEEPS, ids=[sweep.wire_id], details=details)
     return sweep
 
 
@@ -68,6 +67,6 @@ def broken(*, workspace_id: UUID) -> list[int]:
 
 def _newest_told(workspace_id: UUID) -> tuple[int, str] | None:
     """Number and digest of the newest report of which the trail tells; None where it is older than that."""
-    events = AuditEvent.objects.filter(workspace_id=workspace_id, action=TOLD).order_by("-created_at", "-id")
+    events = AuditEvent.objects.filter(workspace_id=workspace_id, action=OF_SWEEPS).order_by("-created_at", "-id")
     newest = events.values_list("details", flat=True)[:LATELY]
     return max(((int(each["number"]), str(each["digest"])) for each in newest), default=None)
