@@ -188,6 +188,30 @@ def test_a_person_takes_over_answers_on_the_visitors_open_stream_and_hands_back(
     context.close()
 
 
+def test_a_person_who_comes_late_is_heard_on_a_page_that_was_left_open(
+    browser: Browser,  # noqa: F811
+    staff: Staff,
+    hub: Hub,
+) -> None:
+    """Twenty minutes after the last question, by the page's clock."""
+    context = browser.new_context()
+    visitor = Visitor.arrive(context, f"{hub.url}/chat/{page_agent(hub)['public_key']}")
+    visitor.page.clock.install()
+    visitor.ask("/say That is all I know.")
+    visitor.answered()
+    for _ in range(20):
+        visitor.page.clock.run_for(60_000)
+    staff.threads()
+    staff.page.locator(".field-titled a").first.click()
+    staff.page.get_by_role("button", name="Take over", exact=True).click()
+    staff.page.get_by_role("textbox", name="Your answer").fill("I looked it up.")
+    staff.page.get_by_role("button", name="Send answer").click()
+    expect(staff.page.locator(".th-person", has_text="I looked it up.")).to_be_visible()
+    visitor.page.clock.run_for(61_000)
+    expect(visitor.page.locator(".th-answer", has_text="I looked it up.")).to_contain_text("From a person")
+    context.close()
+
+
 @pytest.mark.parametrize("at", range(len(GROUPS)))
 def test_nothing_that_people_write_does_anything(at: int, staff: Staff, hub: Hub) -> None:
     text = GROUPS[at]

@@ -1,7 +1,8 @@
 const WITH_PERSON = 3_000; // ms between looks while a person answers
 const ASKED = 4_000; // while an answer is waited for
 const QUIET = 20_000; // otherwise
-const PATIENCE = 15 * 60_000; // after this long without a question nobody is expected any more
+const PATIENCE = 15 * 60_000; // after this long without a question hardly anybody is expected any more
+const LATE = 60_000; // then
 
 /** Looks whether a person answers in the thread that is shown, and whether they have said something. */
 export class Handover {
@@ -33,11 +34,23 @@ export class Handover {
   async #look(round) {
     while (round === this.#round) {
       if (!document.hidden) await this.#once(round).catch(() => {}); // away, or over: others say so
-      const waiting = this.#told.waiting();
-      await new Promise((resolve) => setTimeout(resolve, this.person ? WITH_PERSON : waiting ? ASKED : QUIET));
-      if (!this.person && !waiting && performance.now() - this.#since > PATIENCE) this.#thread = null;
-      if (!this.#thread) return;
+      await this.#pause();
     }
+  }
+
+  /** Until it is time to look again, or somebody turns to the page. */
+  #pause() {
+    const quiet = performance.now() - this.#since > PATIENCE ? LATE : QUIET;
+    const time = this.person ? WITH_PERSON : this.#told.waiting() ? ASKED : quiet;
+    return new Promise((resolve) => {
+      const over = () => {
+        clearTimeout(timer);
+        document.removeEventListener("visibilitychange", over);
+        resolve();
+      };
+      const timer = setTimeout(over, time);
+      document.addEventListener("visibilitychange", over);
+    });
   }
 
   async #once(round) {
