@@ -17,8 +17,8 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 
 from tests.conftest import Api, Tenant
+from tests.lifecycle.bundled import full_thread, rows
 from tests.lifecycle.conftest import old_thread, policy, sweep
-from tests.lifecycle.test_bundles import full_thread, rows
 from tests.lifecycle.test_commands import code, run
 from tests.lifecycle.test_sweeps import everything
 from threads.actions import threads

@@ -17,8 +17,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from tests.conftest import Api, Tenant, make_user
+from tests.lifecycle.bundled import full_thread
 from tests.lifecycle.conftest import old_thread
-from tests.lifecycle.test_bundles import full_thread
 from tests.threads.test_takeover import person
 from threadhub.audit.models import AuditEvent
 from threadhub.workspaces.models import User

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Tenant
+from tests.lifecycle.bundled import rows
 from tests.lifecycle.conftest import old_thread, policy, sweep
 from tests.lifecycle.persons import erase
-from tests.lifecycle.test_bundles import rows
 from tests.lifecycle.transfers import NOW, bring_in, export, remove_all, whole_thread
 from threads import branches
 from threads.actions.messages import Draft, append

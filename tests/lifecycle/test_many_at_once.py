@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Tenant
+from tests.lifecycle.bundled import full_thread, rows
 from tests.lifecycle.conftest import old_thread
-from tests.lifecycle.test_bundles import full_thread, rows
 from threads.lifecycle import acts, restore
 from threads.lifecycle.bundles import archive, live
 from threads.lifecycle.bundles.reader import ThreadReader

@@ -17,8 +17,8 @@ from django.utils import timezone
 from moto.server import ThreadedMotoServer
 
 from tests.conftest import Api, Tenant
+from tests.lifecycle.bundled import crash_after_archiving
 from tests.lifecycle.conftest import old_thread, policy, sweep
-from tests.lifecycle.test_bundles import crash_after_archiving
 from tests.lifecycle.test_older_backups import Backup
 from threads.actions.messages import Draft, append
 from threads.attachments import Upload

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.api.rest.conftest import streamed
 from tests.conftest import Api, Tenant
-from tests.lifecycle.test_bundles import rows
+from tests.lifecycle.bundled import rows
 from tests.threads.conftest import answer
 from threads import stray_files
 from threads.actions import copy as copying

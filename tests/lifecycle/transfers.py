@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from tests.conftest import Tenant
-from tests.lifecycle.test_bundles import full_thread
+from tests.lifecycle.bundled import full_thread
 from threadhub.workspaces import actor as actors
 from threads import branches
 from threads.actions.messages import Draft, append
