@@ -4,8 +4,10 @@
 database. Nothing is skipped where it is missing.
 """
 
+import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -33,3 +35,13 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield started
         started.close()
+
+
+def keep_pictures(directory: Path, item: pytest.Function) -> None:
+    """Write a picture of each page that the test has open, named after the test."""
+    running: Browser | None = item.funcargs.get("browser")
+    pages = [page for context in running.contexts for page in context.pages] if running else []
+    directory.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^\w.-]+", "_", item.nodeid)[-150:]
+    for number, page in enumerate(pages, 1):
+        page.screenshot(path=directory / f"{name}.{number}.png")

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django import app as procrastinate_app
 
+from tests.browser import keep_pictures
 from tests.hub import hub, other_workspace  # noqa: F401  fixtures
 from threadhub.agents import configure
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
@@ -29,6 +31,17 @@ PASSWORD = "correct horse battery staple"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--thorough", action="store_true", help="more malformed requests and more examples: minutes")
+    parser.addoption("--pictures", type=Path, help="a directory for what each browser shows at the end of a test")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Function) -> Iterator[None]:
+    """Whether or not the test passes, its pages are kept as pictures where these are wanted."""
+    try:
+        yield
+    finally:
+        if directory := item.config.getoption("--pictures"):
+            keep_pictures(directory, item)
 
 
 @dataclass(frozen=True)
