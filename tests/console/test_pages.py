@@ -112,5 +112,12 @@ def test_the_overview_counts_the_last_day(console: Client, everything: Everythin
     assert '<span class="th-card-figure">0</span> <span>runs failed in 24 hours</span>' in page
 
 
+def test_a_history_says_how_many_entries_it_has(console: Client, everything: Everything) -> None:
+    address = everything.addresses()["workspaces/workspace history"]
+    console.post(everything.addresses()["workspaces/workspace budget"], {"day_tokens": "1000"})
+    html = " ".join(console.get(address).content.decode().split())
+    assert "> 1 entry <" in html
+
+
 def test_unfolds_search_over_models_is_off(console: Client) -> None:
     assert console.get("/admin/search/?s=a&page=x").status_code == 404

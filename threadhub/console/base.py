@@ -19,7 +19,6 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.enums import ActionVariant
-from unfold.paginator import InfinitePaginator
 
 from threadhub import audit
 from threadhub.console import display, keyset, rights
@@ -27,7 +26,7 @@ from threadhub.console.came_from import CameFrom
 from threadhub.console.deeds import Deed
 from threadhub.console.fields import ObjectField
 from threadhub.console.filters import ConsoleFilter, decoded
-from threadhub.console.lists import KeysetChangeList
+from threadhub.console.lists import HistoryPages, KeysetChangeList
 from threadhub.lib.errors import DomainError
 from threadhub.workspaces.models import Workspace
 from threadhub.workspaces.permissions import Permission
@@ -56,7 +55,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     list_per_page = 50
     show_full_result_count = False
     show_facets = False
-    paginator = InfinitePaginator
+    paginator = HistoryPages  # lists have their own
     list_filter_submit = True
     list_fullwidth = True
     sortable_by = ()

@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
 from threadhub.console import display, identities, keyset
@@ -18,6 +19,17 @@ class NoCount(Paginator):  # type: ignore[type-arg]
     """What the templates ask of a paginator, for rows that are already there."""
 
     template_name = "console/pagination.html"
+
+
+class HistoryPages(Paginator):  # type: ignore[type-arg]
+    """The pages of an object's history: counted, but not without end."""
+
+    MOST = 100_000
+
+    @cached_property
+    def count(self) -> int:
+        entries: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return entries[: self.MOST].count()
 
 
 class KeysetChangeList(ChangeList):  # type: ignore[misc]
