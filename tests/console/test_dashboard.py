@@ -57,7 +57,7 @@ def test_it_tells_thirty_days(console: Client) -> None:
         f"{day():%b} {day().day}: 7 threads",
         "1,234 messages",
         "90 answers, 10 failed",
-        "10.0% more failed",
+        "in 30 days, and 10 failed (10.0%)",
         "1 agent<",
         "openai: provider_timeout",
         "half within 4.3 s, 95 % within 40 s",

@@ -188,10 +188,11 @@ def _answers(days: list[date], sums: dict[date, dict[str, int]]) -> Chart:
     failures = {day: float(row["failures"]) for day, row in sums.items()}
     both = {day: float(row["answers"] + row["failures"]) for day, row in sums.items()}
     whole, failed = sum(both.values()), sum(failures.values())
+    fate = f"and {int(failed):,} failed ({failed / whole:.1%})" if failed else "none failed"
     return chart(
         title="Answers",
         figure=f"{int(whole - failed):,}",
-        caption=f"in 30 days, {failed / whole:.1%} more failed" if failed else "in 30 days, none failed",
+        caption=f"in 30 days, {fate}",
         days=days,
         values=both,
         parts=failures,
