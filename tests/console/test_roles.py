@@ -175,7 +175,7 @@ def test_the_desk_is_for_the_roles_that_answer(role: str, client: Client, everyt
     if role in SUPPORT:
         assert set(codes.values()) == {200}, codes
     else:
-        assert set(codes.values()) <= {403, 404, 409}, codes
+        assert set(codes.values()) <= {403, 404}, codes
 
 
 def test_policies_are_applied_by_those_who_write_them(role: str, client: Client, tenant: Tenant) -> None:

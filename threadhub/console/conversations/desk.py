@@ -22,6 +22,7 @@ from threadhub.console.conversations import marks, reasons
 from threadhub.console.conversations.reading import NOT_READ, ThreadReading
 from threadhub.console.filters import decoded
 from threadhub.lib.errors import DomainError, Invalid
+from threadhub.workspaces.actor import PermissionMissing
 from threadhub.workspaces.models import User
 from threadhub.workspaces.permissions import Permission
 from threads.actions import desk, takeover
@@ -82,6 +83,8 @@ class ThreadDesk(ThreadReading):
         wants_json = request.headers.get("Accept", "").startswith("application/json")
         try:
             sentence = DEEDS[deed](self, request, thread)
+        except PermissionMissing as error:
+            raise PermissionDenied from error
         except DomainError as error:
             if wants_json:
                 return JsonResponse({"error": error.message}, status=409)
