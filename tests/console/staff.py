@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.clients import node
 from tests.hub import Hub
@@ -18,11 +18,13 @@ expect.set_options(timeout=SECONDS)
 
 @dataclass
 class Staff:
-    """One tab. `faults`: what a policy stopped, what scripts threw, dialogs; `outside`: requests to other places."""
+    """One tab. `faults`: what a policy stopped, what scripts threw, dialogs; `errors`: what the browser's console
+    calls one; `outside`: requests to other places."""
 
     page: Page
     hub: Hub
     faults: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
 
     @classmethod
@@ -42,11 +44,14 @@ class Staff:
 
     def _listen(self) -> None:
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        self.page.on("console", lambda said: self._heard(said.text))
+        self.page.on("console", self._heard)
         self.page.on("dialog", lambda dialog: (self.faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         self.page.on("request", lambda request: self._asked(request.url))
 
-    def _heard(self, text: str) -> None:
+    def _heard(self, said: ConsoleMessage) -> None:
+        text = said.text
+        if said.type == "error":
+            self.errors.append(f"{self.page.url}: {text}")
         if any(words in text for words in ("Content Security Policy", "Refused to", "violates")):
             self.faults.append(text)
 
@@ -85,6 +90,14 @@ class Staff:
         options = "{resultTypes: ['violations']}"
         found = self.page.evaluate(f"(within) => axe.run({{include: [[within]]}}, {options})", within)
         return [(one["id"], [each["html"] for each in one["nodes"]]) for one in found["violations"]]
+
+    def serious(self) -> list[tuple[str, Any]]:
+        """What axe-core finds wrong with the whole page that keeps somebody from using it."""
+        axe: Path = node.packages() / "node_modules" / "axe-core" / "axe.min.js"
+        self.page.evaluate(axe.read_text())
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        grave = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+        return [(one["id"], [each["html"] for each in one["nodes"]]) for one in grave]
 
     def sticks_out(self) -> bool:
         """Whether the page is wider than the screen."""
