@@ -27,6 +27,11 @@ for name, role in (("olga", "support"), ("carla", "compliance")):
     user = User.objects.create_user(name, password={password!r}, is_staff=True)
     memberships.join(workspace=workspace, user=user, role=Role(role))
 """
+# In the menu of neither; and what only the other has.
+NOT_FOR_OFFICERS = ("workspaces/apikey", "workspaces/membership", "workspaces/user", "threads/systempolicy")
+FOR_COMPLIANCE = ("threads/retentionpolicy", "threads/hold", "threads/export", "threads/erasure", "audit/auditevent")
+FOR_SUPPORT = ("threads/cannedanswer",)
+PHONE = {"width": 390, "height": 844}
 REASONS = """
 from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
@@ -55,6 +60,14 @@ def olga(browser: Browser, office: Hub) -> Iterator[Staff]:  # noqa: F811
     someone = Staff.sign_in(browser, office, who=("olga", PASSWORD))
     yield someone
     someone.leave()
+
+
+@pytest.fixture
+def asking(office: Hub, hub: Hub) -> Iterator[None]:
+    """The office wants to know why somebody reads."""
+    shell(hub, REASONS.format(workspace=office.workspace_id, wanted=True))
+    yield
+    shell(hub, REASONS.format(workspace=office.workspace_id, wanted=False))
 
 
 def confirm(page: Page, button: str, *, typed: str | None = None) -> None:
@@ -207,23 +220,99 @@ def test_support_assigns_labels_and_answers_and_is_offered_nothing_else(olga: St
         expect(page.locator(f"#nav-sidebar-apps a[href$='/threads/{noun}/']")).to_have_count(0)
 
 
-def test_where_a_reason_is_wanted_it_is_given_before_anything_is_read(olga: Staff, office: Hub, hub: Hub) -> None:
+def test_where_a_reason_is_wanted_it_is_given_before_anything_is_read(olga: Staff, office: Hub, asking: None) -> None:
     page = olga.page
     thread = conversation(office, "Private", f"private-{token_hex(3)}")
-    shell(hub, REASONS.format(workspace=office.workspace_id, wanted=True))
-    try:
-        page.goto(f"{office.url}/admin/threads/thread/{thread}/change/")
-        expect(page.get_by_text("asks for a reason before a conversation is read")).to_be_visible()
-        assert "Where is my zither?" not in page.content()
-        page.get_by_label("Why do you read").fill("no")
-        confirm(page, "Read the conversation")
-        expect(page.get_by_role("main", name="Transcript")).to_have_count(0)
-        page.get_by_label("Why do you read").fill("The customer called about it")
-        confirm(page, "Read the conversation")
-        expect(page.get_by_role("main", name="Transcript")).to_contain_text("Where is my zither?")
-        nothing_sticks_out(olga)
-    finally:
-        shell(hub, REASONS.format(workspace=office.workspace_id, wanted=False))
+    page.goto(f"{office.url}/admin/threads/thread/{thread}/change/")
+    expect(page.get_by_text("asks for a reason before a conversation is read")).to_be_visible()
+    assert "Where is my zither?" not in page.content()
+    page.get_by_label("Why do you read").fill("no")
+    confirm(page, "Read the conversation")
+    expect(page.get_by_role("main", name="Transcript")).to_have_count(0)
+    page.get_by_label("Why do you read").fill("The customer called about it")
+    confirm(page, "Read the conversation")
+    expect(page.get_by_role("main", name="Transcript")).to_contain_text("Where is my zither?")
+    nothing_sticks_out(olga)
+
+
+def find_and_read(someone: Staff, title: str) -> None:
+    """By the list's search box, and with the reason that is wanted."""
+    page = someone.page
+    someone.open("threads/thread")
+    page.get_by_placeholder("Title, reference").fill(title)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name=title)).to_be_visible()
+    nothing_sticks_out(someone)
+    page.get_by_role("link", name=title).click()
+    page.get_by_label("Why do you read").fill("Case 12/2026")
+    nothing_sticks_out(someone)
+    confirm(page, "Read the conversation")
+    expect(page.get_by_role("main", name="Transcript")).to_contain_text("Where is my zither?")
+    nothing_sticks_out(someone)
+
+
+def offers_nothing(someone: Staff, *nouns: str) -> None:
+    for noun in nouns:
+        expect(someone.page.locator(f"#nav-sidebar-apps a[href$='/admin/{noun}/']")).to_have_count(0)
+
+
+def test_a_compliance_officer_works_on_a_phone(browser: Browser, office: Hub, asking: None) -> None:  # noqa: F811
+    carla = Staff.sign_in(browser, office, who=("carla", PASSWORD), viewport=PHONE)
+    page, title = carla.page, f"Dispute {token_hex(3)}"
+    thread = conversation(office, title, f"dispute-{token_hex(3)}")
+    offers_nothing(carla, *NOT_FOR_OFFICERS, *FOR_SUPPORT)
+    find_and_read(carla, title)
+    expect(page.get_by_role("button", name="Take over", exact=True)).to_have_count(0)
+    expect(page.get_by_label("A note for colleagues")).to_have_count(0)
+
+    carla.open("threads/hold")
+    page.get_by_role("link", name="Add", exact=False).first.click()
+    page.locator("#id_scope").select_option(label="One thread")
+    page.get_by_label("Which").fill(thread)
+    page.get_by_label("Reason").fill("Case 12/2026")
+    nothing_sticks_out(carla)
+    page.get_by_role("button", name="Place on hold").click()
+    expect(page.get_by_text("The hold is in force")).to_be_visible()
+    nothing_sticks_out(carla)
+    carla.choose("Release hold")
+    page.get_by_label("Reason").fill("The case is closed")
+    confirm(page, "Release hold")
+    expect(page.get_by_text("The hold is released.")).to_be_visible()
+
+    carla.open("threads/export")
+    page.get_by_role("link", name="Add", exact=False).first.click()
+    page.locator("#id_scope").select_option(label="One thread")
+    page.get_by_label("Which").fill(thread)
+    page.get_by_label("Type the name").fill(OFFICE)
+    page.get_by_role("button", name="Make the export").click()
+    expect(page.get_by_text("wants to know why")).to_be_visible()
+    page.get_by_label("Why").fill("Case 12/2026")
+    nothing_sticks_out(carla)
+    page.get_by_role("button", name="Make the export").click()
+    expect(page.locator(".th-badge-done")).to_be_visible()
+    nothing_sticks_out(carla)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download", exact=True).click()
+    assert download.value.path().read_bytes().startswith(b"PK")
+    carla.leave()
+
+
+def test_somebody_of_support_answers_on_a_phone(browser: Browser, office: Hub, asking: None) -> None:  # noqa: F811
+    olga = Staff.sign_in(browser, office, who=("olga", PASSWORD), viewport=PHONE, color_scheme="dark")
+    page, title = olga.page, f"Help {token_hex(3)}"
+    conversation(office, title, f"help-{token_hex(3)}")
+    offers_nothing(olga, *NOT_FOR_OFFICERS, *FOR_COMPLIANCE)
+    find_and_read(olga, title)
+    for deed in ("Archive", "Delete thread"):
+        expect(page.get_by_role("link", name=deed)).to_have_count(0)
+    page.get_by_role("button", name="Take over", exact=True).click()
+    page.get_by_role("textbox", name="Your answer").fill("This is Olga.")
+    page.get_by_role("button", name="Send answer").click()
+    expect(page.locator(".th-person", has_text="This is Olga.")).to_be_visible()
+    nothing_sticks_out(olga)
+    page.get_by_role("button", name="Hand back").click()
+    expect(page.get_by_role("button", name="Take over", exact=True)).to_be_visible()
+    olga.leave()
 
 
 def test_days_of_filters_are_those_of_the_times_beside_them(browser: Browser, office: Hub) -> None:  # noqa: F811
