@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Page, Request, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
 
 from tests.hub import Hub
 
@@ -30,10 +30,12 @@ def page_agent(hub: Hub, *origins: str, **fields: Any) -> dict[str, Any]:
 
 @dataclass
 class Visitor:
-    """One tab. `faults`: what a policy stopped and what scripts threw; `requests`: all that it asked."""
+    """One tab. `faults`: what a policy stopped and what scripts threw; `errors`: what the browser's console calls one;
+    `requests`: all that it asked."""
 
     page: Page
     faults: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
     @classmethod
@@ -42,13 +44,16 @@ class Visitor:
         page.set_default_timeout(SECONDS)
         visitor = cls(page)
         page.on("pageerror", lambda error: visitor.faults.append(f"error: {error}"))
-        page.on("console", lambda said: visitor._heard(said.text))
+        page.on("console", visitor._heard)
         page.on("dialog", lambda dialog: (visitor.faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", visitor._asked)
         page.goto(url)
         return visitor
 
-    def _heard(self, text: str) -> None:
+    def _heard(self, said: ConsoleMessage) -> None:
+        text = said.text
+        if said.type == "error":
+            self.errors.append(text)
         if any(words in text for words in ("Content Security Policy", "Trusted", "Refused to")):
             self.faults.append(text)
 
