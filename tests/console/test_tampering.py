@@ -6,8 +6,10 @@ import pytest
 from django.test import Client
 
 from tests.conftest import Tenant
+from tests.console.addresses import addresses, filled, models, noun_of
 from tests.console.conftest import Everything
 from tests.console.test_agent_pages import form_of
+from tests.console.test_every_deed import pages_of_their_own
 from threadhub.lib import ids
 
 EVERYWHERE = [
@@ -35,15 +37,11 @@ IDS = [
     "notuuid", "%00", "0", "-1", "thread_", "a" * 3000, "%2e%2e", "_5F_00", "01a200e7-0fa3-7030-bb4c-215a80672a50",
     "9" * 30, "'", "%ED%A0%80", ids.encode("thread", UUID(int=7 << 120)),
 ]  # fmt: skip
-NOUNS = [
-    "threads/thread", "threads/run", "chat_sessions/chatsession", "agents/agent", "agents/tool", "workspaces/workspace",
-    "workspaces/membership", "workspaces/apikey", "workspaces/user", "procrastinate/procrastinatejob",
-    "threads/retentionpolicy", "threads/systempolicy", "threads/hold", "threads/bundle", "threads/sweep",
-    "threads/retentionjob", "threads/tombstone", "threads/cannedanswer",
-]  # fmt: skip
+NOUNS = sorted(models())
+LISTS = [noun for noun in NOUNS if noun != "threads/retentionsettings"]  # which is of all workspaces, without filters
 
 
-@pytest.mark.parametrize("noun", NOUNS)
+@pytest.mark.parametrize("noun", LISTS)
 def test_no_list_fails(noun: str, console: Client, everything: Everything) -> None:
     queries = EVERYWHERE + (OF_THREADS if noun == "threads/thread" else [])
     codes = {query: console.get(f"/admin/{noun}/?{query}").status_code for query in queries}
@@ -61,22 +59,18 @@ def test_no_page_of_an_object_fails(noun: str, console: Client, everything: Ever
         assert console.post(address, {"x": "y"}).status_code == 404, address
 
 
-@pytest.mark.parametrize("wire_id", IDS)
-def test_no_other_page_fails(wire_id: str, console: Client, everything: Everything) -> None:
-    own = everything.thread.wire_id
-    for address in (
-        f"threads/thread/{wire_id}/", f"threads/thread/{wire_id}/delete/", f"threads/thread/{wire_id}/do/%00/",
-        f"threads/thread/{wire_id}/window/", f"threads/thread/{wire_id}/live/", f"threads/thread/{wire_id}/find/?q=a",
-        f"threads/thread/{wire_id}/step/older/", f"threads/thread/{own}/step/{wire_id}/",
-        f"threads/thread/{wire_id}/reason/",
-        f"threads/thread/{own}/desk/{wire_id}/", f"threads/thread/{own}/files/{wire_id}",
-        f"threads/thread/{own}/do/{wire_id}/",
-        f"workspaces/user/{wire_id}/password/", f"workspaces/apikey/{wire_id}/secret/",
-        f"threads/retentionpolicy/{wire_id}/preview/", f"threads/systempolicy/{wire_id}/preview/",
-        f"threads/retentionsettings/{wire_id}/apply/", f"threads/retentionsettings/{wire_id}/change/",
-        f"threads/retentionsettings/{wire_id}/history/", f"threads/retentionjob/{wire_id}/progress/",
-    ):  # fmt: skip
-        assert console.get(f"/admin/{address}").status_code in (301, 302, 403, 404), address
+@pytest.mark.parametrize("odd", IDS)
+def test_no_page_of_its_own_fails(odd: str, console: Client, everything: Everything) -> None:
+    """With something odd for each part of its address."""
+    own = {name: pattern for pattern, name in addresses() if name in pages_of_their_own() and "<" in pattern}
+    assert {"threads_thread_file", "agents_agent_version", "threads_retentionsettings_apply"} <= own.keys()
+    things, parts = everything.things(), {"number": "1", "file_id": "x", "way": "older", "deed": "note"}
+    for pattern in own.values():
+        asked = {filled(pattern, {noun_of(pattern): odd}, parts)}
+        asked |= {filled(pattern, things, {**parts, part: odd}) for part in parts if f":{part}>" in pattern}
+        for address in asked - {filled(pattern, things, parts)}:
+            assert console.get(str(address)).status_code in (301, 302, 403, 404), address
+            assert console.post(str(address), {"x": "y"}).status_code in (302, 403, 404), address
 
 
 @pytest.mark.parametrize("noun", NOUNS)
