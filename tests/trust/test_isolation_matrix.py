@@ -10,8 +10,8 @@ from tests.trust.operations import operations
 from tests.trust.world import World, build
 
 CALLERS = (
-    "nobody", "bad key", "owner", "viewer", "limited staff", "key", "read-only key", "end user's key", "session",
-    "another session", "another member's key", "another member",
+    "nobody", "bad key", "owner", "viewer", "support", "compliance", "limited staff", "key", "read-only key",
+    "end user's key", "session", "another session", "another member's key", "another member",
 )  # fmt: skip
 
 

@@ -186,7 +186,9 @@ def build() -> World:
 def outsiders(other: Samples) -> list[Caller]:
     """Whoever has no place in the victim's workspace."""
     workspace, own = other.tenant.workspace, other.named
-    viewer, member = (make_user(role.value, workspace, role) for role in (Role.VIEWER, Role.MEMBER))
+    viewer, member, support, compliance = (
+        make_user(role.value, workspace, role) for role in (Role.VIEWER, Role.MEMBER, Role.SUPPORT, Role.COMPLIANCE)
+    )
     staff = make_user("limited staff", workspace, Role.ADMIN)
     User.objects.filter(pk=staff.pk).update(is_staff=True)
     by_token = {
@@ -194,6 +196,8 @@ def outsiders(other: Samples) -> list[Caller]:
         "bad key": f"{other.tenant.key[:-4]}aaaa",
         "owner": access_token(other.tenant.owner),
         "viewer": access_token(viewer),
+        "support": access_token(support),
+        "compliance": access_token(compliance),
         "limited staff": access_token(staff),
         "key": other.tenant.key,
         "read-only key": keys.create(workspace=workspace, user=other.tenant.owner, name="r", scopes=[Scope.READ])[1],
