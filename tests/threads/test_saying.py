@@ -119,6 +119,24 @@ def test_it_brings_the_newest_few_where_a_span_alone_has_too_many(
         assert said('"everyday lighthouse"', among=among) == (["3000", "2900", "2800"], NOW - timedelta(hours=200))
 
 
+def test_how_common_a_word_is_is_known_before_all_that_hold_it_are_read(spoken: Thread) -> None:
+    """By the statistics of words (migration 0030), which the planner has no other source of."""
+    thought = [expected(spoken, word) for word in ("everyday", "lighthouse", "nowhere")]
+    for number, said in zip(thought, (COUNT, COUNT // RARELY, 1), strict=True):
+        assert said / 2 <= number <= said * 2, thought
+
+
+def expected(thread: Thread, word: str) -> int:
+    """How many messages PostgreSQL thinks hold a word, of those that hold it at all."""
+    values = {"text": word, "among": [thread.workspace_id], "wanted": COUNT}
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {saying.ALL.format(among=saying._among(values))}", values)
+        plan = cursor.fetchone()[0][0]["Plan"]
+    while plan["Node Type"] in ("Limit", "Sort"):
+        (plan,) = plan["Plans"]
+    return int(plan["Plan Rows"])
+
+
 def test_where_the_index_may_not_be_asked_all_are_read(spoken: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saying, "_has_index", lambda: False)
     monkeypatch.setattr(saying, "NEWEST", slow(saying.NEWEST))
