@@ -5,8 +5,8 @@
 DIRECTORY holds the database that `python -m tests.bench.million --keep DIRECTORY` seeded; a server that runs on it
 already is used as it is. The first time what staff filter by is put beside the threads (feedback, runs, tool uses,
 labels, holds, policies), and the product's own functions count the days and make the forecast. Each page is asked
-once to warm up and then `--rounds` times, through the site's middleware, as a superuser and as the owner of the largest
-workspace.
+once to warm up and then `--rounds` times, through the site's middleware, as a superuser, as the owner of the largest
+workspace, and as the owner of two whose thousand threads are all older than anybody else's newest.
 """
 
 import argparse
@@ -66,6 +66,16 @@ UPDATE threads_thread SET last_activity_at = least(now(), created_at + interval 
 """,
     "VACUUM (ANALYZE) threads_thread, threads_feedback, threads_run, threads_tooluse",
 )
+
+
+QUIET = f"""
+INSERT INTO threads_thread (id, workspace_id, agent_id, title, metadata, state, origin, message_count, last_position,
+                            created_at, updated_at)
+SELECT {ID.format("moment")}, %(workspace)s, %(agent)s, 'Quiet number ' || n, '{{}}', 'active', 'direct', 0, 0, moment,
+       moment
+  FROM (SELECT n, now() - interval '60 days' + n * interval '1 minute' AS moment
+          FROM generate_series(1, 1000) AS n) AS planned
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +152,10 @@ def _print(figure: Figure) -> None:
 
 
 def _people() -> dict[str, Any]:
-    """A superuser, and the owner of the largest workspace."""
+    """A superuser, the owner of the largest workspace, and the owner of two quiet ones."""
+    from django.db import connection
+
+    from threadhub.agents.models import Agent
     from threadhub.isolation import scope
     from threadhub.workspaces import memberships
     from threadhub.workspaces.models import User, Workspace
@@ -154,7 +167,16 @@ def _people() -> dict[str, Any]:
         if owner is None:
             owner = User.objects.create_user("bench owner", is_staff=True)
             memberships.join(workspace=Workspace.objects.get(name="large"), user=owner, role=Role.OWNER)
-    return {"root": root, "owner": owner}
+        quiet = User.objects.filter(username="bench quiet").first()
+        if quiet is None:
+            quiet = User.objects.create_user("bench quiet", is_staff=True)
+            for name in ("quiet one", "quiet two"):
+                workspace = Workspace.objects.create(name=name)
+                agent = Agent.objects.create(workspace=workspace, name=name, provider="echo")
+                memberships.join(workspace=workspace, user=quiet, role=Role.OWNER)
+                with connection.cursor() as cursor:
+                    cursor.execute(QUIET, {"workspace": workspace.pk, "agent": agent.pk})
+    return {"root": root, "owner": owner, "quiet": quiet}
 
 
 def _signed_in(person: Any) -> Any:
@@ -230,6 +252,9 @@ def _pages(person: Any) -> Iterator[tuple[str, str]]:
     yield "threads", LIST
     for name, query in filters.items():
         yield f"threads: {name}", f"{LIST}?{query}"
+    if person.username == "bench quiet":
+        yield from _other_pages(person, agent.wire_id)
+        return
     for (one, first), (two, second) in combinations(filters.items(), 2):
         if _named(first).isdisjoint(_named(second)) and not (first.startswith("q=") and "workspace" not in one):
             yield f"threads: {one} + {two}", f"{LIST}?{first}&{second}"
@@ -283,6 +308,8 @@ def _other_pages(person: Any, agent: str) -> Iterator[tuple[str, str]]:
             person.is_superuser or not re.match("workspaces/user|procra|.*system", label)
         ):
             yield f"list of {label}", f"/admin/{label}/"
+    if person.username == "bench quiet":
+        return
     yield "agent", f"/admin/agents/agent/{agent}/change/"
     yield "agent's history", f"/admin/agents/agent/{agent}/history/"
     with scope.as_owner():
