@@ -28,7 +28,9 @@ logger = logging.getLogger(__name__)
 # Without news a run is looked at this often (seconds): notices a lost worker, and bridges a lost LISTEN.
 LOOK_EVERY = 5.0
 RETRY_AFTER = 0.5
-APART = 0.02  # seconds from one reading to the next: what comes meanwhile is read together, whichever run it is of
+# Seconds from one reading to the next, on the average: what comes meanwhile is read together, whichever run it is of.
+# Until so many have come at once none waits: a run that begins has its first words right after what announces them.
+APART, AT_ONCE = 0.02, 5
 UNREADABLE = ("internal_error", "What the answer says from here on cannot be read.")
 THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer was complete.")
 # By the primary key (run_id, seq, workspace_id), run for run.
@@ -152,11 +154,11 @@ class Feeds:
     async def _fill(self) -> None:
         """Read what is new, for as long as there is a feed."""
         loop = asyncio.get_running_loop()
-        last = -APART
+        due = 0.0  # of the reading, were each APART from the one before
         while True:
             await self._news.wait()
-            await asyncio.sleep(last + APART - loop.time())
-            last = loop.time()
+            await asyncio.sleep(due - APART * AT_ONCE - loop.time())
+            due = max(due, loop.time()) + APART
             self._news.clear()
             looked_at, self._stale = self._stale, set()
             if not looked_at:  # whoever had news has no reader any more
