@@ -77,6 +77,19 @@ def test_words_that_were_found_are_highlighted(console: Client, tenant: Tenant) 
     assert 'A <mark class="th-hit">lighthouse</mark> &lt;b&gt;' in html
 
 
+@pytest.mark.parametrize("term", ['"refund"', '"the refund of"'])
+def test_quoted_words_and_phrases_are_highlighted_where_they_stand(term: str, console: Client, tenant: Tenant) -> None:
+    said = f"{'Hold the line of may. ' * 30}I want the refund of May. {'And so on. ' * 30}"
+    thread = make(tenant, "Money")
+    say(thread, tenant, Draft(role="user", content=said))
+    marked = f'<mark class="th-hit">{term.strip(chr(34))}</mark>'
+    assert console.get(LIST, {"q": term}).content.decode().count(marked) == 1
+    for within in (term, term.strip('"'), f" {term.upper()} "):
+        hits = console.get(f"{LIST}{thread.wire_id}/find/", {"q": within}).content.decode()
+        assert marked in hits
+        assert hits.count("<mark") == 1
+
+
 @pytest.mark.parametrize("query", ["", "q=order", "rating=bad", "tool=look_up", "label=urgent", "assigned=me"])
 def test_a_list_takes_as_many_queries_for_many_threads_as_for_few(query: str, console: Client, tenant: Tenant) -> None:
     """Session, user, filters' options, rows, ratings, expiry, people; with a search its three look-ups and hits."""

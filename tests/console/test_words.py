@@ -1,5 +1,6 @@
 """What pages say beside their tables: who did something, what a button does, that a list is empty."""
 
+import pytest
 from django.test import Client
 from django.utils import timezone
 
@@ -57,10 +58,35 @@ def test_an_empty_list_says_why_it_is_empty(console: Client, tenant: Tenant) -> 
 
 def test_an_excerpt_reads_as_prose() -> None:
     said = "Here is **your order**:\n\n```\nnumber = `4711`\n``` <b>soon</b>"
-    assert marks.excerpt(said, "order") == (
+    assert marks.excerpt(said, ["order"]) == (
         'Here is your <mark class="th-hit">order</mark>: number = 4711 &lt;b&gt;soon&lt;/b&gt;'
     )
-    assert "**your order**" in marks.excerpt(said, '"**"').replace('<mark class="th-hit">**</mark>', "**")
+    assert "**your order**" in marks.excerpt(said, ["**"]).replace('<mark class="th-hit">**</mark>', "**")
+
+
+@pytest.mark.parametrize(
+    ("term", "wanted"),
+    [
+        ("refund order", ["refund", "order"]),
+        ('"refund"', ["refund"]),
+        ('"refund  the order" now', ["refund the order", "now"]),
+        ('"refund the', ["refund the"]),
+        ('refund -order -"of may" or money OR "the tide"', ["refund", "money", "the tide"]),
+        ('""', ['""']),
+        (" ", []),
+    ],
+)
+def test_words_and_phrases_of_a_search_are_told_apart(term: str, wanted: list[str]) -> None:
+    assert marks.words_of(term) == wanted
+
+
+def test_an_excerpt_is_of_the_place_where_a_phrase_stands() -> None:
+    said = f"{'Hold the line. ' * 60} Please refund, the <i>order</i> of the day. {'And so on. ' * 60}"
+    shown = marks.excerpt(said, marks.words_of('"refund the"'))
+    assert 'Please <mark class="th-hit">refund, the</mark> &lt;i&gt;order' in shown
+    assert shown.count("<mark") == 1
+    assert shown.startswith("…")
+    assert shown.endswith("…")
 
 
 def test_a_button_says_what_it_does(console: Client, tenant: Tenant) -> None:

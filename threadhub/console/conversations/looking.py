@@ -14,9 +14,9 @@ SHORTEST = 2  # characters
 
 
 def find(*, thread: Thread, path: Path | None, term: str) -> list[dict[str, Any]]:
-    """The messages on a branch's path that hold the term, oldest first: position and excerpt. Reads one thread's
-    messages by the index on (thread, position); of an archived one, its bundle."""
-    term = term.strip()
+    """The messages on a branch's path that hold the term, without a phrase's quotes, oldest first: position and
+    excerpt. Reads one thread's messages by the index on (thread, position); of an archived one, its bundle."""
+    term = term.strip().strip('"').strip()
     if len(term) < SHORTEST or "\x00" in term:
         return []
     if reading.is_bundled(thread):
@@ -29,7 +29,7 @@ def find(*, thread: Thread, path: Path | None, term: str) -> list[dict[str, Any]
         rows = rows[:HITS]
     hits = []
     for message in rows:
-        hits.append({"position": message.position, "excerpt": marks.excerpt(message.content or "", f'"{term}"')})
+        hits.append({"position": message.position, "excerpt": marks.excerpt(message.content or "", [term])})
         if len(hits) == HITS:
             break
     return hits

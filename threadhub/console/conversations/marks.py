@@ -19,6 +19,7 @@ from threads.models import BundledThread, Feedback, Message, Thread
 
 AROUND = 60  # characters before and after the first word that was found
 WORDS = 8  # of a search, that are shown in the hits
+ASKED = re.compile(r'(-?)"([^"]*)"?|([^\s"]+)')  # as search reads it: a phrase, which may be unfinished, or a word
 
 
 Rated = tuple[int, int] | None  # good, bad; None: rated, but which way only its bundle knows
@@ -85,39 +86,43 @@ def names(ids: set[UUID]) -> dict[UUID, str]:
 
 
 def words_of(term: str) -> list[str]:
-    """The words of a search that hits are marked by: no operators, no words that must not be there."""
-    found = [word for word in re.findall(r"(?<!\S)-?[^\s\"]+|\"", term) if not word.startswith(("-", '"'))]
-    return [word for word in found if word.lower() != "or"][:WORDS] or [term.strip()]
+    """What hits of a search are marked by: its words and phrases, without operators and what must not be there."""
+    found = [phrase or word for minus, phrase, word in ASKED.findall(term) if not (minus or word.startswith("-"))]
+    wanted = [" ".join(each.split()) for each in found if each.lower() != "or"]
+    return [each for each in wanted if each][:WORDS] or [each for each in [term.strip()] if each]
 
 
-def marked(text: str, term: str) -> SafeString:
-    """The text with the words of a search highlighted; everything is escaped."""
-    wanted = [re.escape(word) for word in words_of(term) if word]
+def marked(text: str, wanted: Sequence[str]) -> SafeString:
+    """The text with words and phrases highlighted; everything is escaped."""
     if not wanted:
         return format_html("{}", text)
-    parts = re.split(f"({'|'.join(wanted)})", text, flags=re.IGNORECASE)
+    parts = re.split(f"({_pattern(wanted)})", text, flags=re.IGNORECASE)
     return format_html_join("", "{}", ((_piece(part, at),) for at, part in enumerate(parts)))
+
+
+def _pattern(wanted: Sequence[str]) -> str:
+    """Any of them. Between the words of a phrase other signs than spaces may stand, as search has it."""
+    return "|".join(r"\W+".join(re.escape(word) for word in each.split()) for each in wanted)
 
 
 def _piece(part: str, at: int) -> SafeString | str:
     return format_html('<mark class="th-hit">{}</mark>', part) if at % 2 else part
 
 
-def excerpt(text: str, term: str) -> SafeString:
-    """The surroundings of the first word that was found, highlighted."""
-    line = " ".join(_unmarked(text, term).split())
-    lowered = line.lower()
-    places = [place for word in words_of(term) if (place := lowered.find(word.lower())) >= 0]
-    start = max(min(places, default=0) - AROUND, 0)
+def excerpt(text: str, wanted: Sequence[str]) -> SafeString:
+    """The surroundings of the first word or phrase that was found, highlighted."""
+    line = " ".join(_unmarked(text, wanted).split())
+    hit = re.search(_pattern(wanted), line, flags=re.IGNORECASE) if wanted else None
+    start = max(hit.start() - AROUND, 0) if hit else 0
     end = start + 3 * AROUND
     cut = f"{'…' if start else ''}{line[start:end]}{'…' if end < len(line) else ''}"
-    return marked(cut, term)
+    return marked(cut, wanted)
 
 
-def _unmarked(text: str, term: str) -> str:
+def _unmarked(text: str, wanted: Sequence[str]) -> str:
     """Without the signs of markdown that a line of prose is the harder to read for, unless they are looked for."""
     for sign in ("**", "```", "`"):
-        text = text if sign in term else text.replace(sign, "")
+        text = text if any(sign in each for each in wanted) else text.replace(sign, "")
     return text
 
 
@@ -126,9 +131,10 @@ def _hits(threads: Sequence[Thread], term: str, found_in: dict[UUID, UUID]) -> d
     if not term:
         return {}
     open_to_read = {thread.pk for thread in threads if not thread.workspace.transcript_reason}
-    wanted = {message_id for thread_id, message_id in found_in.items() if thread_id in open_to_read}
-    rows = Message.objects.filter(pk__in=wanted).order_by().values_list("thread_id", "content") if wanted else []
-    return {thread_id: excerpt(content or "", term) for thread_id, content in rows}
+    found = {message_id for thread_id, message_id in found_in.items() if thread_id in open_to_read}
+    rows = Message.objects.filter(pk__in=found).order_by().values_list("thread_id", "content") if found else []
+    wanted = words_of(term)
+    return {thread_id: excerpt(content or "", wanted) for thread_id, content in rows}
 
 
 def rating_badges(rated: Rated) -> SafeString | str:

@@ -70,9 +70,10 @@ class ThreadChangeList(KeysetChangeList):
         # An excerpt is of the conversation: whoever is shown one has read there.
         shown = [thread for thread in self.result_list if thread.pk in told.hits]
         reading.note_by_staff(user_id=request.user.pk, threads=shown)
+        wanted = marks.words_of(self.query)
         for thread in self.result_list:
             thread.marks = told
-            thread.term = self.query
+            thread.wanted = wanted
 
 
 class ThreadList(ConsoleAdmin):
@@ -120,7 +121,7 @@ class ThreadList(ConsoleAdmin):
     def titled(self, thread: Any) -> SafeString:
         shown = display.shortened(thread.title)
         title = (
-            marks.marked(shown, thread.term) if shown else format_html('<span class="th-muted">{}</span>', "Untitled")
+            marks.marked(shown, thread.wanted) if shown else format_html('<span class="th-muted">{}</span>', "Untitled")
         )
         labels = format_html_join("", ' <span class="th-label">{}</span>', ((each,) for each in thread.labels))
         hit = _marks(thread).hits.get(thread.pk)
@@ -142,7 +143,7 @@ class ThreadList(ConsoleAdmin):
     def reference(self, thread: Any) -> SafeString | str:
         if thread.external_ref is None:
             return display.NONE
-        return marks.marked(display.shortened(thread.external_ref, 40), thread.term)
+        return marks.marked(display.shortened(thread.external_ref, 40), thread.wanted)
 
     @column("State")
     def state_label(self, thread: Any) -> SafeString:

@@ -127,12 +127,19 @@
 
   // --- words
 
-  let term = place.dataset.thFound || "";
+  /** The words and phrases of a search of the list (marks.py reads it alike). */
+  function wordsOf(search) {
+    return [...search.matchAll(/(-?)"([^"]*)"?|([^\s"]+)/g)]
+      .filter(([, minus, , word]) => !minus && !word?.startsWith("-"))
+      .map(([, , phrase, word]) => (phrase || word || "").trim().toLowerCase())
+      .filter((each) => each && each !== "or");
+  }
+
+  let words = wordsOf(place.dataset.thFound || "");
 
   /** Marks the words that were looked for, without touching what stands there. */
   function mark() {
     if (!window.Highlight) return;
-    const words = term.match(/[^\s"]+/g)?.filter((word) => !word.startsWith("-")).map((word) => word.toLowerCase()) ?? [];
     const ranges = [];
     if (words.length) {
       for (const prose of place.querySelectorAll(".th-bubble")) {
@@ -156,7 +163,9 @@
 
   async function search(form) {
     const hits = find("[data-th-hits]");
-    term = form.elements.q.value.trim();
+    const term = form.elements.q.value.trim();
+    const sought = term.replace(/^"+|"+$/g, "").trim().toLowerCase(); // here it is one piece of text, as the server seeks it
+    words = sought ? [sought] : [];
     mark();
     if (term.length < 2) {
       hits.hidden = true;
