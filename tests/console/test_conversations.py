@@ -1,5 +1,7 @@
 """The list's marks and filters, the reason that a workspace may ask for, and the desk beside a conversation."""
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -168,6 +170,18 @@ def test_a_reason_is_good_for_one_thread(console: Client, everything: Everything
     ask_reasons(everything.tenant)
     console.post(f"{LIST}{everything.thread.wire_id}/reason/", {"reason": "A complaint"})
     assert "asks for a reason" in page(console, make(everything.tenant, "Another"))
+
+
+def test_a_reason_leads_on_to_where_one_was_going(console: Client, everything: Everything) -> None:
+    ask_reasons(everything.tenant)
+    at, query = f"{LIST}{everything.thread.wire_id}", "at=3&branch=1&_changelist_filters=q%3Dorder"
+    asked = console.get(f"{at}/change/?{query}").content.decode()
+    (action,) = re.findall(r'<form method="post" action="([^"]*)" class="th-confirm"', asked)
+    assert unescape(action) == f"{at}/reason/?{query}"
+    assert f'href="{LIST}?q=order"' in asked
+    again = console.post(unescape(action), {"reason": " x "}).content.decode()
+    assert f'action="{action}"' in again
+    assert console.post(unescape(action), {"reason": "A complaint"})["Location"] == f"{at}/change/?{query}"
 
 
 def test_windows_lead_to_each_other(console: Client, tenant: Tenant) -> None:

@@ -1,7 +1,7 @@
 """A conversation as staff live with it, in Chromium: in their own time, while it is written, answered with words that
 lie ready."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from secrets import token_hex
 from zoneinfo import ZoneInfo
@@ -106,6 +106,45 @@ def test_the_list_stays_the_filtered_one_through_all_that_is_done_in_a_thread(st
     page.keyboard.press("u")
     expect(page.locator(".field-titled")).to_have_count(3)
     assert page.url.endswith(f"/admin/threads/thread/?q={word}")
+
+
+@pytest.fixture
+def reasons(hub: Hub) -> Iterator[Callable[[bool], None]]:
+    """Has the workspace ask for reasons, or not."""
+
+    def wanted(whether: bool) -> None:
+        hub.patch(f"/workspaces/{hub.workspace_id}", json={"transcript_reason": whether}).raise_for_status()
+
+    yield wanted
+    wanted(False)
+
+
+def test_a_reason_that_is_due_again_is_asked_for_and_nothing_written_is_lost(
+    staff: Staff, hub: Hub, reasons: Callable[[bool], None]
+) -> None:
+    page, question = staff.page, "Why do you read this conversation?"
+    only_read = page.context.new_page()
+    only_read.goto(f"{hub.url}/admin/threads/thread/{new_thread(hub, 'Read', ('user', 'Hello?'))}/change/?at=1")
+    staff.read(new_thread(hub, "Answered", ("user", "Hello?")))
+    page.get_by_role("button", name="Take over", exact=True).click()
+    box = page.get_by_role("textbox", name="Your answer")
+    box.fill("Good morning")
+    reasons(True)
+    box.press("Control+Enter")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Say why you read").click()
+    opened.value.get_by_label(question).fill("The visitor asked for a person")
+    opened.value.get_by_role("button", name="Read the conversation").click()
+    expect(opened.value.locator(".th-message")).to_have_count(1)
+    opened.value.close()
+    expect(box).to_have_value("Good morning")
+    box.press("Control+Enter")
+    expect(page.locator(".th-person")).to_have_count(1)
+    expect(page.get_by_role("link", name="Say why you read")).to_have_count(0)
+    only_read.bring_to_front()
+    only_read.get_by_label(question).fill("A complaint")
+    only_read.get_by_role("button", name="Read the conversation").click()
+    expect(only_read.locator(".th-shown")).to_contain_text("Hello?")
 
 
 def test_a_canned_answer_is_put_where_somebody_writes(staff: Staff, hub: Hub) -> None:

@@ -153,13 +153,14 @@ class ThreadReading(ThreadList):
         thread = self.thing(request, object_id)
         if thread is None:
             raise Http404
+        page = _asked_alike(request, self.address_of(thread))
         if request.method != "POST":
-            return redirect(self.address_of(thread))
+            return redirect(page)
         form = reasons.ReasonForm(request.POST)
         if not form.is_valid():
             return self._ask_reason(request, thread, form)
         reasons.keep(request, thread, form.cleaned_data["reason"])
-        return redirect(self.address_of(thread))
+        return redirect(page)
 
     def _ask_reason(self, request: HttpRequest, thread: Thread, form: reasons.ReasonForm) -> HttpResponse:
         context = {
@@ -169,7 +170,7 @@ class ThreadReading(ThreadList):
             "original": thread,
             "thread": thread,
             "form": form,
-            "action": reverse("admin:threads_thread_reason", args=(thread.wire_id,)),
+            "action": _asked_alike(request, reverse("admin:threads_thread_reason", args=(thread.wire_id,))),
             "back": CameFrom.of(request).back(self.list_address()),
         }
         return TemplateResponse(request, "console/reason.html", context)
@@ -268,6 +269,12 @@ class ThreadReading(ThreadList):
             told = {"outlook": outlook, "becomes": words.DONE.get(outlook.action or "", "")}
         may_hold = rights.of(request).may(Permission.HOLD_WRITE, thread.workspace_id)
         return {**told, "held": thread.held, "may_hold": may_hold}  # type: ignore[attr-defined]
+
+
+def _asked_alike(request: HttpRequest, address: str) -> str:
+    """An address with the query of this one: the place in the thread, the branch, the list one came from."""
+    query = request.GET.urlencode()
+    return f"{address}?{query}" if query else address
 
 
 def _position(text: str | None) -> int | None:

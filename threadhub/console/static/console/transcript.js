@@ -186,6 +186,7 @@
 
   async function look() {
     const answer = await fetch(place.dataset.thLiveUrl, { headers: { Accept: "application/json" } });
+    if (answer.status === 403) return shutOut();
     if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
     const told = await answer.json();
     const follows = atEnd();
@@ -194,6 +195,7 @@
     if (changed && !tail.dataset.newer) await refresh(tail);
     else if (changed && !find("[data-th-empty]")) newer.hidden = false;
     state = told.state;
+    if (find("[data-th-reason]", said)) say("");
     tell(told);
     desk(told.desk);
     if (follows && (changed || told.live)) toEnd();
@@ -225,12 +227,28 @@
     spell();
   }
 
+  function isWriting() {
+    return ["th-answer", "th-note"].some((id) => document.getElementById(id)?.value.trim());
+  }
+
+  /** A reason for reading is due again: the page asks for it. What is being written waits while it is given elsewhere. */
+  function shutOut() {
+    if (!isWriting()) return location.reload();
+    if (find("[data-th-reason]", said)) return;
+    const link = document.createElement("a");
+    link.href = location.href;
+    link.target = "_blank";
+    link.className = "th-link";
+    link.dataset.thReason = "";
+    link.textContent = "Say why you read this conversation (in a new tab)";
+    said.replaceChildren(link, ", then go on here: what you wrote stays.");
+  }
+
   /** Somebody else took the thread over, or gave it back: the page is made anew, unless something is being written. */
   function desk(who) {
     const shown = find("[data-th-desk]");
     if (!shown || shown.dataset.thDesk === who) return;
-    const written = ["th-answer", "th-note"].some((id) => document.getElementById(id)?.value.trim());
-    if (!written) return location.reload();
+    if (!isWriting()) return location.reload();
     say("Who answers in this thread has changed. Reload the page once what you write is sent.");
   }
 
@@ -267,6 +285,7 @@
     button.disabled = true;
     try {
       const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
+      if (answer.status === 403) shutOut();
       const told = await answer.json().catch(() => ({}));
       if (!answer.ok || answer.redirected) throw new Error(told.error ?? "Your answer was not sent. Try again.");
       form.reset();
