@@ -1,4 +1,7 @@
-"""A thread read as a conversation: windows of it, calls, runs, summaries, files and branches."""
+"""A thread read as a conversation: windows of it, calls, runs, summaries, files, ratings and branches."""
+
+import re
+from dataclasses import replace
 
 import pytest
 from django.db import transaction
@@ -8,12 +11,14 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.console.conftest import PNG, Everything, say, signed_in
 from tests.console.threads import LIST, make, page, positions
+from tests.lifecycle.conftest import archive_directory  # noqa: F401  fixture
 from threadhub.console import transcript
 from threadhub.workspaces.models import User
 from threads import access, branches
-from threads.actions import threads
+from threads.actions import feedback, threads
 from threads.actions.messages import Draft
 from threads.attachments import Upload
+from threads.lifecycle import acts
 from threads.models import Attachment, Run, Summary
 
 
@@ -165,3 +170,32 @@ def test_other_branches_are_read_and_turned_to(console: Client, tenant: Tenant) 
     assert ("old words" in shown[2], "new words" in shown[2]) == (False, True)
     assert "?branch=1" in console.get(address).content.decode()
     assert console.get(f"{address}?branch=3").status_code == 404
+
+
+def test_what_was_thought_of_an_answer_stands_below_it(console: Client, tenant: Tenant) -> None:
+    thread = make(tenant, "Rated")
+    drafts = [Draft(role=role, content=f"{role} {n}") for n in (1, 2) for role in ("user", "assistant")]
+    _, first, _, second = say(thread, tenant, *drafts)
+    actor, now = tenant.actor, timezone.now()
+    complaint = {"tags": ["incorrect"], "text": "Wrong <b>price</b> quoted"}
+    feedback.give(actor=actor, thread=thread, message=first, rating=-1, now=now, **complaint)
+    feedback.give(
+        actor=replace(actor, kind="user", key_id=None, user_id=tenant.owner.pk),
+        thread=thread,
+        message=first,
+        rating=1,
+        now=now,
+    )
+    for archived in (False, True):
+        if archived:
+            acts.archive(actor=actor, thread=thread, now=now)
+        html = page(console, thread)
+        rated, other = (
+            re.findall(rf'<article[^>]*id="{each.wire_id}".*?</article>', html, re.S)[0] for each in (first, second)
+        )
+        told = [
+            rated.index(each)
+            for each in ("Rated bad", "incorrect", "Wrong &lt;b&gt;price&lt;/b&gt; quoted", "Rated good")
+        ]
+        assert told == sorted(told)
+        assert "Rated" not in other

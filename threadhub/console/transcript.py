@@ -1,8 +1,8 @@
-"""A thread as a conversation to read: a window of its messages, with tool results beside their calls, the runs that
-answered, and the summaries where they stand. Five queries, at any length of the thread, and one or two more for its
-branches where it has any. What is archived is read from its bundle."""
+"""A thread as a conversation to read: a window of its messages, with tool results beside their calls, what was thought
+of the answers, the runs that answered, and the summaries where they stand. Six queries, at any length of the thread,
+and one or two more for its branches where it has any. What is archived is read from its bundle."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from threadhub.workspaces.models import User
 from threads import branches, summaries
 from threads.branches import BEYOND
 from threads.lifecycle import reading
-from threads.models import Attachment, Branch, Message, Run, Summary, Thread
+from threads.models import Attachment, Branch, Feedback, Message, Run, Summary, Thread
 from threads.path import Path
 
 SIZE = 50
@@ -47,6 +47,7 @@ class Bubble:
     calls: list[Call] = field(default_factory=list)
     result: str | None = None
     files: list[dict[str, Any]] = field(default_factory=list)
+    opinions: list[Feedback] = field(default_factory=list)
 
     kind = "message"
 
@@ -210,6 +211,7 @@ def _bubbles(thread: Thread, messages: Sequence[Message]) -> list[Bubble]:
     """One bubble per message, but for tool results, which go to their calls where those are in sight."""
     calls: dict[str, Call] = {}
     bubbles: list[Bubble] = []
+    opinions = _opinions(thread, messages)
     staff, asker = _staff(messages), identities.askers([thread]).get(thread.pk, "Visitor")
     budget = MARKDOWN_IN_ALL
     for message in messages:
@@ -218,6 +220,7 @@ def _bubbles(thread: Thread, messages: Sequence[Message]) -> list[Bubble]:
             continue
         text = message.content or ""
         bubble = _bubble(thread, message, asker=asker, plain=len(text) > budget)
+        bubble.opinions = opinions.get(message.pk, [])
         if message.by_person:
             bubble.side, bubble.speaker = "person", staff.get(message.author, "A person")
         budget -= len(text)
@@ -227,6 +230,22 @@ def _bubbles(thread: Thread, messages: Sequence[Message]) -> list[Bubble]:
             bubble.calls.append(made)
         bubbles.append(bubble)
     return bubbles
+
+
+def _opinions(thread: Thread, messages: Sequence[Message]) -> dict[UUID, list[Feedback]]:
+    """What users and visitors think of the answers, the first to say so first, by the index on the thread."""
+    answers = {message.pk for message in messages if message.role == Message.Role.ASSISTANT}
+    found: dict[UUID, list[Feedback]] = {}
+    if not answers:
+        return found
+    rows: Iterable[Feedback]
+    if reading.is_bundled(thread):
+        rows = reading.every_feedback(thread)
+    else:
+        rows = Feedback.objects.filter(thread_id=thread.pk, workspace_id=thread.workspace_id, message_id__in=answers)
+    for each in sorted(rows, key=lambda row: (row.created_at, row.pk)):
+        found.setdefault(each.message_id, []).append(each)
+    return found
 
 
 def _staff(messages: Sequence[Message]) -> dict[str, str]:

@@ -91,9 +91,14 @@ def attachment(thread: Thread, attachment_id: UUID) -> Attachment | None:
     return next((each for each in found if each.pk == attachment_id), None)
 
 
+def every_feedback(thread: Thread) -> list[Feedback]:
+    """All feedback on the messages of a bundled thread."""
+    return list(_objects(ThreadReader.of(thread), "feedback", Feedback))
+
+
 def feedback(thread: Thread, message_id: UUID, author: str) -> Feedback | None:
     """Somebody's feedback on a message of a bundled thread."""
-    found = _objects(ThreadReader.of(thread), "feedback", Feedback)
+    found = every_feedback(thread)
     return next((each for each in found if (each.message_id, each.author) == (message_id, author)), None)
 
 

@@ -83,7 +83,8 @@ class ThreadReading(ThreadList):
         return HttpResponse(render_to_string("console/window.html", {"thread": thread, **context}, request=request))
 
     def live_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        """What goes on now. `state` changes whenever the newest window would show something else."""
+        """What goes on now. `state` changes whenever the newest window would show something else than what is
+        thought of it."""
         thread = self._opened(request, object_id, counted=False)
         now = looking.live(thread=thread)
         run = now.run
