@@ -218,6 +218,19 @@ def test_the_next_thread_is_that_of_the_filtered_list(console: Client, tenant: T
     assert "end=older" in end["Location"]
 
 
+def test_going_on_to_the_next_thread_of_a_search_reads_none_of_those_found(console: Client, tenant: Tenant) -> None:
+    first, last = (make(tenant, f"Airship {number}") for number in (1, 2))
+    for thread in (first, last):
+        say(thread, tenant, Draft(role="user", content="Where is the zeppelin?"))
+    with CaptureQueriesContext(connection) as captured:
+        step = console.get(f"{LIST}{last.wire_id}/step/older/", {"_changelist_filters": "q=zeppelin"})
+    assert first.wire_id in step["Location"]
+    assert not AuditEvent.objects.filter(action="thread.read").exists()
+    assert not [query for query in captured if "threads_feedback" in str(query["sql"])]
+    console.get(LIST, {"q": "zeppelin"})
+    assert AuditEvent.objects.filter(action="thread.read").exists()
+
+
 def test_who_may_only_read_has_no_desk(tenant: Tenant, everything: Everything, olivia: User) -> None:
     client: Any = signed_in(olivia)
     assert "Take over" in page(client, everything.thread)

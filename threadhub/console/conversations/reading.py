@@ -22,8 +22,9 @@ from threadhub.audit import watching
 from threadhub.console import display, identities, keyset, rights, transcript
 from threadhub.console.came_from import CameFrom
 from threadhub.console.conversations import looking, reasons
-from threadhub.console.conversations.thread_list import ThreadList
+from threadhub.console.conversations.thread_list import ThreadList, UnseenChangeList
 from threadhub.console.filters import decoded
+from threadhub.console.lists import KeysetChangeList
 from threadhub.console.retention import words
 from threadhub.workspaces.permissions import Permission
 from threads import access
@@ -175,6 +176,10 @@ class ThreadReading(ThreadList):
             "back": CameFrom.of(request).back(self.list_address()),
         }
         return TemplateResponse(request, "console/reason.html", context)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        is_step = request.resolver_match is not None and request.resolver_match.url_name == "threads_thread_step"
+        return UnseenChangeList if is_step else super().get_changelist(request, **kwargs)
 
     def _neighbour(self, request: HttpRequest, thread: Thread, way: str, came_from: CameFrom) -> Thread | None:
         """The next in that list; in the list of all where it cannot be told any more."""

@@ -76,6 +76,13 @@ class ThreadChangeList(KeysetChangeList):
             thread.wanted = wanted
 
 
+class UnseenChangeList(ThreadChangeList):
+    """The list as it was asked for, without a page of it: nobody is shown its rows."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        self.result_list = []
+
+
 class ThreadList(ConsoleAdmin):
     """The list's half of the page of threads."""
 
