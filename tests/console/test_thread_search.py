@@ -3,15 +3,19 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import Func, TextField
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.conftest import Tenant
-from tests.console.conftest import Everything, say
+from tests.console.conftest import Everything, say, signed_in
+from tests.console.test_plans import OF_THE_TEST
 from tests.console.threads import LIST, make, titles
 from threadhub.console import thread_search
 from threadhub.lib import ids
+from threadhub.workspaces.models import User, Workspace
 from threads import saying
 from threads.actions import threads
 from threads.actions.messages import Draft
@@ -32,6 +36,32 @@ def test_a_search_beside_archived_threads_says_what_it_does_not_find(console: Cl
     assert told not in console.get(LIST, {"q": "order"}).content.decode()
     Thread.objects.filter(pk=make(tenant, "Old order").pk).update(state=Thread.State.ARCHIVED)
     assert told in console.get(LIST, {"q": "order"}).content.decode()
+
+
+@pytest.mark.parametrize("as_owner", [False, True])
+def test_what_was_said_where_a_reason_is_asked_is_not_found_and_that_is_told(
+    as_owner: bool, console: Client, olivia: User, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    """Not even that it was said: neither in the list nor by going on from thread to thread."""
+    told = "Where a reason is asked before anybody reads, titles and references are searched, not what was said."
+    client = signed_in(olivia) if as_owner else console
+    first, second = make(tenant, "First", external_ref="ref 1"), make(tenant, "Second")
+    for thread in (first, second):
+        say(thread, tenant, Draft(role="user", content="I have cancer"))
+    elsewhere = make(other_tenant, "Elsewhere")
+    say(elsewhere, other_tenant, Draft(role="user", content="No cancer, luckily"))
+    visible = [] if as_owner else ["Elsewhere"]
+    assert titles(client, q="cancer") == [*visible, "Second", "First"]
+    assert told not in client.get(LIST, {"q": "cancer"}).content.decode()
+    Workspace.objects.filter(pk=tenant.workspace.pk).update(transcript_reason=True)
+    assert titles(client, q="cancer") == visible
+    with CaptureQueriesContext(connection) as captured:
+        assert told in client.get(LIST, {"q": "cancer"}).content.decode()
+    assert len([query for query in captured if not str(query["sql"]).startswith(OF_THE_TEST)]) <= 20
+    step = client.get(f"{LIST}{second.wire_id}/step/older/", {"_changelist_filters": "q=cancer"})
+    assert "end=older" in step["Location"]
+    assert titles(client, q="first") == titles(client, q="ref 1") == ["First"]
+    assert titles(client, q=first.wire_id) == ["First"]
 
 
 def test_a_search_for_what_many_say_tells_how_many_were_looked_at(

