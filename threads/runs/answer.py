@@ -63,7 +63,18 @@ def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
     run.attempt += 1
     run.lease_expires_at = now + timedelta(seconds=settings.RUN_LEASE_SECONDS)
     run.save(update_fields=["status", "started_at", "attempt", "lease_expires_at", "input"])
+    if run.last_seq == 0:  # else a worker before us has said it, and nothing more
+        _announce(run)
     return run
+
+
+def _announce(run: Run) -> None:
+    """That the answer begins is told together with the taking: no transaction of its own is in the way of its words."""
+    start = (events.MESSAGE_START, {"message_id": str(run.answer_id), "model": run.model})
+    sql.append_events(
+        run_id=run.pk, workspace_id=run.workspace_id, events=[start], lease_seconds=settings.RUN_LEASE_SECONDS
+    )
+    run.last_seq = 1
 
 
 def note_context(*, run: Run, context: dict[str, Any]) -> None:

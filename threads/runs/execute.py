@@ -110,9 +110,7 @@ class Work:
         return await in_thread(answer.hand_back)(run=self.run, now=timezone.now())
 
     async def _answer(self) -> Outcome:
-        if self.run.last_seq == 0:  # else a worker before us has said it, and nothing more
-            self.recorder.put(events.MESSAGE_START, message_id=str(self.run.answer_id), model=self.run.model)
-        elif self.run.last_seq > 1:  # a person had it meanwhile, and handed it back
+        if self.run.last_seq > 1:  # a person had it meanwhile, and handed it back
             self.block = await in_thread(next_block)(self.run) - 1
         try:
             provider = providers.get(self.run.provider, settings=settings.PROVIDERS)
