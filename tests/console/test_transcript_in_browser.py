@@ -54,6 +54,32 @@ def test_times_are_those_of_the_readers_zone(browser: Browser, hub: Hub, zone: s
     someone.leave()
 
 
+def test_what_is_selected_focused_and_open_stays_so_when_something_arrives(staff: Staff, hub: Hub) -> None:
+    page, thread = staff.page, new_thread(hub, "Copied", ("user", "What is the number?"), ("assistant", "It is 4711."))
+    calls = [{"id": "1", "name": "look_up", "arguments": {"order": 5}}]
+    path = f"/threads/{thread}/messages"
+    hub.post(path, json={"role": "assistant", "content": "", "tool_calls": calls}).raise_for_status()
+    hub.post(f"/threads/{thread}/invoke", json={"prompt": "/say Here."}).raise_for_status()
+    staff.read(thread)
+    call, messages = page.locator(".th-call"), page.locator(".th-message")
+    expect(messages).to_have_count(5)
+    call.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(call).to_have_attribute("open", "")
+    select = "(said) => getSelection().selectAllChildren(said)"
+    messages.nth(1).locator(".th-prose").evaluate(select)
+    hub.post(path, json={"role": "user", "content": "One more thing"}).raise_for_status()
+    hub.post(f"/threads/{thread}/invoke", json={"prompt": "/say And here."}).raise_for_status()
+    expect(messages).to_have_count(8)
+    expect(page.locator(".th-run")).to_have_count(2)
+    assert page.evaluate("getSelection().toString().trim()") == "It is 4711."
+    expect(call.locator("summary")).to_be_focused()
+    expect(call).to_have_attribute("open", "")
+    assert [int(each.get_attribute("data-position") or 0) for each in messages.all()] == list(range(1, 9))
+    order = "[...document.querySelector('[data-th-window]').children].map((one) => one.classList[0])"
+    assert page.evaluate(order) == [*["th-message"] * 5, "th-run", *["th-message"] * 3, "th-run"]
+
+
 def ask_and_leave(hub: Hub, thread: str, prompt: str) -> None:
     """Ask, and go when the answer begins; it is written on."""
     with hub.stream(f"/threads/{thread}/invoke", json={"prompt": prompt}) as answer:

@@ -211,20 +211,27 @@
     shown.hidden = !text || waits;
   }
 
-  /** The newest window as it is now. What was there stays the same element: opened, selected, focused. */
+  /** The newest window as it is now. What was there stays the same element in its place: opened, selected, focused. */
   async function refresh(tail) {
     const [first] = messagesIn(tail);
     const made = await windowAt(`tail=1&after=${first ? positionOf(first) - 1 : 0}`);
     const there = new Map([...tail.children].filter((one) => one.id).map((one) => [one.id, one]));
-    const children = [...made.children].map((one) => {
-      const old = there.get(one.id);
-      return old?.matches(".th-message") && old.querySelectorAll(".th-call").length === one.querySelectorAll(".th-call").length && old.textContent.length === one.textContent.length ? old : one;
-    });
-    tail.replaceChildren(...children);
+    const children = [...made.children].map((one) => (isSame(there.get(one.id), one) ? there.get(one.id) : one));
+    const kept = new Set(children);
+    [...tail.children].filter((one) => !kept.has(one)).forEach((one) => one.remove());
+    // An element that is put in again, if only where it was, loses what is selected and focused in it.
+    children.forEach((one, at) => tail.children[at] !== one && tail.insertBefore(one, tail.children[at] ?? null));
     tail.dataset.newer = made.dataset.newer;
     find("[data-th-empty]")?.remove();
     document.dispatchEvent(new CustomEvent("th:added", { detail: tail }));
     spell();
+  }
+
+  /** Whether an element shows what the newer one does. Messages keep their order; others are known by what is above. */
+  function isSame(old, one) {
+    if (!old || old.textContent !== one.textContent) return false;
+    if (old.querySelectorAll(".th-call, img").length !== one.querySelectorAll(".th-call, img").length) return false;
+    return old.matches(".th-message") || old.previousElementSibling?.id === one.previousElementSibling?.id;
   }
 
   function isWriting() {
