@@ -172,6 +172,20 @@ def test_a_reason_is_good_for_one_thread(console: Client, everything: Everything
     assert "asks for a reason" in page(console, make(everything.tenant, "Another"))
 
 
+def test_an_answer_that_is_sent_twice_is_said_once(console: Client, everything: Everything) -> None:
+    thread, at = everything.thread, f"{LIST}{everything.thread.wire_id}"
+    takeover.take_over(actor=everything.tenant.actor, thread=thread, now=timezone.now())
+    (sending,) = re.findall(r'name="sending" value="(sending_[^"]*)"', page(console, thread))
+    json = {"Accept": "application/json"}
+    for told in (console.post(f"{at}/desk/answer/", {"text": "Yes.", "sending": sending}, headers=json) for _ in "12"):
+        assert told.status_code == 200
+        assert told.json()["done"] == "Your answer is in the thread."
+    assert Message.objects.filter(thread=thread, content="Yes.").count() == 1
+    for another in (told.json()["sending"], "sending_nonsense", ""):
+        console.post(f"{at}/desk/answer/", {"text": "Yes.", "sending": another})
+    assert Message.objects.filter(thread=thread, content="Yes.").count() == 4
+
+
 def test_a_reason_leads_on_to_where_one_was_going(console: Client, everything: Everything) -> None:
     ask_reasons(everything.tenant)
     at, query = f"{LIST}{everything.thread.wire_id}", "at=3&branch=1&_changelist_filters=q%3Dorder"

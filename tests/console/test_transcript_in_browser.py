@@ -134,6 +134,23 @@ def test_the_list_stays_the_filtered_one_through_all_that_is_done_in_a_thread(st
     assert page.url.endswith(f"/admin/threads/thread/?q={word}")
 
 
+def test_an_answer_whose_arrival_was_not_told_may_be_sent_again(staff: Staff, hub: Hub) -> None:
+    page = staff.page
+    staff.read(new_thread(hub, "Cut off", ("user", "Hello?")))
+    page.get_by_role("button", name="Take over", exact=True).click()
+    box, said = page.get_by_role("textbox", name="Your answer"), page.locator(".th-person")
+    box.fill("Good morning")
+    page.route("**/desk/answer/**", lambda route: (route.fetch(), route.abort()), times=1)
+    box.press("Control+Enter")
+    expect(page.locator("[data-th-answer-fault]")).to_contain_text("may not have arrived")
+    box.press("Control+Enter")
+    expect(box).to_have_value("")
+    expect(said).to_have_count(1)
+    box.fill("Good morning")  # meant, this time
+    box.press("Control+Enter")
+    expect(said).to_have_count(2)
+
+
 @pytest.fixture
 def reasons(hub: Hub) -> Iterator[Callable[[bool], None]]:
     """Has the workspace ask for reasons, or not."""

@@ -3,14 +3,18 @@ more than that."""
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from tests.conftest import Api, Tenant
 from tests.threads.conftest import answer, ask, conversation
 from threadhub.audit.models import AuditEvent
+from threadhub.lib import ids
 from threadhub.lib.asynchronous import in_thread
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.actor import Actor, PermissionMissing
@@ -36,7 +40,9 @@ def take(tenant: Tenant, thread: Thread) -> Thread:
 
 
 def say(tenant: Tenant, thread: Thread, text: str) -> Message:
-    return takeover.answer(actor=person(tenant), thread=thread, text=text, now=timezone.now())
+    message = takeover.answer(actor=person(tenant), thread=thread, text=text, now=timezone.now())
+    assert message is not None
+    return message
 
 
 def give_back(tenant: Tenant, thread: Thread) -> Thread:
@@ -51,6 +57,41 @@ def work(run: Run) -> Run:
 
 def types(run: Run) -> list[str]:
     return list(RunEvent.objects.filter(run_id=run.pk).order_by("seq").values_list("type", flat=True))
+
+
+def test_what_is_sent_again_is_said_once(tenant: Tenant, thread: Thread) -> None:
+    take(tenant, thread)
+    run = ask(tenant, thread, "Hello?")
+    sending, now = ids.new(), timezone.now()
+
+    def send(text: str, under: UUID | None = sending, by: Actor | None = None) -> bool:
+        said = takeover.answer(actor=by or person(tenant), thread=thread, text=text, now=now, sending=under)
+        return said is not None
+
+    assert [send("Yes."), send("Yes.")] == [True, False]
+    give_back(tenant, thread)
+    assert not send("Yes."), "it is said, whoever answers now"
+    take(tenant, thread)
+    assert [send("Yes, certainly."), send("Yes.", ids.new()), send("Yes.", None), send("Yes.", None)] == [True] * 4
+    run.refresh_from_db()
+    assert Message.objects.filter(pk=run.answer_id, content="Yes.").exists()
+    assert Message.objects.filter(thread=thread, content__startswith="Yes").count() == 5
+
+
+def test_of_two_sendings_at_once_one_is_said(tenant: Tenant, thread: Thread) -> None:
+    take(tenant, thread)
+    sending, now = ids.new(), timezone.now()
+
+    def send(_: int) -> bool:
+        try:
+            said = takeover.answer(actor=person(tenant), thread=thread, text="Yes.", now=now, sending=sending)
+            return said is not None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(send, range(4))) == [False, False, False, True]
+    assert Message.objects.filter(thread=thread, content="Yes.").count() == 1
 
 
 def test_a_question_waits_for_the_person_and_is_answered_by_them(tenant: Tenant, thread: Thread) -> None:

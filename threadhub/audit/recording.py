@@ -83,6 +83,13 @@ def record_once(*, actor: Who, action: str, ids: Sequence[str], within: timedelt
     record_each_once(events=[(actor, ids)], action=action, within=within)
 
 
+def was_told(*, actor: Who, action: str, ids: Sequence[str], within: timedelta) -> bool:
+    """Whether the same actor left such an event about all of these within that time."""
+    workspaces = [actor.workspace_id or INSTALLATION]
+    told = sql.told(workspace_ids=workspaces, actor=actor.identity, action=action, ids=ids, within=within)
+    return told.issuperset(ids)
+
+
 def record_each_once(*, events: Sequence[tuple[Who, Sequence[str]]], action: str, within: timedelta) -> None:
     """As `record_once`, of one actor in several workspaces: one look-up for them all, and their events together."""
     if not events:

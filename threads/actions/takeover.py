@@ -7,10 +7,12 @@ answer, whoever gives it.
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid5
 
 from django.db import transaction
 
 from threadhub import audit
+from threadhub.lib import ids
 from threadhub.lib.errors import Conflict, Invalid
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
@@ -22,6 +24,8 @@ from threads.runs.spending import tokens_of
 
 PATIENCE = timedelta(hours=24)  # how long a question waits for a person; then its run expires
 LONGEST_ANSWER = 50_000  # characters
+ANSWERED = "thread.answer"  # in the audit trail
+SENDING = "sending"  # how ids of sendings are spelled
 TAKEOVER_FIELDS = ["taken_over_at", "taken_over_by_id", "assignee_id"]
 
 
@@ -57,13 +61,19 @@ def take_over(*, actor: Actor, thread: Thread, now: datetime) -> Thread:
 
 
 @transaction.atomic
-def answer(*, actor: Actor, thread: Thread, text: str, now: datetime) -> Message:
+def answer(*, actor: Actor, thread: Thread, text: str, now: datetime, sending: UUID | None = None) -> Message | None:
     """Say something in the agent's place. It answers the question that waits, if one does, and ends its run.
+
+    `sending` is the sender's own name for this: under it the same text is said once, however often it comes. None: it
+    was said before. Who changed the text says something else.
 
     Raises NotTakenOver, EmptyAnswer, ThreadNotFound, ThreadArchived, PermissionMissing.
     """
     actor.require(Permission.THREAD_TAKE_OVER)
     locked = access.lock(thread=thread)
+    sent = [] if sending is None else [ids.encode(SENDING, uuid5(sending, text))]
+    if sent and audit.was_told(actor=actor, action=ANSWERED, ids=[locked.wire_id, *sent], within=PATIENCE):
+        return None  # the lock is ours, so whoever came first has committed
     if not locked.taken_over:
         raise NotTakenOver
     text = text.strip()[:LONGEST_ANSWER]
@@ -76,7 +86,7 @@ def answer(*, actor: Actor, thread: Thread, text: str, now: datetime) -> Message
     if run is not None:
         _tell(run, message)
         end.conclude_by_person(run, now=now)
-    audit.record(actor=actor, action="thread.answer", ids=[locked.wire_id, message.wire_id])
+    audit.record(actor=actor, action=ANSWERED, ids=[locked.wire_id, message.wire_id, *sent])
     return message
 
 

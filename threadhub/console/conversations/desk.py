@@ -21,6 +21,7 @@ from threadhub.console.came_from import CameFrom
 from threadhub.console.conversations import marks, reasons
 from threadhub.console.conversations.reading import NOT_READ, ThreadReading
 from threadhub.console.filters import decoded
+from threadhub.lib import ids
 from threadhub.lib.errors import DomainError, Invalid
 from threadhub.workspaces.actor import PermissionMissing
 from threadhub.workspaces.models import User
@@ -71,6 +72,7 @@ class ThreadDesk(ThreadReading):
                 for note in notes
             ],
             "canned_answers": canned,
+            "sending": new_sending(),
         }
 
     def desk_view(self, request: HttpRequest, object_id: str, deed: str) -> HttpResponseBase:
@@ -91,7 +93,7 @@ class ThreadDesk(ThreadReading):
             messages.error(request, error.message)
         else:
             if wants_json:
-                return JsonResponse({"done": sentence})
+                return JsonResponse({"done": sentence, "sending": new_sending()})
             messages.success(request, sentence)
         return redirect(f"{CameFrom.of(request).on(self.address_of(thread))}#end")
 
@@ -100,8 +102,13 @@ class ThreadDesk(ThreadReading):
         return "You answer in this thread now. The agent is paused."
 
     def answer(self, request: HttpRequest, thread: Thread) -> str:
-        text = _text(request, "text")
-        takeover.answer(actor=self.acting(request, thread), thread=thread, text=text, now=timezone.now())
+        takeover.answer(
+            actor=self.acting(request, thread),
+            thread=thread,
+            text=_text(request, "text"),
+            now=timezone.now(),
+            sending=decoded(takeover.SENDING, request.POST.get("sending", "")),
+        )
         return "Your answer is in the thread."
 
     def hand_back(self, request: HttpRequest, thread: Thread) -> str:
@@ -147,6 +154,11 @@ DEEDS: dict[str, Callable[[ThreadDesk, HttpRequest, Thread], str]] = {
     "note": ThreadDesk.note,
     "remove_note": ThreadDesk.remove_note,
 }
+
+
+def new_sending() -> str:
+    """A name for what will be sent next: sent again under it, it is in the thread once."""
+    return ids.encode(takeover.SENDING, ids.new())
 
 
 def _text(request: HttpRequest, name: str) -> str:

@@ -296,10 +296,11 @@
       const told = await answer.json().catch(() => ({}));
       if (!answer.ok || answer.redirected) throw new Error(told.error ?? "Your answer was not sent. Try again.");
       form.reset();
+      form.elements.sending.value = told.sending; // until now it may have arrived unnoticed, and is said once all the same
       await look().catch(() => {});
       toEnd();
     } catch (error) {
-      fault.textContent = error instanceof TypeError ? "Your answer was not sent: the server is away. Try again." : error.message;
+      fault.textContent = error instanceof TypeError ? "The server is away, and your answer may not have arrived. Send it again: it is said once." : error.message;
     } finally {
       button.disabled = false;
       form.elements.text.focus();
