@@ -39,14 +39,16 @@ SELECT thread_id, id, created_at FROM (
  WHERE to_tsvector('simple', left(content, 100000)) @@ websearch_to_tsquery('simple', %(text)s)
  LIMIT %(few)s
 """
-# Messages are younger than the oldest thread.
+# Messages are younger than the oldest thread. It is asked for so that only the index of one workspace can tell it: by
+# that of all, PostgreSQL would go through everybody's older threads, where a workspace has few or none.
 NEWEST = """
 SELECT thread_id, message_id, since FROM threads_newest_saying(
     websearch_to_tsquery('simple', %(text)s), %(among)s::uuid[], %(wanted)s,
     (SELECT coalesce(min(oldest.created_at), now())
        FROM workspaces_workspace AS workspace, LATERAL (
             SELECT created_at FROM threads_thread
-             WHERE workspace_id = workspace.id ORDER BY created_at, id LIMIT 1) AS oldest
+             WHERE workspace_id BETWEEN workspace.id AND workspace.id
+             ORDER BY workspace_id DESC, created_at, id LIMIT 1) AS oldest
       WHERE %(among)s::uuid[] IS NULL OR workspace.id = ANY (%(among)s::uuid[])),
     %(spending)s)
 """

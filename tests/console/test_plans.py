@@ -129,6 +129,7 @@ def many(tenant: Tenant, olivia: User) -> dict[str, str]:
         "user": f"user={olivia.username}", "nobody": "user=nobody", "reference": "external_ref=customer-12",
         "label": "label=urgent", "no label": "label=none", "common word": "q=order", "two words": "q=order lighthouse",
         "rare word": "q=777", "no word": "q=zzznothing", "title": "q=Refund",
+        "beginning of a reference": "q=customer-1",
     }  # fmt: skip
 
 

@@ -30,6 +30,28 @@ def test_one_box_finds_titles_references_and_words(term: str, console: Client, t
     assert titles(console, q=term) == ["About the lighthouse keeper"]
 
 
+@pytest.mark.parametrize(
+    ("term", "found"),
+    [
+        ("refund invoice", ["Invoice, and a refund"]),
+        ('"invoice refund"', []),
+        ('"and a refund"', ["Invoice, and a refund"]),
+        ("refund or delivery", ["Delivery", "Invoice, and a refund", "A refund"]),
+        ("refund -invoice", ["A refund"]),
+        ("customer-12", ["Delivery", "Invoice, and a refund"]),
+        ("customer-123", ["Delivery"]),
+        ("12", []),
+    ],
+)
+def test_titles_are_found_by_their_words_and_references_by_how_they_begin(
+    term: str, found: list[str], console: Client, tenant: Tenant
+) -> None:
+    make(tenant, "A refund", external_ref="customer-9")
+    make(tenant, "Invoice, and a refund", external_ref="customer-12")
+    make(tenant, "Delivery", external_ref="customer-123")
+    assert titles(console, q=term) == found
+
+
 def test_a_search_beside_archived_threads_says_what_it_does_not_find(console: Client, tenant: Tenant) -> None:
     told = "Of archived threads titles and references are searched, not what was said."
     make(tenant, "Order")

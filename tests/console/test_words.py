@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.console.conftest import Everything
-from threadhub.console import identities
+from threadhub.console import identities, search_terms
 from threadhub.console.conversations import marks
 from threadhub.console.templatetags.console import headed
 from threadhub.lib import ids
@@ -77,12 +77,12 @@ def test_an_excerpt_reads_as_prose() -> None:
     ],
 )
 def test_words_and_phrases_of_a_search_are_told_apart(term: str, wanted: list[str]) -> None:
-    assert marks.words_of(term) == wanted
+    assert search_terms.read(term).wanted == wanted
 
 
 def test_an_excerpt_is_of_the_place_where_a_phrase_stands() -> None:
     said = f"{'Hold the line. ' * 60} Please refund, the <i>order</i> of the day. {'And so on. ' * 60}"
-    shown = marks.excerpt(said, marks.words_of('"refund the"'))
+    shown = marks.excerpt(said, search_terms.read('"refund the"').wanted)
     assert 'Please <mark class="th-hit">refund, the</mark> &lt;i&gt;order' in shown
     assert shown.count("<mark") == 1
     assert shown.startswith("…")

@@ -1,4 +1,4 @@
-"""The one search box over threads: an id, else words of the title, the reference or the messages.
+"""The one search box over threads: an id, else words of the title, the beginning of the reference or words of messages.
 
 What was said in workspaces that want a reason before anybody reads there is not searched: that words are found would
 tell that they were said, and by whom. The page says so.
@@ -10,13 +10,15 @@ threads and MESSAGES. Where there may be more, the page says so, and how far bac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from functools import reduce
+from operator import and_, or_
 from uuid import UUID
 
 from django.db.models import Q, QuerySet, Value
 from django.utils import timezone
 
 from chat_sessions.models import ChatSession
+from threadhub.console import search_terms
 from threadhub.console.filters import decoded
 from threadhub.lib.any_of import AnyOf
 from threadhub.lib.time_limit import TookTooLong, time_limit
@@ -50,12 +52,12 @@ def find(*, threads: QuerySet[Thread], workspaces: list[UUID] | None, term: str)
     where = _where(workspaces)
     closed, beside_archived = _apart(where, workspaces)
     said = _said(term, _beside(closed, workspaces))
-    titled = _titled(where, term)
+    titled, referenced = _titled(where, term), _referenced(where, term)
     in_threads: dict[UUID, UUID] = {}
     for thread_id, message_id in said.messages:
         in_threads.setdefault(thread_id, message_id)
-    capped = len(said.messages) == MESSAGES or len(titled or []) == CANDIDATES
-    found = {*(titled or []), *_referenced(where, term), *in_threads}
+    capped = len(said.messages) == MESSAGES or CANDIDATES in (len(titled or []), len(referenced))
+    found = {*(titled or []), *referenced, *in_threads}
     return Found(
         threads.filter(AnyOf("pk", found)) if found else threads.none(),
         in_threads,
@@ -114,8 +116,12 @@ def _where(workspaces: list[UUID] | None) -> Q:
 
 
 def _titled(where: Q, term: str) -> list[UUID] | None:
-    """The newest threads with the term in the title, without the quotes of a phrase; None: it took too long."""
-    rows = Thread.objects.filter(where, title__icontains=term.strip('"'))
+    """The newest threads whose titles have the term's words and phrases; None: it took too long."""
+    terms = search_terms.read(term)
+    wanted = [Q(title__icontains=each) for each in terms.wanted]
+    rows = Thread.objects.filter(where, reduce(or_ if terms.any_of else and_, wanted))
+    for each in terms.unwanted:
+        rows = rows.exclude(title__icontains=each)
     try:
         with time_limit(TITLES):
             return list(rows.order_by("-pk").values_list("pk", flat=True)[:CANDIDATES])
@@ -123,5 +129,7 @@ def _titled(where: Q, term: str) -> list[UUID] | None:
         return None
 
 
-def _referenced(where: Q, term: str) -> Any:
-    return Thread.objects.filter(where, external_ref=term).order_by("-pk").values_list("pk", flat=True)[:CANDIDATES]
+def _referenced(where: Q, term: str) -> list[UUID]:
+    """Threads whose reference begins with the term, however new: the index has them by reference."""
+    rows = Thread.objects.filter(where, external_ref__startswith=term.strip('"')).order_by("external_ref")
+    return list(rows.values_list("pk", flat=True)[:CANDIDATES])

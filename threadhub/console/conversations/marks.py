@@ -12,15 +12,12 @@ from django.db.models import Count, Q
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from threadhub.console import display, identities
+from threadhub.console import display, identities, search_terms
 from threadhub.workspaces.models import User
 from threads.lifecycle.expiry import Expiry, Outlook
 from threads.models import BundledThread, Feedback, Message, Thread
 
 AROUND = 60  # characters before and after the first word that was found
-WORDS = 8  # of a search, that are shown in the hits
-ASKED = re.compile(r'(-?)"([^"]*)"?|([^\s"]+)')  # as search reads it: a phrase, which may be unfinished, or a word
-
 
 Rated = tuple[int, int] | None  # good, bad; None: rated, but which way only its bundle knows
 
@@ -85,13 +82,6 @@ def names(ids: set[UUID]) -> dict[UUID, str]:
     )
 
 
-def words_of(term: str) -> list[str]:
-    """What hits of a search are marked by: its words and phrases, without operators and what must not be there."""
-    found = [phrase or word for minus, phrase, word in ASKED.findall(term) if not (minus or word.startswith("-"))]
-    wanted = [" ".join(each.split()) for each in found if each.lower() != "or"]
-    return [each for each in wanted if each][:WORDS] or [each for each in [term.strip()] if each]
-
-
 def marked(text: str, wanted: Sequence[str]) -> SafeString:
     """The text with words and phrases highlighted; everything is escaped."""
     if not wanted:
@@ -132,7 +122,7 @@ def _hits(threads: Sequence[Thread], term: str, found_in: dict[UUID, UUID]) -> d
         return {}
     found = {found_in[thread.pk] for thread in threads if thread.pk in found_in}
     rows = Message.objects.filter(pk__in=found).order_by().values_list("thread_id", "content") if found else []
-    wanted = words_of(term)
+    wanted = search_terms.read(term).wanted
     return {thread_id: excerpt(content or "", wanted) for thread_id, content in rows}
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from threadhub.console import display, rights, thread_search
+from threadhub.console import display, rights, search_terms, thread_search
 from threadhub.console.base import ConsoleAdmin, column
 from threadhub.console.conversations import marks
 from threadhub.console.conversations.filters import (
@@ -71,7 +71,7 @@ class ThreadChangeList(KeysetChangeList):
         # An excerpt is of the conversation: whoever is shown one has read there.
         shown = [thread for thread in self.result_list if thread.pk in told.hits]
         reading.note_by_staff(user_id=request.user.pk, threads=shown)
-        wanted = marks.words_of(self.query)
+        wanted = search_terms.read(self.query).wanted
         for thread in self.result_list:
             thread.marks = told
             thread.wanted = wanted
@@ -97,7 +97,7 @@ class ThreadList(ConsoleAdmin):
         CreatedFilter, ActivityFilter, UserFilter, ExternalRefFilter, LabelFilter,
     )  # fmt: skip
     list_select_related = ("agent", "workspace", "user")
-    search_help_text = "Title, reference, words of messages, or an id"
+    search_help_text = "Words of titles and messages, the beginning of a reference, or an id"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
         return ThreadChangeList
