@@ -21,7 +21,7 @@ from threadhub import audit
 from threadhub.audit import watching
 from threadhub.console import display, identities, keyset, rights, transcript
 from threadhub.console.came_from import CameFrom
-from threadhub.console.conversations import looking, reasons
+from threadhub.console.conversations import looking, reasons, ways_on
 from threadhub.console.conversations.thread_list import ThreadList, UnseenChangeList
 from threadhub.console.filters import decoded
 from threadhub.console.lists import KeysetChangeList
@@ -258,6 +258,7 @@ class ThreadReading(ThreadList):
             "thread": thread,
             "asker": identities.askers([thread]).get(thread.pk, "Not signed in"),
             **self._outlook(request, thread),
+            "ways_on": ways_on.of(rights.of(request), thread),
             "opens_at_end": not {"at", "before", "after"} & request.GET.keys(),
             "metadata": display.pretty(thread.metadata) if thread.metadata else "",
             "history_url": came_from.on(reverse("admin:threads_thread_history", args=(thread.wire_id,))),
@@ -273,8 +274,7 @@ class ThreadReading(ThreadList):
         if rights.of(request).may(Permission.RETENTION_READ, thread.workspace_id):
             outlook = Expiry(workspace_id=thread.workspace_id, now=timezone.now()).of(thread)
             told = {"outlook": outlook, "becomes": words.DONE.get(outlook.action or "", "")}
-        may_hold = rights.of(request).may(Permission.HOLD_WRITE, thread.workspace_id)
-        return {**told, "held": thread.held, "may_hold": may_hold}  # type: ignore[attr-defined]
+        return {**told, "held": thread.held}  # type: ignore[attr-defined]
 
 
 def _asked_alike(request: HttpRequest, address: str) -> str:
