@@ -216,6 +216,7 @@ def test_what_goes_on_is_told_and_changes_its_state(console: Client, everything:
     live = f"{LIST}{everything.thread.wire_id}/live/"
     before = console.get(live).json()
     assert (before["live"], before["waits"]) == (True, False)
+    assert before["title"] == "Where is my order?"
     takeover.take_over(actor=everything.tenant.actor, thread=everything.thread, now=timezone.now())
     assert console.get(live).json()["waits"] is True
     takeover.answer(actor=everything.tenant.actor, thread=everything.thread, text="Hello", now=timezone.now())

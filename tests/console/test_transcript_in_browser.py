@@ -134,6 +134,15 @@ def test_the_list_stays_the_filtered_one_through_all_that_is_done_in_a_thread(st
     assert page.url.endswith(f"/admin/threads/thread/?q={word}")
 
 
+def test_the_name_that_a_thread_is_given_shows_while_it_is_open(staff: Staff, hub: Hub) -> None:
+    thread, name = new_thread(hub, "Hello?", ("user", "Hello?")), f"A <b>$& parcel</b> {token_hex(4)}"
+    staff.read(thread)
+    expect(staff.page).to_have_title("Hello? | threadhub")
+    hub.patch(f"/threads/{thread}", json={"title": name}).raise_for_status()
+    expect(staff.page).to_have_title(f"{name} | threadhub")
+    expect(staff.page.locator("[data-th-heading]")).to_have_text(name)
+
+
 def test_an_answer_whose_arrival_was_not_told_may_be_sent_again(staff: Staff, hub: Hub) -> None:
     page = staff.page
     staff.read(new_thread(hub, "Cut off", ("user", "Hello?")))

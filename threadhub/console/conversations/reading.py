@@ -95,6 +95,7 @@ class ThreadReading(ThreadList):
         return JsonResponse(
             {
                 "state": ":".join(str(each) for each in state),
+                "title": _title(thread),
                 "desk": f"{thread.taken_over_by_id}",
                 "live": run is not None,
                 "waits": now.waits_for_person,
@@ -254,7 +255,7 @@ class ThreadReading(ThreadList):
         """The rest of the page: what the thread is, what becomes of it, where to go from here."""
         came_from = CameFrom.of(request)
         return {
-            **self.page_context(request, thread, display.shortened(thread.title, 120) or "Untitled thread"),
+            **self.page_context(request, thread, _title(thread)),
             "thread": thread,
             "asker": identities.askers([thread]).get(thread.pk, "Not signed in"),
             **self._outlook(request, thread),
@@ -275,6 +276,10 @@ class ThreadReading(ThreadList):
             outlook = Expiry(workspace_id=thread.workspace_id, now=timezone.now()).of(thread)
             told = {"outlook": outlook, "becomes": words.DONE.get(outlook.action or "", "")}
         return {**told, "held": thread.held}  # type: ignore[attr-defined]
+
+
+def _title(thread: Thread) -> str:
+    return display.shortened(thread.title, 120) or "Untitled thread"
 
 
 def _asked_alike(request: HttpRequest, address: str) -> str:

@@ -197,9 +197,20 @@
     state = told.state;
     if (find("[data-th-reason]", said)) say("");
     tell(told);
+    entitle(told.title);
     desk(told.desk);
     if (follows && (changed || told.live)) toEnd();
     return told.live;
+  }
+
+  /** Agents name threads while they answer: the tab and the heading follow. */
+  function entitle(title) {
+    const before = place.dataset.thTitle;
+    if (title === before) return;
+    place.dataset.thTitle = title;
+    document.title = document.title.replace(before, () => title);
+    const heading = document.querySelector("[data-th-heading]");
+    if (heading) heading.textContent = title;
   }
 
   function tell({ live, waits, status, text }) {
