@@ -19,7 +19,7 @@ from django.db import connection
 from threadhub.isolation import walls
 from threadhub.lib.time_limit import TookTooLong, time_limit
 
-SPANS = timedelta(milliseconds=120)  # in which spans are begun
+SPANS = timedelta(milliseconds=80)  # in which spans are begun
 LAST_SPAN = timedelta(milliseconds=300)  # for the one that was begun last
 WHOLE = timedelta(milliseconds=100)  # for all that hold the words
 WITHOUT_INDEX = timedelta(seconds=10)  # for the same where PostgreSQL reads every message (`doctor` says so)

@@ -37,6 +37,7 @@ def page(
     by_time: bool,
     among: QuerySet[Any] | None = None,
     apart: Sequence[UUID] = (),
+    either: Sequence[Q] = (),
 ) -> Page:
     """The page that `cursor` names. `by_time`: by (created_at, id), else by id alone; ids are made in order anyway.
 
@@ -45,6 +46,8 @@ def page(
 
     `apart`: the workspaces of the rows, where an index has the order within one workspace only. What lies between the
     newest rows of several is then not read, however much it is.
+
+    `either`: conditions of which the rows meet one or another, each with an index of its own; none meets two.
     """
     fields = ("created_at", "pk") if by_time else ("pk",)
     way, edge = _parse(cursor, queryset.model, by_time)
@@ -57,7 +60,7 @@ def page(
     if among is not None:
         end = _end(among.order_by(*order), fields, apart, backwards=backwards)
         queryset = queryset if end is None else queryset.filter(_up_to(fields, end, "lt" if backwards else "gt"))
-    rows = first(queryset.order_by(*order), size + 1, apart=apart)
+    rows = first(queryset.order_by(*order), size + 1, apart=apart, either=either)
     more = len(rows) > size
     rows = rows[:size]
     if backwards:
@@ -70,13 +73,15 @@ def page(
     return Page(rows, on if backwards else before, after if backwards else on, LOOKED_THROUGH)
 
 
-def first(ordered: QuerySet[Any], count: int, *, apart: Sequence[UUID] = ()) -> list[Any]:
-    """The first rows of a queryset in its order; `apart` as of `page`."""
-    if len(apart) > 1:
-        each = [ordered.filter(workspace_id=workspace_id).values_list("pk")[:count] for workspace_id in apart]
-        keys = [pk for (pk,) in each[0].union(*each[1:], all=True)]
-        ordered = ordered.filter(pk__in=keys)
-    return list(ordered[:count])
+def first(ordered: QuerySet[Any], count: int, *, apart: Sequence[UUID] = (), either: Sequence[Q] = ()) -> list[Any]:
+    """The first rows of a queryset in its order; `apart` and `either` as of `page`."""
+    within = [Q(workspace_id=workspace_id) for workspace_id in apart] or [Q()]
+    parts = [one & other for one in within for other in either or [Q()]]
+    if len(parts) == 1:
+        return list(ordered.filter(parts[0])[:count])
+    each = [ordered.filter(part).values_list("pk")[:count] for part in parts]
+    keys = [pk for (pk,) in each[0].union(*each[1:], all=True)]
+    return list(ordered.filter(pk__in=keys)[:count])
 
 
 def _end(ordered: QuerySet[Any], fields: tuple[str, ...], apart: Sequence[UUID], *, backwards: bool) -> Any:

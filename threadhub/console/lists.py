@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.admin.views.main import PAGE_VAR
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -57,6 +57,7 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]
             by_time=self.model_admin.ordered_by_time(request),
             among=self.among(request),
             apart=self.model_admin.apart(request),
+            either=self.either(),
         )
         self.looked_through = page.looked_through
         self.result_list = page.rows
@@ -72,6 +73,11 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]
         further = page.looked_through and request.GET.get(PAGE_VAR)
         self.first_url = self.get_query_string({PAGE_VAR: None}) if page.newer or further else None
         self.is_all = page.newer is None and page.older is None
+
+    def either(self) -> Sequence[Q]:
+        """Sets of rows of which a filter chooses one or another."""
+        given = [each for each in self.filter_specs if isinstance(each, ConsoleFilter) and each.used_parameters]
+        return next((sets for each in given if (sets := each.either())), ())
 
     def among(self, request: HttpRequest) -> QuerySet[Any] | None:
         """The rows to look through for a page, newest first, where a filter has no index; None where each has, and for

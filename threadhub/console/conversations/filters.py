@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import BooleanField, Exists, F, Func, OuterRef, QuerySet, Subquery, UUIDField
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
@@ -15,24 +14,13 @@ from threadhub.console.filters import OFFERED, DaysFilter, OptionFilter, TextFil
 from threadhub.workspaces.models import Workspace
 from threads.models import BundledThread, Feedback, Thread, ToolUse
 
+RATINGS = {"bad": Feedback.Rating.BAD, "good": Feedback.Rating.GOOD}
 LOOKS_AT_FEW = frozenset(("q", "active_from", "active_to"))  # what is found by words, or looked through, is bounded
 
 
 def everywhere() -> Any:
     """The ids of all workspaces in sight: a condition on them lets an index that begins with the workspace serve."""
     return Workspace.objects.order_by().values("pk")
-
-
-class InSight(Func):
-    """`workspace_id = ANY (all workspaces in sight)`, which are looked up once: so an index serves, and where the rows
-    are one set of several they are joined as tables are."""
-
-    template = "(%(expressions)s))"
-    arg_joiner = " = ANY ("
-    output_field = BooleanField()
-
-    def __init__(self) -> None:
-        super().__init__(F("workspace_id"), ArraySubquery(everywhere()))
 
 
 def having(queryset: QuerySet[Any], rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
@@ -42,18 +30,6 @@ def having(queryset: QuerySet[Any], rows: QuerySet[Any], request: HttpRequest) -
         return queryset.filter(Exists(rows))
     asked: QuerySet[Any] = queryset.alias(found=Subquery(rows.values("thread_id")[:1]))
     return asked.filter(found__isnull=False)
-
-
-def having_either(queryset: QuerySet[Any], tables: Sequence[QuerySet[Any]], request: HttpRequest) -> QuerySet[Any]:
-    """Those of which there are rows in any of the tables. As one set: of an EXISTS or another PostgreSQL would make
-    a condition to be asked of each thread."""
-    if LOOKS_AT_FEW.isdisjoint(request.GET):
-        first, *others = [rows.filter(InSight()).values("thread_id") for rows in tables]
-        return queryset.filter(pk__in=first.union(*others, all=True))
-    of_thread = {"thread_id": OuterRef("pk"), "workspace_id": OuterRef("workspace_id")}
-    asked = [Subquery(rows.filter(**of_thread).values("thread_id")[:1]) for rows in tables]
-    found: QuerySet[Any] = queryset.alias(found=Coalesce(*asked, output_field=UUIDField()))
-    return found.filter(found__isnull=False)
 
 
 class StateFilter(OptionFilter):
@@ -82,16 +58,31 @@ class RatingFilter(OptionFilter):
         return [("bad", "Has a bad one"), ("good", "Has a good one"), ("none", "Not rated")]
 
     def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        ratings = {"bad": Feedback.Rating.BAD, "good": Feedback.Rating.GOOD}
         if value == "none":
             of_thread = Feedback.objects.filter(thread_id=OuterRef("pk"), workspace_id=OuterRef("workspace_id"))
             archived = BundledThread.objects.filter(thread_id=OuterRef("pk"), counts__has_key="feedback")
             return queryset.filter(~Exists(of_thread.order_by()), ~Exists(archived.order_by()))
-        if value not in ratings:
+        if value not in RATINGS:
             return queryset.none()
-        live = Feedback.objects.filter(rating=ratings[value]).order_by()
-        archived = BundledThread.objects.filter(**{f"{value}__gt": 0}).order_by()
-        return having_either(queryset, (live, archived), self.request)
+        if LOOKS_AT_FEW.isdisjoint(self.request.GET):
+            return queryset
+        asked = [Subquery(rows.values("thread_id")[:1]) for rows in _rated(value)]
+        found: QuerySet[Any] = queryset.alias(found=Coalesce(*asked, output_field=UUIDField()))
+        return found.filter(found__isnull=False)
+
+    def either(self) -> Sequence[Q]:
+        """Live threads by their feedback, archived ones by the catalogue."""
+        value = self.given()
+        if value not in RATINGS or not LOOKS_AT_FEW.isdisjoint(self.request.GET):
+            return ()
+        return [Q(Exists(rows)) for rows in _rated(value)]
+
+
+def _rated(value: str) -> list[QuerySet[Any]]:
+    """The rows that say so of a thread."""
+    of_thread = {"thread_id": OuterRef("pk"), "workspace_id": OuterRef("workspace_id")}
+    live = Feedback.objects.filter(**of_thread, rating=RATINGS[value]).order_by()
+    return [live, BundledThread.objects.filter(**of_thread, **{f"{value}__gt": 0}).order_by()]
 
 
 class ToolFilter(OptionFilter):

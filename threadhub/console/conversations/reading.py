@@ -191,13 +191,15 @@ class ThreadReading(ThreadList):
             by_time, apart = self.ordered_by_time(request), self.apart(request)
             try:
                 found = self.get_changelist_instance(request)
-                rows, among = found.queryset, found.among(request)
+                rows, among, either = found.queryset, found.among(request), found.either()
             except (IncorrectLookupParameters, SuspiciousOperation):
-                rows, among = self.get_queryset(request), None
+                rows, among, either = self.get_queryset(request), None, ()
         finally:
             request.GET = own
         cursor = keyset.cursor_at("o" if way == "older" else "n", thread, by_time=by_time)
-        page = keyset.page(queryset=rows, cursor=cursor, size=1, by_time=by_time, among=among, apart=apart)
+        page = keyset.page(
+            queryset=rows, cursor=cursor, size=1, by_time=by_time, among=among, apart=apart, either=either
+        )
         return page.rows[0] if page.rows else None
 
     # --- what stands in them
