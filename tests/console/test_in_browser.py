@@ -61,7 +61,7 @@ def test_a_conversation_is_found_by_its_words_and_read(staff: Staff, hub: Hub) -
     text = "The **zeppelin** left.\n\n```python\nprint('moored')\n```"
     thread = new_thread(hub, "About travel", ("user", "Where is the zeppelin?"), ("assistant", text))
     staff.threads()
-    staff.page.get_by_placeholder("Title, reference").fill("zeppelin")
+    staff.page.get_by_placeholder("Words of titles").fill("zeppelin")
     staff.page.keyboard.press("Enter")
     hit = staff.page.locator("mark.th-hit", has_text="zeppelin").first
     expect(hit).to_be_visible()
