@@ -1,10 +1,10 @@
 """The newest messages that say words, in a time that is bounded however common the words are.
 
 The index of words is asked for span after span from the newest on (the function `threads_newest_saying`, migration
-0034), until there are enough, or nothing older, or the time is over. Where it is, all that hold the words are asked for
-at once, whenever they were said: so a rare word of a long history is found. A phrase is known to the index by words,
-and each message that has them is read: where these are too many, the newest few. What was not looked through is told,
-as a time.
+0034), until there are enough, or nothing older, or the time is over. Where it is, and few were found, all that hold
+the words are asked for at once, whenever they were said: so a rare word of a long history is found. A phrase is known
+to the index by words, and each message that has them is read: where these are too many, the newest few. What was not
+looked through is told, as a time.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ SPANS = timedelta(milliseconds=80)  # in which spans are begun
 LAST_SPAN = timedelta(milliseconds=300)  # for the one that was begun last
 WHOLE = timedelta(milliseconds=100)  # for all that hold the words
 WITHOUT_INDEX = timedelta(seconds=10)  # for the same where PostgreSQL reads every message (`doctor` says so)
-DENSE = 200  # messages, where a span has too many that must be read to know
+DENSE = 200  # messages, where a span has too many that must be read to know; and of a word that is not rare
 
 # All are found before they are put in order: by the index of words, not by the key, read to its end.
 ALL = """
@@ -70,7 +70,8 @@ def newest(*, text: str, among: Sequence[UUID] | None, wanted: int, now: datetim
     said = _spans(values)
     if said is None and _has_index():
         return _by_key(values, now)
-    found = _whole(values) if said is None or said.since else None
+    rare = said is None or (said.since is not None and len(said.messages) < DENSE)
+    found = _whole(values) if rare else None
     return Said(found) if found is not None else said or _by_key(values, now)
 
 
