@@ -205,10 +205,9 @@
 
   /** Agents name threads while they answer: the tab and the heading follow. */
   function entitle(title) {
-    const before = place.dataset.thTitle;
-    if (title === before) return;
-    place.dataset.thTitle = title;
-    document.title = document.title.replace(before, () => title);
+    const end = document.title.lastIndexOf(" | ");
+    if (document.title.slice(0, end) === title.replace(/\s+/g, " ").trim()) return; // as tabs spell it
+    document.title = title + document.title.slice(end);
     const heading = document.querySelector("[data-th-heading]");
     if (heading) heading.textContent = title;
   }
