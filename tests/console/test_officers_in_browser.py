@@ -239,7 +239,7 @@ def find_and_read(someone: Staff, title: str) -> None:
     """By the list's search box, and with the reason that is wanted."""
     page = someone.page
     someone.open("threads/thread")
-    page.get_by_placeholder("Title, reference").fill(title)
+    page.get_by_placeholder("Words of titles").fill(title)
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name=title)).to_be_visible()
     nothing_sticks_out(someone)
