@@ -16,12 +16,13 @@ from tests.console.test_plans import OF_THE_TEST
 from tests.console.threads import LIST, make, page, titles
 from tests.lifecycle.conftest import archive_directory  # noqa: F401  fixture
 from threadhub.audit.models import AuditEvent
+from threadhub.console.conversations import desk as console_desk
 from threadhub.workspaces.models import User, Workspace
 from threads.actions import desk, feedback, takeover
 from threads.actions.messages import Draft
 from threads.lifecycle import acts
 from threads.lifecycle.bundles import ratings
-from threads.models import BundledThread, Message, Note, Thread
+from threads.models import BundledThread, CannedAnswer, Message, Note, Thread
 
 TOOL = [{"id": "1", "name": "look_up", "arguments": {}}]
 
@@ -223,6 +224,27 @@ def test_what_goes_on_is_told_and_changes_its_state(console: Client, everything:
     after = console.get(live).json()
     assert after["live"] is False
     assert after["state"] != before["state"]
+    assert [int(each["counts"]["messages"]) for each in (before, after)] == [6, 7]
+
+
+def test_what_the_desk_does_not_show_it_says(console: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = make(tenant, "Cat")
+    for number in range(3):
+        desk.note(actor=tenant.actor, thread=thread, text=f"Note {number}.", now=timezone.now())
+        CannedAnswer.objects.create(workspace=tenant.workspace, title=f"Canned {number}", text="x")
+    takeover.take_over(actor=tenant.actor, thread=thread, now=timezone.now())
+    shown = page(console, thread)
+    assert all(f"Note {number}." in shown and f"Canned {number}" in shown for number in range(3))
+    assert "Older notes" not in shown
+    assert "There are more" not in shown
+    monkeypatch.setattr(console_desk, "NOTES", 2)
+    monkeypatch.setattr(console_desk, "CANNED", 2)
+    fewer = page(console, thread)
+    assert ("Note 0." in fewer, "Canned 2" in fewer, "There are more" in fewer) == (False, False, True)
+    assert 'href="?notes=all">Older notes' in fewer
+    every = console.get(f"{LIST}{thread.wire_id}/change/?notes=all").content.decode()
+    assert "Note 0." in every
+    assert "Older notes" not in every
 
 
 def test_the_next_thread_is_that_of_the_filtered_list(console: Client, tenant: Tenant) -> None:

@@ -104,6 +104,11 @@ class Branches:
     active: int
 
     @property
+    def more(self) -> bool:
+        """Whether there may be others than those."""
+        return len(self.others) == BRANCHES
+
+    @property
     def left(self) -> bool:
         """Whether what is read is not where the thread goes on."""
         return bool(self.others) and self.shown.number != self.active

@@ -29,8 +29,8 @@ from threadhub.workspaces.permissions import Permission
 from threads.actions import desk, takeover
 from threads.models import CannedAnswer, Note, Thread
 
-NOTES = 50  # shown; the newest
-CANNED = 100
+NOTES, ALL_NOTES = 50, 1_000  # shown, the newest; where all are asked for
+CANNED = 500
 NOBODY = UUID(int=0)
 
 
@@ -52,13 +52,15 @@ class ThreadDesk(ThreadReading):
         open_to_write = thread.state == Thread.State.ACTIVE
         may_annotate = held.may(Permission.THREAD_ANNOTATE, thread.workspace_id)
         may_take_over = held.may(Permission.THREAD_TAKE_OVER, thread.workspace_id) and open_to_write
-        notes = list(Note.objects.filter(thread_id=thread.pk, workspace_id=thread.workspace_id)[:NOTES])
+        most = ALL_NOTES if request.GET.get("notes") == "all" else NOTES
+        notes = list(Note.objects.filter(thread_id=thread.pk, workspace_id=thread.workspace_id)[: most + 1])
+        older_notes, notes = len(notes) > most, notes[:most]
         colleagues = list(desk.colleagues(workspace_id=thread.workspace_id)) if may_annotate else []
         people = self._people(thread, notes)
         canned: list[CannedAnswer] = []
         if may_take_over and thread.taken_over:
             canned = list(
-                CannedAnswer.objects.filter(workspace_id=thread.workspace_id).order_by("title", "pk")[:CANNED]
+                CannedAnswer.objects.filter(workspace_id=thread.workspace_id).order_by("title", "pk")[: CANNED + 1]
             )
         return {
             "may_take_over": may_take_over,
@@ -71,7 +73,9 @@ class ThreadDesk(ThreadReading):
                 (note, people.get(_user_of(note) or NOBODY, "Somebody"), _user_of(note) == request.user.pk)
                 for note in notes
             ],
-            "canned_answers": canned,
+            "older_notes": older_notes,
+            "canned_answers": canned[:CANNED],
+            "more_canned_answers": len(canned) > CANNED,
             "sending": new_sending(),
         }
 

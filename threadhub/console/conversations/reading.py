@@ -96,6 +96,7 @@ class ThreadReading(ThreadList):
             {
                 "state": ":".join(str(each) for each in state),
                 "title": _title(thread),
+                "counts": {"last": f"{thread.last_position:,}", "messages": f"{thread.message_count:,}"},
                 "desk": f"{thread.taken_over_by_id}",
                 "live": run is not None,
                 "waits": now.waits_for_person,

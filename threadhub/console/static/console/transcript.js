@@ -198,6 +198,10 @@
     if (find("[data-th-reason]", said)) say("");
     tell(told);
     entitle(told.title);
+    for (const shown of document.querySelectorAll("[data-th-count]")) {
+      const count = told.counts[shown.dataset.thCount];
+      if (shown.textContent !== count) shown.textContent = count;
+    }
     desk(told.desk);
     if (follows && (changed || told.live)) toEnd();
     return told.live;
