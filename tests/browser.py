@@ -7,10 +7,11 @@ database. Nothing is skipped where it is missing.
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Error, sync_playwright
 
 FLAGS = (
     "--headless",
@@ -44,4 +45,5 @@ def keep_pictures(directory: Path, item: pytest.Function) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^\w.-]+", "_", item.nodeid)[-150:]
     for number, page in enumerate(pages, 1):
-        page.screenshot(path=directory / f"{name}.{number}.png")
+        with suppress(Error):  # a page that is gone has none, and what the test found is what counts
+            page.screenshot(path=directory / f"{name}.{number}.png")

@@ -5,12 +5,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.conftest import Tenant, make_user
 from tests.console.conftest import Everything, signed_in
-from threadhub.agents import browsers
+from threadhub.agents import browsers, configure
 from threadhub.agents.models import Agent, Tool
 from threadhub.agents.prices import PriceTable
 from threadhub.workspaces.models import User
@@ -80,6 +82,29 @@ def test_what_a_colleague_saved_meanwhile_is_not_undone_unseen(console: Client, 
     assert console.post(page, {**mine, "seen": seen_in(answer)}).status_code == 302
     tenant.agent.refresh_from_db()
     assert tenant.agent.instructions == "Mine."
+
+
+def test_of_two_who_save_in_the_same_instant_the_second_is_told(tenant: Tenant) -> None:
+    seen, now = tenant.agent.updated_at, timezone.now()
+    configure.change(actor=tenant.actor, agent=tenant.agent, now=now, seen=seen, description="Theirs.")
+    with pytest.raises(configure.AgentChanged):
+        configure.change(actor=tenant.actor, agent=tenant.agent, now=now, seen=seen, description="Mine.")
+    tenant.agent.refresh_from_db()
+    assert tenant.agent.description == "Theirs."
+
+
+def test_the_workspace_is_locked_before_the_agent_whose_budget_goes(console: Client, tenant: Tenant) -> None:
+    """As everywhere else: whoever locks them the other way round waits for ever."""
+    with CaptureQueriesContext(connection) as asked:
+        console.post(
+            f"{AGENTS}{tenant.agent.wire_id}/change/",
+            form_of(tenant.agent, **{"initial-day_cost": "5", "day_cost": ""}),
+        )
+    said = [str(each["sql"]) for each in asked]
+    locks = [sql for sql in said if " FOR " in sql and "UPDATE" in sql]
+    first = [next(table for table in ("workspaces_workspace", "agents_agent") if f'"{table}"' in sql) for sql in locks]
+    assert first[0] == "workspaces_workspace"
+    assert "agents_agent" in first
 
 
 def test_an_agent_is_disabled_and_keeps_its_tools(console: Client, tenant: Tenant) -> None:

@@ -16,6 +16,7 @@ from tests.console.test_plans import OF_THE_TEST
 from tests.console.threads import LIST, make, page, titles
 from tests.lifecycle.conftest import archive_directory  # noqa: F401  fixture
 from threadhub.audit.models import AuditEvent
+from threadhub.console import keyset
 from threadhub.console.conversations import desk as console_desk
 from threadhub.workspaces.models import User, Workspace
 from threads.actions import desk, feedback, takeover
@@ -225,6 +226,20 @@ def test_what_goes_on_is_told_and_changes_its_state(console: Client, everything:
     assert after["live"] is False
     assert after["state"] != before["state"]
     assert [int(each["counts"]["messages"]) for each in (before, after)] == [6, 7]
+
+
+@pytest.mark.parametrize("query", ["rating=bad", "q=&rating=bad", "rating=bad&held=no"])
+def test_the_next_thread_is_one_that_is_rated_so(
+    query: str, console: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many others lie between them."""
+    monkeypatch.setattr(keyset, "LOOKED_THROUGH", 2)
+    first = rated(tenant, "Cat", -1)
+    for _ in range(5):
+        make(tenant, "Dog")
+    last = rated(tenant, "Cat", -1)
+    step = console.get(f"{LIST}{last.wire_id}/step/older/", {"_changelist_filters": query})
+    assert first.wire_id in step["Location"]
 
 
 def test_what_the_desk_does_not_show_it_says(console: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

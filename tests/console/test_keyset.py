@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db.models import Q
 
 from tests.conftest import Tenant, make_tenant
 from threadhub.agents import configure
@@ -86,6 +87,25 @@ def test_pages_of_several_workspaces_are_one_list(tenant: Tenant, monkeypatch: p
     assert walked("up", last, apart=both) == walked("up", last)
     found = walked("down", None, apart=both, of=every.filter(name__in=["8", "1", "0"]), among=every)
     assert [name for page in found for name in page] == ["8", "1", "0"]
+
+
+def test_rows_of_one_set_or_another_are_one_list(tenant: Tenant) -> None:
+    """In each of several workspaces, too."""
+    other = make_tenant("second")
+    for number in range(8):
+        owner = other if number % 3 == 0 else tenant
+        configure.create(actor=owner.actor, name=f"{number}", provider="echo")
+    either = [Q(name__in=["0", "5", "6"]), Q(name__in=["1", "7"])]
+    for apart in ([], [tenant.workspace.pk, other.workspace.pk]):
+        pages: list[list[str]] = []
+        cursor = None
+        while not pages or cursor:
+            page = keyset.page(
+                queryset=Agent.objects.all(), cursor=cursor, size=2, by_time=True, apart=apart, either=either
+            )
+            pages.append([agent.name for agent in page.rows])
+            cursor = page.older
+        assert pages == [["7", "6"], ["5", "1"], ["0"]]
 
 
 def test_a_cursor_of_the_other_kind_is_the_first_page(tenant: Tenant) -> None:

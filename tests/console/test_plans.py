@@ -211,7 +211,13 @@ def test_no_filter_and_no_search_goes_through_a_table(
     )
     pairs = {frozenset(pair) for pair in product(("archived", "bad"), often) if pair[0] != pair[1]}
     pairs |= {frozenset(("good", "active days")), frozenset(("often", "active days")), frozenset(("bad", "two words"))}
-    asked = ["", *many.values(), *("&".join(many[each] for each in sorted(pair)) for pair in pairs)]
+    asked = [
+        "",
+        "q=&rating=bad",
+        "q=&tool=rarely",
+        *many.values(),
+        *("&".join(many[each] for each in sorted(pair)) for pair in pairs),
+    ]
     found = []
     for client in (console, signed_in(olivia)):
         for query in asked:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import InternalError, OperationalError, connection
 from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -134,6 +134,56 @@ def test_a_row_that_cannot_be_read_ends_its_own_stream_alone(
     assert str(good.pk) not in caplog.text
 
 
+def test_a_page_that_is_damaged_ends_the_streams_of_its_run_beyond_what_they_have(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes back, with what they had, is told the end as well."""
+    bad, good = begun(tenant), begun(tenant)
+    monkeypatch.setattr(feeds, "RETRY_AFTER", 0.01)
+    read = feeds._events_after
+
+    def damaged(asked: Collection[tuple[UUID, UUID, int]]) -> Any:
+        if any(run_id == bad.pk for run_id, *_ in asked):
+            raise InternalError("invalid page in block 7")
+        return read(asked)
+
+    monkeypatch.setattr(feeds, "_events_after", damaged)
+
+    async def follow() -> list[list[int]]:
+        every = Feeds()
+        async with (
+            every.open(bad.pk, bad.workspace_id, bad.thread_id, 7) as found,
+            every.open(good.pk, good.workspace_id, good.thread_id) as other,
+        ):
+            await until(lambda: found.ended and other.events)
+            return [[event.seq for event in feed.events] for feed in (found, other)]
+
+    assert asyncio.run(follow()) == [[8, 9], [1]]
+
+
+def test_first_words_do_not_wait_for_the_pace_and_many_do(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, readings: list[int]
+) -> None:
+    run = begun(tenant)
+    monkeypatch.setattr(feeds, "APART", 5.0)
+
+    async def follow() -> None:
+        every = Feeds()
+        async with opened(every, [run]) as (feed,):
+            for count in (1, 2, 3):
+                await until(lambda count=count: len(feed.events) == count)
+                await in_thread(say)(run, events.BLOCK_STOP)
+                every.wake(run.pk)
+            began = asyncio.get_running_loop().time()
+            for _ in range(20):
+                every.wake(run.pk)
+                await asyncio.sleep(0.01)
+            assert asyncio.get_running_loop().time() - began < feeds.APART
+            assert len(readings) <= feeds.AT_ONCE + 1
+
+    asyncio.run(follow())
+
+
 @pytest.mark.parametrize("channel", follow.CHANNELS)
 def test_what_is_no_notice_of_ours_leaves_the_others_heard(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, channel: str
@@ -223,7 +273,7 @@ def test_a_run_that_nobody_has_taken_yet_costs_a_look_two_queries(tenant: Tenant
     run = ask(tenant, threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now()), "/say hello")
     with CaptureQueriesContext(connection) as captured:
         assert feeds._events_after([(run.pk, run.workspace_id, 0)]) == {}
-        assert feeds._told_otherwise(run.pk, run.workspace_id, run.thread_id, 0) == []
+        assert feeds._told_otherwise(run.pk, run.workspace_id, run.thread_id, 0, 0) == []
     assert len(captured) == 2
 
 

@@ -22,6 +22,7 @@ from threads.actions.messages import Draft
 from threads.attachments import Upload
 from threads.models import Message, Run, RunEvent, Thread
 from threads.runs import end
+from threads.runs.answer import claim, hand_back
 from threads.runs.execute import execute
 from threads.runs.follow import follow
 from threads.runs.start import Wish, start
@@ -374,3 +375,14 @@ def test_a_foreign_actor_cannot_ask(tenant: Tenant, other_tenant: Tenant, thread
         ask(other_tenant, thread, "hello")
     assert caught.value.code == "agent_not_found"
     assert thread.messages.count() == 0
+
+
+def test_that_an_answer_begins_is_told_by_whoever_takes_the_run(tenant: Tenant, thread: Thread) -> None:
+    """In the same transaction, and once, however often it is taken."""
+    run = ask(tenant, thread, "/say hello")
+    for attempt in (1, 2):
+        taken = claim(run_id=run.pk, workspace_id=run.workspace_id, now=timezone.now())
+        assert taken is not None
+        assert (taken.attempt, taken.last_seq) == (attempt, 1)
+        assert list(RunEvent.objects.filter(run=run).values_list("seq", "type")) == [(1, "message_start")]
+        assert hand_back(run=taken, now=timezone.now())

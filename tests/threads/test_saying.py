@@ -108,6 +108,24 @@ def test_it_reads_all_where_the_newest_do_not_say_it(spoken: Thread, monkeypatch
     assert said("bygone", wanted=2) == (["50", "49"], None)
 
 
+def test_a_word_of_which_many_were_found_is_not_looked_for_everywhere(
+    spoken: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everywhere: list[str] = []
+
+    def whole(values: dict[str, Any]) -> None:
+        everywhere.append(values["text"])
+
+    monkeypatch.setattr(saying, "SPANS", timedelta(0))
+    monkeypatch.setattr(saying, "_whole", whole)
+    assert said("everyday")[1] is not None
+    assert everywhere == ["everyday"]
+    monkeypatch.setattr(saying, "DENSE", 1)
+    numbers, since = said("everyday")
+    assert (numbers, since is None) == (["3000"], False)
+    assert everywhere == ["everyday"]
+
+
 def test_it_brings_the_newest_few_where_a_span_alone_has_too_many(
     spoken: Thread, monkeypatch: pytest.MonkeyPatch
 ) -> None:

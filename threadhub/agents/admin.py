@@ -1,5 +1,6 @@
 """Agents and tools in the staff console. Agents are made and changed by the domain's own functions."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -23,7 +24,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from threadhub.agents import browsers, budgets, calling, configure, toolbox
+from threadhub.agents import browsers, budgets, calling, configure, leaving, toolbox
 from threadhub.agents.builtin_tools import BUILTIN_TOOLS
 from threadhub.agents.models import Agent, Tool
 from threadhub.agents.origins import MAX_LENGTH, MAX_ORIGINS, validate
@@ -285,10 +286,12 @@ class AgentAdmin(HistoryPages, TrialPages, BudgetSection):
         actor = rights.of(request).actor(obj.workspace_id)
         if change:
             tools = [tool.pk for tool in form.cleaned_data["its_tools"]]
+            seen = datetime.fromisoformat(form.cleaned_data["seen"]) if form.cleaned_data["seen"] else None
             budget_first = form.frees_of_money()  # then the model may be one that has no price
             if budget_first:
+                leaving.lock(workspace_id=obj.workspace_id)  # as everywhere, before the agent's own row
                 self.save_budget(request, obj, form)
-            configure.change(actor=actor, agent=obj, now=timezone.now(), tools=tools, **fields)
+            configure.change(actor=actor, agent=obj, now=timezone.now(), tools=tools, seen=seen, **fields)
             if not budget_first:
                 self.save_budget(request, obj, form)
         else:

@@ -48,7 +48,7 @@ LISTS = {"allowed_roles", "allowed_users", "allowed_keys"}
 
 
 class AgentChanged(Conflict):
-    """The agent was changed meanwhile. Look again at what going back would change."""
+    """The agent was changed meanwhile. Look at it again before you change it."""
 
     code = "agent_changed"
 
@@ -79,13 +79,17 @@ def change(
     now: datetime,
     tools: list[UUID] | None = None,
     restored_from: int | None = None,
+    seen: datetime | None = None,
     **fields: Any,
 ) -> Agent:
-    """Change some fields of an agent; `tools` replaces its set. Raises Invalid."""
+    """Change some fields of an agent; `tools` replaces its set. `seen`: when the agent that the actor knows was changed
+    last. Raises AgentChanged, Invalid."""
     actor.require(Permission.AGENT_WRITE)
     if LISTS & fields.keys():
         leaving.lock(workspace_id=actor.workspace_id)
     agent = Agent.objects.select_for_update().get(pk=agent.pk, workspace_id=actor.workspace_id)
+    if seen is not None and agent.updated_at != seen:
+        raise AgentChanged
     before, model = changes.standing(agent), (agent.provider, agent.model)
     _limit(agent, fields)
     _set(agent, fields)

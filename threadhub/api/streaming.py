@@ -139,7 +139,7 @@ async def _frames(
     over = _session_over(session.session_id if session else None, run)
     begun, pings = after > 0, None
     try:
-        async with reader(run_id=run.id, workspace_id=run.workspace_id, thread_id=run.thread_id) as events:
+        async with reader(run_id=run.id, workspace_id=run.workspace_id, thread_id=run.thread_id, after=after) as events:
             if over:
                 over.add_done_callback(lambda _: events.news.set())
             pings = Pings(events.news.set)

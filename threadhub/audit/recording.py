@@ -84,7 +84,7 @@ def record_once(*, actor: Who, action: str, ids: Sequence[str], within: timedelt
 
 
 def was_told(*, actor: Who, action: str, ids: Sequence[str], within: timedelta) -> bool:
-    """Whether the same actor left such an event about all of these within that time."""
+    """Whether the same actor left such an event about each of these within that time; not always the same event."""
     workspaces = [actor.workspace_id or INSTALLATION]
     told = sql.told(workspace_ids=workspaces, actor=actor.identity, action=action, ids=ids, within=within)
     return told.issuperset(ids)

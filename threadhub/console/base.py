@@ -43,7 +43,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     writing: ClassVar[Permission | None] = None
     may_be_added = False
     may_be_changed = False
-    newest_by_workspace = False  # an index has (created_at, id) within each workspace
+    newest_by_workspace = False  # within each workspace an index has (created_at, id), or there are few
     has_form = True  # False: the page of an object is `page`
     noun: ClassVar[str] = ""  # in the audit trail; empty: the model's name
     deeds: ClassVar[Sequence[Deed]] = ()

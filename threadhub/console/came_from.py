@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, QueryDict
 
 NAME = "_changelist_filters"
-UNDERSTOOD = 2000  # characters of a list's query
+UNDERSTOOD = 8_000  # characters of a list's query
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class CameFrom:
 
     @property
     def asked(self) -> QueryDict:
-        """What the list was asked for."""
-        return QueryDict(self.filters[:UNDERSTOOD])
+        """What the list was asked for; nothing where that is too long."""
+        return QueryDict(self.filters if len(self.filters) <= UNDERSTOOD else "")
 
     def on(self, address: str, **more: str) -> str:
         """An address about the thing, with the list; `more` goes into its query too."""

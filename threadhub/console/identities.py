@@ -44,7 +44,7 @@ def spelled(text: str) -> list[str]:
         return [f"{kind}:{ids.decode(kind, text)}"]
     except ids.InvalidId:
         named = User.objects.filter(Q(username=text) | Q(pk__in=EndUser.objects.filter(reference=text).values("user")))
-        return [text, *(f"user:{pk}" for pk in named.values_list("pk", flat=True))]
+        return [f"user:{pk}" for pk in named.values_list("pk", flat=True)] or [text]
 
 
 def askers(threads: Iterable[Any]) -> dict[UUID, str]:

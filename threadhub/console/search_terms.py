@@ -1,5 +1,5 @@
-"""What somebody typed into a search box, as the search of messages reads it: words, phrases in quotes, `or`, and `-`
-before what must not be there."""
+"""What somebody typed into a search box, much as the search of messages reads it: words, phrases in quotes, `or`, and
+`-` before what must not be there. `a or b c` is here any of the three, there `a`, or `b` and `c`."""
 
 import re
 from dataclasses import dataclass

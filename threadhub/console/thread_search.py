@@ -3,8 +3,9 @@
 What was said in workspaces that want a reason before anybody reads there is not searched: that words are found would
 tell that they were said, and by whom. The page says so.
 
-Each of the three looks in its own index (threads/migrations/0003 and 0034) and brings its newest at most, CANDIDATES
-threads and MESSAGES. Where there may be more, the page says so, and how far back messages were looked through.
+Each of the three looks in its own index (threads/migrations/0003 and 0034) and brings CANDIDATES threads and MESSAGES
+at most: by titles and messages the newest, by references the first of the alphabet. Where there may be more, the page
+says so, and how far back messages were looked through.
 """
 
 from collections.abc import Callable

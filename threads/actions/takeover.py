@@ -23,6 +23,7 @@ from threads.runs import end, events, queue, waiting
 from threads.runs.spending import tokens_of
 
 PATIENCE = timedelta(hours=24)  # how long a question waits for a person; then its run expires
+SENT_AGAIN = timedelta(hours=24)  # so long a sending is known
 LONGEST_ANSWER = 50_000  # characters
 ANSWERED = "thread.answer"  # in the audit trail
 SENDING = "sending"  # how ids of sendings are spelled
@@ -71,8 +72,8 @@ def answer(*, actor: Actor, thread: Thread, text: str, now: datetime, sending: U
     """
     actor.require(Permission.THREAD_TAKE_OVER)
     locked = access.lock(thread=thread)
-    sent = [] if sending is None else [ids.encode(SENDING, uuid5(sending, text))]
-    if sent and audit.was_told(actor=actor, action=ANSWERED, ids=[locked.wire_id, *sent], within=PATIENCE):
+    sent = [] if sending is None else [ids.encode(SENDING, uuid5(sending, f"{locked.wire_id} {text}"))]
+    if sent and audit.was_told(actor=actor, action=ANSWERED, ids=sent, within=SENT_AGAIN):
         return None  # the lock is ours, so whoever came first has committed
     if not locked.taken_over:
         raise NotTakenOver

@@ -9,6 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [("threads", "0041_indexes_of_ratings")]
 
     operations = [
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS run_newest", migrations.RunSQL.noop),  # where it was interrupted
         AddIndexConcurrently(
             "run",
             models.Index(

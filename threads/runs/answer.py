@@ -63,7 +63,7 @@ def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
     run.attempt += 1
     run.lease_expires_at = now + timedelta(seconds=settings.RUN_LEASE_SECONDS)
     run.save(update_fields=["status", "started_at", "attempt", "lease_expires_at", "input"])
-    if run.last_seq == 0:  # else a worker before us has said it, and nothing more
+    if run.last_seq == 0:  # else it was said: by a worker before us, or before a person had the thread
         _announce(run)
     return run
 

@@ -198,7 +198,6 @@ class Work:
         opened = await in_thread(continuing.open_calls)(run=self.run)
         if not opened:
             return
-        await self._settled()  # what comes now is numbered by the transaction that takes the approvals
         for each in opened:
             self._call(each.call, toolset)
         self.step = Step()

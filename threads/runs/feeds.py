@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
 
-from django.db import Error, OperationalError, connection
+from django.db import InterfaceError, NotSupportedError, OperationalError, ProgrammingError, connection
 from django.utils import timezone
 
 from threadhub.isolation import scope
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 # Without news a run is looked at this often (seconds): notices a lost worker, and bridges a lost LISTEN.
 LOOK_EVERY = 5.0
 RETRY_AFTER = 0.5
+# The database is away, or its tables are another release's for a while. All else may be of a row: a page of the disk
+# that is damaged is an InternalError.
+PASSING = (OperationalError, InterfaceError, NotSupportedError, ProgrammingError)
 # Seconds from one reading to the next, on the average: what comes meanwhile is read together, whichever run it is of.
 # Until so many have come at once none waits: a run that begins has its first words right after what announces them.
 APART, AT_ONCE = 0.02, 5
@@ -52,6 +55,7 @@ class Feed:
         self.workspace_id = workspace_id
         self.thread_id = thread_id
         self.events: list[StoredEvent] = []
+        self.after = 0  # the highest number that one of its readers has already
         self.users = 0
         self.readers: set[Reader] = set()
         self.next_look: asyncio.TimerHandle | None = None
@@ -111,13 +115,16 @@ class Feeds:
         self._filling: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def open(self, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None) -> AsyncIterator[Feed]:
-        """The run's feed, shared; it ends with its last user."""
+    async def open(
+        self, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None, after: int = 0
+    ) -> AsyncIterator[Feed]:
+        """The run's feed, shared; it ends with its last user, who has the events up to `after` already."""
         feed = self._feeds.get(run_id)
         if feed is None:
             feed = self._feeds[run_id] = Feed(run_id, workspace_id, thread_id)
             self._look(feed)
         feed.thread_id = feed.thread_id or thread_id
+        feed.after = max(feed.after, after)
         feed.users += 1
         try:
             yield feed
@@ -169,9 +176,9 @@ class Feeds:
                 logger.warning("could not read the events of runs: %s", error, exc_info=not _is_passing(error))
                 await asyncio.sleep(RETRY_AFTER)
                 for feed in looked_at & set(self._feeds.values()):
-                    if isinstance(error, Error):
+                    if isinstance(error, PASSING):
                         self._look(feed)
-                    else:  # not of the database, so maybe of a row: whose it is, must not hold up the others
+                    else:  # maybe of a row: whose it is, must not hold up the others
                         await self._read_alone(feed)
 
     async def _read(self, feeds: Collection[Feed]) -> None:
@@ -192,18 +199,19 @@ class Feeds:
         """What cannot be read of it now either, its readers are told, and go without."""
         try:
             await self._read([feed])
-        except Error:
+        except PASSING:
             self._look(feed)
         except Exception:
             logger.exception("the events of run %s cannot be read: its streams end here", feed.run_id)
-            feed.add(_ended(feed.last_seq, UNREADABLE))
+            if not feed.ended:  # a closer look may have told the end meanwhile
+                feed.add(_ended(max(feed.last_seq, feed.after), UNREADABLE))
 
     async def _look_closer(self, feed: Feed) -> None:
         """Where there is no row that is new: what is left of a run long finished, archived, gone or lost."""
         seq, wait = feed.last_seq, LOOK_EVERY
         try:
             with scope.within(feed.workspace_id):
-                rows = await in_thread(_told_otherwise)(feed.run_id, feed.workspace_id, feed.thread_id, seq)
+                rows = await in_thread(_told_otherwise)(feed.run_id, feed.workspace_id, feed.thread_id, seq, feed.after)
             if feed.last_seq == seq:
                 feed.add(rows)
         except Exception as error:  # as above
@@ -235,14 +243,18 @@ def _events_after(asked: Collection[tuple[UUID, UUID, int]]) -> dict[UUID, list[
     }
 
 
-def _told_otherwise(run_id: UUID, workspace_id: UUID, thread_id: UUID | None, seq: int) -> list[StoredEvent]:
+def _told_otherwise(
+    run_id: UUID, workspace_id: UUID, thread_id: UUID | None, seq: int, known: int
+) -> list[StoredEvent]:
     """A run's events after a number, where their rows are not there; none where there is nothing to tell yet. Ends the
-    run if its worker is lost."""
+    run if its worker is lost. `known`: the number up to which a reader has them."""
     rows = Run.objects.filter(pk=run_id, workspace_id=workspace_id)
     run = rows.first()
     if run is None:
         # In this order: what was restored meanwhile is there again.
-        return _archived_after(run_id, workspace_id, thread_id, seq) or ([] if rows.exists() else _gone(seq))
+        return _archived_after(run_id, workspace_id, thread_id, seq) or (
+            [] if rows.exists() else _gone(max(seq, known))
+        )
     now = timezone.now()
     if run.live and run.lease_expires_at is not None and run.lease_expires_at < now:
         end_if_lost(run=run, now=now)

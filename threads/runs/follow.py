@@ -30,12 +30,14 @@ LONGEST_WAIT = 24 * 3600.0
 
 
 @contextlib.asynccontextmanager
-async def reader(*, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None) -> AsyncIterator[Reader]:
-    """Somebody who reads a run's events from the first on, as long as the `with` lasts. With its thread's id those of
-    an archived run too, also where it is archived meanwhile."""
+async def reader(
+    *, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None, after: int = 0
+) -> AsyncIterator[Reader]:
+    """Somebody who reads a run's events from the first on, as long as the `with` lasts; what ends them is numbered
+    beyond `after`. With its thread's id those of an archived run too, also where it is archived meanwhile."""
     hub = _hub()
     await hub.listen()
-    async with hub.feeds.open(run_id, workspace_id, thread_id) as feed:
+    async with hub.feeds.open(run_id, workspace_id, thread_id, after) as feed:
         one = Reader(feed)
         feed.readers.add(one)
         try:
@@ -48,7 +50,7 @@ async def follow(
     *, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None, after: int = 0
 ) -> AsyncIterator[StoredEvent]:
     """The events of a run after the given number: those that are there, then those that come, until the last."""
-    async with reader(run_id=run_id, workspace_id=workspace_id, thread_id=thread_id) as one:
+    async with reader(run_id=run_id, workspace_id=workspace_id, thread_id=thread_id, after=after) as one:
         while not one.ended:
             await one.news.wait()
             for event in one.take():

@@ -74,7 +74,7 @@ class Recorder:
             if not self._closed:
                 spoke = any(type == events.TEXT_DELTA for type, _ in self._pending)
                 await self.flush()
-                if spoke:  # what only announces the answer must not hold up its first words
+                if spoke:  # what has no text must not hold up the first words
                     await asyncio.sleep(settings.RUN_FLUSH_SECONDS)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [("agents", "0013_trials_of_unsaved")]
 
     operations = [
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS agent_version_newest", migrations.RunSQL.noop),  # where it was interrupted
         AddIndexConcurrently(
             "agentversion",
             models.Index(

@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
     dependencies = [("audit", "0007_of_agents")]
 
     operations = [
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS audit_of_agent", migrations.RunSQL.noop),  # where it was interrupted
         AddIndexConcurrently(
             "auditevent",
             models.Index(

@@ -10,6 +10,7 @@ class Migration(migrations.Migration):
     dependencies = [("audit", "0008_of_agent")]
 
     operations = [
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS audit_of_sweeps", migrations.RunSQL.noop),  # where it was interrupted
         AddIndexConcurrently(
             "auditevent",
             models.Index(

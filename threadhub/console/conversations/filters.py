@@ -15,7 +15,11 @@ from threadhub.workspaces.models import Workspace
 from threads.models import BundledThread, Feedback, Thread, ToolUse
 
 RATINGS = {"bad": Feedback.Rating.BAD, "good": Feedback.Rating.GOOD}
-LOOKS_AT_FEW = frozenset(("q", "active_from", "active_to"))  # what is found by words, or looked through, is bounded
+
+
+def looks_at_few(request: HttpRequest) -> bool:
+    """Whether a page looks at few threads anyhow: what is found by words, or looked through, is bounded."""
+    return any(request.GET.get(name) for name in ("q", "active_from", "active_to"))
 
 
 def everywhere() -> Any:
@@ -26,7 +30,7 @@ def everywhere() -> Any:
 def having(queryset: QuerySet[Any], rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
     """Those of which there are such rows. Where a page looks at few threads anyhow, each is asked for its own:
     PostgreSQL turns an EXISTS into a join, and may then begin with the rows of all threads."""
-    if LOOKS_AT_FEW.isdisjoint(request.GET):
+    if not looks_at_few(request):
         return queryset.filter(Exists(rows))
     asked: QuerySet[Any] = queryset.alias(found=Subquery(rows.values("thread_id")[:1]))
     return asked.filter(found__isnull=False)
@@ -64,7 +68,7 @@ class RatingFilter(OptionFilter):
             return queryset.filter(~Exists(of_thread.order_by()), ~Exists(archived.order_by()))
         if value not in RATINGS:
             return queryset.none()
-        if LOOKS_AT_FEW.isdisjoint(self.request.GET):
+        if not looks_at_few(self.request):
             return queryset
         asked = [Subquery(rows.values("thread_id")[:1]) for rows in _rated(value)]
         found: QuerySet[Any] = queryset.alias(found=Coalesce(*asked, output_field=UUIDField()))
@@ -73,7 +77,7 @@ class RatingFilter(OptionFilter):
     def either(self) -> Sequence[Q]:
         """Live threads by their feedback, archived ones by the catalogue."""
         value = self.given()
-        if value not in RATINGS or not LOOKS_AT_FEW.isdisjoint(self.request.GET):
+        if value not in RATINGS or looks_at_few(self.request):
             return ()
         return [Q(Exists(rows)) for rows in _rated(value)]
 

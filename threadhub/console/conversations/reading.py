@@ -37,6 +37,7 @@ from threads.reading import ONCE_IN
 # A file of a message opens in a page that can do nothing.
 FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 TAIL = 200  # messages of the newest window at most, while it grows before the reader's eyes
+LOOKS = 5  # pages that are looked through for the next thread, where no index finds it
 NOT_READ = "A reason is needed before this conversation can be read."
 
 
@@ -198,9 +199,14 @@ class ThreadReading(ThreadList):
         finally:
             request.GET = own
         cursor = keyset.cursor_at("o" if way == "older" else "n", thread, by_time=by_time)
-        page = keyset.page(
-            queryset=rows, cursor=cursor, size=1, by_time=by_time, among=among, apart=apart, either=either
-        )
+        for _ in range(LOOKS):
+            page = keyset.page(
+                queryset=rows, cursor=cursor, size=1, by_time=by_time, among=among, apart=apart, either=either
+            )
+            onward = page.older if way == "older" else page.newer
+            if page.rows or page.looked_through is None or onward is None:
+                break
+            cursor = onward
         return page.rows[0] if page.rows else None
 
     # --- what stands in them

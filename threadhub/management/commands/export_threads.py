@@ -71,10 +71,9 @@ class Command(LifecycleCommand):
                 out.flush()
                 os.fsync(out.fileno())
             try:
-                to.touch(exist_ok=False)  # of two that end at once, one has the name
+                os.link(partial, to)  # of two that end at once, one has the name; and nobody sees half of it
             except FileExistsError:
                 self.misused(f"{to} is there already.")
-            partial.rename(to)
         finally:
             partial.unlink(missing_ok=True)
         vault.sync_directory(to.parent)

@@ -127,7 +127,7 @@
 
   // --- words
 
-  /** The words and phrases of a search of the list (marks.py reads it alike). */
+  /** The words and phrases of a search of the list (search_terms.py reads it alike). */
   function wordsOf(search) {
     return [...search.matchAll(/(-?)"([^"]*)"?|([^\s"]+)/g)]
       .filter(([, minus, , word]) => !minus && !word?.startsWith("-"))
@@ -184,9 +184,11 @@
   const now = find("[data-th-now]");
   let state = null;
 
+  const wantsReason = "thWantsReason" in place.dataset;
+
   async function look() {
     const answer = await fetch(place.dataset.thLiveUrl, { headers: { Accept: "application/json" } });
-    if (answer.status === 403) return shutOut();
+    if (answer.status === 403 && wantsReason) return shutOut();
     if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
     const told = await answer.json();
     const follows = atEnd();
@@ -306,7 +308,7 @@
     button.disabled = true;
     try {
       const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
-      if (answer.status === 403) shutOut();
+      if (answer.status === 403 && wantsReason) shutOut();
       const told = await answer.json().catch(() => ({}));
       if (!answer.ok || answer.redirected) throw new Error(told.error ?? "Your answer was not sent. Try again.");
       form.reset();
