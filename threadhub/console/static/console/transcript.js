@@ -184,11 +184,9 @@
   const now = find("[data-th-now]");
   let state = null;
 
-  const wantsReason = "thWantsReason" in place.dataset;
-
   async function look() {
     const answer = await fetch(place.dataset.thLiveUrl, { headers: { Accept: "application/json" } });
-    if (answer.status === 403 && wantsReason) return shutOut();
+    if (answer.status === 403) return shutOut();
     if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
     const told = await answer.json();
     const follows = atEnd();
@@ -308,7 +306,7 @@
     button.disabled = true;
     try {
       const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
-      if (answer.status === 403 && wantsReason) shutOut();
+      if (answer.status === 403) await look().catch(() => {}); // which says so, where a reason for reading is due
       const told = await answer.json().catch(() => ({}));
       if (!answer.ok || answer.redirected) throw new Error(told.error ?? "Your answer was not sent. Try again.");
       form.reset();
