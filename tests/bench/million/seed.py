@@ -148,7 +148,7 @@ def _fill_messages(connection: psycopg.Connection[Any], worlds: dict[str, dict[s
     for world in worlds.values():
         for first, last in _pieces(connection, world):
             connection.execute(MESSAGES, {"workspace": world["workspace"], "first": first, "last": last})
-    connection.execute("SET maintenance_work_mem = '512MB'")
+    connection.execute("SET maintenance_work_mem = '3GB'")
     connection.execute(index)
     connection.execute("RESET session_replication_role")
 
