@@ -74,15 +74,18 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]
         self.first_url = self.get_query_string({PAGE_VAR: None}) if page.newer or further else None
         self.is_all = page.newer is None and page.older is None
 
+    def _given(self) -> list[ConsoleFilter]:
+        """The filters that the address has a value for."""
+        return [each for each in self.filter_specs if isinstance(each, ConsoleFilter) and each.used_parameters]
+
     def either(self) -> Sequence[Q]:
         """Sets of rows of which a filter chooses one or another."""
-        given = [each for each in self.filter_specs if isinstance(each, ConsoleFilter) and each.used_parameters]
-        return next((sets for each in given if (sets := each.either())), ())
+        return next((sets for each in self._given() if (sets := each.either())), ())
 
     def among(self, request: HttpRequest) -> QuerySet[Any] | None:
         """The rows to look through for a page, newest first, where a filter has no index; None where each has, and for
         a search, which finds few."""
-        given = [each for each in self.filter_specs if isinstance(each, ConsoleFilter) and each.used_parameters]
+        given = self._given()
         if self.query or not any(each.looks_at_each for each in given):
             return None
         rows: QuerySet[Any] = self.root_queryset
