@@ -4,13 +4,15 @@ The index of words is asked for span after span from the newest on (the function
 0034), until there are enough, or nothing older, or the time is over. Where it is, and few were found, all that hold
 the words are asked for at once, whenever they were said: so a rare word of a long history is found. A phrase is known
 to the index by words, and each message that has them is read: where these are too many, the newest few. What was not
-looked through is told, as a time.
+looked through is told, as a time. The index begins with the workspace: a few of them are asked one by one, so that what
+others say more often costs nothing.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -23,16 +25,18 @@ SPANS = timedelta(milliseconds=80)  # in which spans are begun
 LAST_SPAN = timedelta(milliseconds=300)  # for the one that was begun last
 WHOLE = timedelta(milliseconds=100)  # for all that hold the words
 WITHOUT_INDEX = timedelta(seconds=10)  # for the same where PostgreSQL reads every message (`doctor` says so)
+APART = 4  # workspaces at most that are asked one by one
 DENSE = 200  # messages, where a span has too many that must be read to know; and of a word that is not rare
 
 # All are found before they are put in order: by the index of words, not by the key, read to its end.
 ALL = """
-SELECT thread_id, id FROM (
+SELECT thread_id, id FROM {apart} (
     SELECT thread_id, id FROM threads_message
      WHERE searchable AND to_tsvector('simple', left(content, 100000)) @@ websearch_to_tsquery('simple', %(text)s)
            {among} OFFSET 0) AS message
  ORDER BY id DESC LIMIT %(wanted)s
 """
+ONE_BY_ONE = "unnest(%(among)s::uuid[]) AS own (workspace), LATERAL"
 FEW = """
 SELECT thread_id, id, created_at FROM (
     SELECT * FROM threads_message WHERE searchable {among} ORDER BY id DESC OFFSET 0) AS message
@@ -42,15 +46,19 @@ SELECT thread_id, id, created_at FROM (
 # Messages are younger than the oldest thread. It is asked for so that only the index of one workspace can tell it: by
 # that of all, PostgreSQL would go through everybody's older threads, where a workspace has few or none.
 NEWEST = """
-SELECT thread_id, message_id, since FROM threads_newest_saying(
-    websearch_to_tsquery('simple', %(text)s), %(among)s::uuid[], %(wanted)s,
-    (SELECT coalesce(min(oldest.created_at), now())
-       FROM workspaces_workspace AS workspace, LATERAL (
-            SELECT created_at FROM threads_thread
-             WHERE workspace_id BETWEEN workspace.id AND workspace.id
-             ORDER BY workspace_id DESC, created_at, id LIMIT 1) AS oldest
-      WHERE %(among)s::uuid[] IS NULL OR workspace.id = ANY (%(among)s::uuid[])),
-    %(spending)s)
+SELECT said.thread_id, said.message_id, said.since
+  FROM unnest(%(apart)s::uuid[]) AS own (workspace),
+       LATERAL (SELECT CASE WHEN own.workspace IS NULL THEN %(among)s::uuid[]
+                            ELSE ARRAY[own.workspace] END AS among) AS asked,
+       LATERAL threads_newest_saying(
+           websearch_to_tsquery('simple', %(text)s), asked.among, %(wanted)s,
+           (SELECT coalesce(min(oldest.created_at), now())
+              FROM workspaces_workspace AS workspace, LATERAL (
+                   SELECT created_at FROM threads_thread
+                    WHERE workspace_id BETWEEN workspace.id AND workspace.id
+                    ORDER BY workspace_id DESC, created_at, id LIMIT 1) AS oldest
+             WHERE asked.among IS NULL OR workspace.id = ANY (asked.among)),
+           %(spending)s / cardinality(%(apart)s::uuid[])) AS said
 """
 
 
@@ -77,15 +85,30 @@ def newest(*, text: str, among: Sequence[UUID] | None, wanted: int, now: datetim
 
 def _spans(values: dict[str, Any]) -> Said | None:
     """The newest that hold the words, as far as the time goes; None: one span alone has too many to look at."""
-    rows = _within(SPANS + LAST_SPAN, NEWEST, {**values, "spending": SPANS})
+    apart = values["among"] if _apart(values) else [None]
+    rows = _within(SPANS + LAST_SPAN, NEWEST, {**values, "apart": apart, "spending": SPANS})
     if rows is None:
         return None
-    return Said([(thread_id, message_id) for thread_id, message_id, _ in rows[:-1]], rows[-1][2])
+    found = [(thread_id, message_id) for thread_id, message_id, _ in rows if message_id is not None]
+    found.sort(key=itemgetter(1), reverse=True)
+    return Said(found[: values["wanted"]], max((since for *_, since in rows if since is not None), default=None))
 
 
 def _whole(values: dict[str, Any]) -> list[tuple[UUID, UUID]] | None:
     """The newest of all that hold the words; None: they are too many for the time."""
-    return _within(WHOLE if _has_index() else WITHOUT_INDEX, ALL.format(among=_among(values)), values)
+    return _within(WHOLE if _has_index() else WITHOUT_INDEX, _all(values), values)
+
+
+def _all(values: dict[str, Any]) -> str:
+    """The statement for all that hold the words."""
+    if _apart(values):
+        return ALL.format(apart=ONE_BY_ONE, among="AND workspace_id = own.workspace")
+    return ALL.format(apart="", among=_among(values))
+
+
+def _apart(values: dict[str, Any]) -> bool:
+    """Whether the workspaces are several, and few enough to be asked one by one."""
+    return values["among"] is not None and 1 < len(values["among"]) <= APART
 
 
 @cache

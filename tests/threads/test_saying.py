@@ -148,7 +148,7 @@ def expected(thread: Thread, word: str) -> int:
     """How many messages PostgreSQL thinks hold a word, of those that hold it at all."""
     values = {"text": word, "among": [thread.workspace_id], "wanted": COUNT}
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT JSON) {saying.ALL.format(among=saying._among(values))}", values)
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {saying._all(values)}", values)
         plan = cursor.fetchone()[0][0]["Plan"]
     while plan["Node Type"] in ("Limit", "Sort"):
         (plan,) = plan["Plans"]
@@ -208,9 +208,30 @@ class TestWorkspaces:
         assert self.found([own]) == {spoken.pk}
         assert self.found([own, other]) == self.found(None) == {spoken.pk, self.others.pk}
         assert self.found([]) == self.found([ids.new()]) == set()
+        one_by_one = [own, other, *(ids.new() for _ in range(saying.APART - 2))]
+        assert self.found(one_by_one) == self.found([*one_by_one, ids.new()]) == {spoken.pk, self.others.pk}
         with scope.within(own):
             assert self.found(None) == self.found([own]) == {spoken.pk}
             assert self.found([other]) == set()
+
+    @pytest.mark.parametrize("way", ["only_spans", "only_whole"])
+    def test_newest_first_of_all_of_them(self, way: str, tenant: Tenant, request: pytest.FixtureRequest) -> None:
+        request.getfixturevalue(way)
+        found = saying.newest(
+            text="lighthouse", among=[tenant.workspace.pk, self.other.workspace.pk], wanted=50, now=NOW
+        ).messages
+        assert len(found) == 50
+        assert found == sorted(found, key=lambda hit: hit[1], reverse=True)
+        assert len({thread for thread, _ in found[:4]}) == 2
+
+    @pytest.mark.parametrize("way", ["only_spans", "only_whole"])
+    def test_what_others_say_often_is_not_read(
+        self, way: str, tenant: Tenant, spoken: Thread, request: pytest.FixtureRequest
+    ) -> None:
+        """Of two workspaces that hardly say a word, where a third one says it all the time."""
+        request.getfixturevalue(way)
+        quiet = [make_tenant(name).workspace.pk for name in ("quiet", "still")]
+        assert fetched("lighthouse", quiet) <= 10
 
 
 def fetched(text: str, among: list[UUID]) -> int:
