@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
@@ -32,6 +33,12 @@ PASSWORD = "correct horse battery staple"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--thorough", action="store_true", help="more malformed requests and more examples: minutes")
     parser.addoption("--pictures", type=Path, help="a directory for what each browser shows at the end of a test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A run looks at the same examples as the one before it; a thorough one at new ones."""
+    hypothesis.settings.register_profile("same", derandomize=True)
+    hypothesis.settings.load_profile("default" if config.getoption("--thorough") else "same")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -188,12 +188,14 @@ def test_each_thread_reads_the_same_for_everybody(
     assert by_rows.pages > 20
 
 
+CHARACTERS = st.characters(exclude_characters="\0", codec="utf-8")  # what a body can hold once it was parsed
+TITLE = st.none() | st.text(CHARACTERS, max_size=3) | st.sampled_from(["t" * 1000, "t" * 1001]) | st.integers()
 BODY = st.fixed_dictionaries(
     {},
     optional={
         "role": st.sampled_from(["user", "assistant", "system", "tool", "USER", "", None, 1, ["user"], "nobody"]),
-        "content": st.none() | st.text(max_size=5) | st.integers() | st.just({}) | st.just(True),
-        "title": st.none() | st.text(max_size=3) | st.just("t" * 1000) | st.just("t" * 1001) | st.integers(),
+        "content": st.none() | st.text(CHARACTERS, max_size=5) | st.integers() | st.just({}) | st.just(True),
+        "title": TITLE,
         "name": st.none() | st.sampled_from(["", " ", "n", "n" * 200, "n" * 201, 7]),
         "message_type": st.sampled_from(["text", "image", "document", None, "", "Text", 3]),
         "tool_calls": st.sampled_from([None, [], [{"function": "f"}]]),
@@ -203,10 +205,13 @@ BODY = st.fixed_dictionaries(
 THREAD = st.fixed_dictionaries(
     {},
     optional={
-        "title": st.none() | st.text(max_size=3) | st.just("t" * 1000) | st.just("t" * 1001) | st.integers(),
+        "title": TITLE,
         "external_ref": st.none() | st.sampled_from(["", " ", "r", "r" * 255, "r" * 256, "r" * 1024, "r" * 1025, 5]),
         "metadata": st.none()
-        | st.dictionaries(st.text(max_size=3), st.none() | st.integers(-9, 9) | st.floats(0, 1) | st.text(max_size=3))
+        | st.dictionaries(
+            st.text(CHARACTERS, max_size=3),
+            st.none() | st.integers(-9, 9) | st.floats(0, 1) | st.text(CHARACTERS, max_size=3),
+        )
         | st.sampled_from([[], "x", {"a": {"b": [None, True]}}, {"long": "x" * 16_373}, {"long": "x" * 16_374}]),
         "unknown": st.none(),
     },
