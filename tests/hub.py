@@ -1,8 +1,7 @@
 """The whole product, started as a user starts it, for tests that talk to it over the network.
 
 `hub` is one running `manage.py up` per test process: its own port, its own data directory, the `echo`
-provider. `other_workspace` is the same hub seen with the key of a second workspace. Test files that use them
-say `pytestmark = pytest.mark.xdist_group("hub")`, so that `--dist loadgroup` starts one hub for them all.
+provider. `other_workspace` is the same hub seen with the key of a second workspace.
 """
 
 import json

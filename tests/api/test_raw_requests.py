@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults import site
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("raw")]
+pytestmark = pytest.mark.django_db(transaction=True)
 LARGEST = 4096
 TELLING = ("Traceback", "psycopg", "SELECT ", "site-packages", "/threadhub/", "django")
 BODY = b'{"a": 1}'

@@ -14,8 +14,6 @@ from tests.chat.visitor import Visitor, page_agent
 from tests.clients import node
 from tests.hub import Hub
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 EVERYTHING = """/say # Title
 /say Text with a [link](https://example.org) and `code`.
 /say

@@ -3,14 +3,12 @@
 import os
 import re
 
-import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests import processes
 from tests.chat.visitor import Visitor, page_agent
 from tests.hub import Hub
 
-pytestmark = pytest.mark.xdist_group("hub")
 SLOW = "/slow 0.05 /length 80 words"
 WHOLE = " ".join(["word"] * 80)
 

@@ -9,8 +9,6 @@ from playwright.sync_api import BrowserContext, expect
 from tests.chat.visitor import Visitor
 from tests.hub import Hub
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 TEXT = """# Title
 
 A paragraph with **strong**, *emphasis*, ~~gone~~, `code` and [a link](https://example.org/a_(b)).

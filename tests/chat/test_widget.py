@@ -16,8 +16,6 @@ from playwright.sync_api import BrowserContext, expect
 from tests.chat.visitor import Visitor, page_agent
 from tests.hub import Hub
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 
 class Site:
     """A shop's page, which has the widget in it."""

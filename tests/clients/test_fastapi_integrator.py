@@ -22,7 +22,6 @@ from tests.clients.python_sdk import sign_in
 from tests.hub import Hub
 
 pytestmark = [
-    pytest.mark.xdist_group("hub"),
     pytest.mark.anyio,
     pytest.mark.usefixtures("one_certificate"),
     # For each request the integrator opens a dozen clients and closes one of them.

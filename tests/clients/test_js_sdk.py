@@ -10,8 +10,6 @@ from tests.clients.js_sdk import WAYS, run, said
 from tests.clients.shapes import differences
 from tests.hub import Hub
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 
 @pytest.mark.parametrize("way", WAYS)
 def test_threads_are_created_read_listed_and_deleted(hub: Hub, way: str) -> None:

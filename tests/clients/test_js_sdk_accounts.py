@@ -7,8 +7,6 @@ from tests.clients.js_sdk import run, said
 from tests.clients.shapes import differences
 from tests.hub import Hub
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 
 def test_signin_answers_the_user_and_a_cookie_that_works(hub: Hub) -> None:
     got = run(hub, "signin", "nobody")

@@ -14,7 +14,6 @@ from tests.clients.shapes import differences
 from tests.hub import Hub
 
 pytestmark = [
-    pytest.mark.xdist_group("hub"),
     pytest.mark.anyio,
     pytest.mark.usefixtures("one_certificate"),
 ]

@@ -13,8 +13,6 @@ from tests.clients import node, seed_texts
 from tests.clients.shapes import differences, is_time, type_name
 from tests.hub import Hub
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 ENVELOPE = {"integer": "number", "boolean": "boolean", "array": "array"}
 CURL_LINES = seed_texts.curl_lines()
 

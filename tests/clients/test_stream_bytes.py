@@ -14,8 +14,6 @@ from tests.clients.ai_answers import answer_of, text_of
 from tests.clients.plai_stream import Answer, StrictReader, read
 from tests.hub import Hub
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 # Six words, the first at once, then one every fifth of a second: about a second from the first to the last.
 SLOW = "/slow 0.2\none two three four"
 NAMES = ["message_start", "content_block_start", "content_block_delta", "content_block_stop"]

@@ -9,8 +9,6 @@ import pytest
 from tests.commands.test_up import FIELDS, first_start
 from tests.commands.ups import Up, manage
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 
 def created(data_dir: Path, name: str, *options: str) -> dict[str, str]:
     done = manage("create_workspace", name, *options, "--json", "--data-dir", str(data_dir))

@@ -3,13 +3,10 @@
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.commands.test_up import first_start
 from tests.commands.ups import until, up
 from tests.embedded.people import kill_server
-
-pytestmark = pytest.mark.xdist_group("commands")
 
 
 def test_the_hub_goes_on_when_its_database_server_is_killed_during_an_answer(tmp_path: Path) -> None:

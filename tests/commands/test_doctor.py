@@ -9,8 +9,6 @@ from django.db import connection
 from tests.commands.ups import Up, manage
 from threadhub.launch import examination
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 
 def test_it_finds_a_running_hub_well(running: Up, data_dir: Path) -> None:
     done = manage("doctor", "--data-dir", str(data_dir))

@@ -11,8 +11,6 @@ from tests.commands.ups import Up, is_root, manage
 from threadhub import embedded
 from threadhub.launch import faults, installation
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 
 def refused(*words: str, **environment: str) -> str:
     """The sentence with which a command ends."""

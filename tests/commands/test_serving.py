@@ -14,7 +14,6 @@ import pytest
 from tests.commands.test_up import first_start
 from tests.commands.ups import Up, until
 
-pytestmark = pytest.mark.xdist_group("commands")
 STREAM = {"accept": "text/event-stream"}
 LIMIT = 16 * 2**20
 

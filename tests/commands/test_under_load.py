@@ -19,7 +19,6 @@ from tests.faults.wire import STREAM, fetch, opened
 from tests.processes import descendants
 from threadhub import embedded
 
-pytestmark = pytest.mark.xdist_group("commands")
 WRITERS = 6
 FEW_CONNECTIONS = 50
 STREAMS = 200

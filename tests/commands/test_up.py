@@ -15,7 +15,6 @@ from tests.commands.conftest import CONCURRENCY
 from tests.commands.ups import Up, all_gone, manage, until, up
 from threadhub.launch.supervisor import RESTARTS
 
-pytestmark = pytest.mark.xdist_group("commands")
 FIELDS = [
     "url",
     "admin_url",

@@ -8,7 +8,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import browser  # noqa: F401  a fixture
 from tests.hub import Hub
 
-pytestmark = pytest.mark.xdist_group("hub")
 SECONDS = 60_000  # milliseconds, of a busy machine
 
 

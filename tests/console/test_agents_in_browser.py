@@ -16,8 +16,6 @@ from tests.clients import node
 from tests.console.staff import Staff
 from tests.hub import ROOT, Hub, clean_environment
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 NAME, PASSWORD = "alex", "correct horse battery staple"
 MAKE_STAFF = """
 from threadhub.lib import ids

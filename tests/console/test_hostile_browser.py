@@ -15,8 +15,6 @@ from tests.console.hostile import GROUPS, PAYLOADS
 from tests.console.staff import Staff
 from tests.hub import ROOT, Hub, clean_environment
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 # What somebody wrote became an attribute that acts, or an element that none of our pages has.
 ALIVE = """() => {
     document.querySelectorAll("details").forEach((one) => { one.open = true; });

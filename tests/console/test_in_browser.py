@@ -16,8 +16,6 @@ from tests.console.hostile import GROUPS, PAYLOADS, TOGETHER
 from tests.console.staff import Staff
 from tests.hub import ROOT, Hub, clean_environment
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 LONG = 20_000
 NODES = 6_000  # of a page with seven windows of short messages
 MAKE_LONG = """

@@ -65,8 +65,6 @@ def test_what_goes_on_elsewhere_is_not_shown_in_it(console: Client, forked: Thre
 
 
 class TestInBrowser:
-    pytestmark = pytest.mark.xdist_group("hub")
-
     @pytest.fixture
     def staff(self, browser: Browser, hub: Hub) -> Iterator[Staff]:  # noqa: F811
         someone = Staff.sign_in(browser, hub)

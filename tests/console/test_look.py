@@ -12,8 +12,6 @@ from tests.browser import browser  # noqa: F401  a fixture
 from tests.console.staff import Staff
 from tests.hub import ROOT, Hub, clean_environment
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 BUILD = """
 import json
 from django.db import transaction

@@ -14,8 +14,6 @@ from tests.console.staff import Staff
 from tests.console.test_retention_in_browser import conversation, nothing_sticks_out, shell
 from tests.hub import Hub, new_workspace
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 OFFICE = "The office"
 PEOPLE = """
 from threadhub.lib import ids

@@ -14,8 +14,6 @@ from tests.console.staff import Staff, new_thread
 from tests.hub import Hub
 from threadhub.lib import ids
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 LONGER = "(before) => document.querySelector('[data-th-now-text]').textContent.length > before"
 
 

@@ -19,7 +19,7 @@ from threadhub.agents.models import Tool
 from threads.actions import approvals
 from threads.models import Run, ToolApproval
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.django_db(transaction=True)
 TAKING, TELLING = 2, 4  # events of a run that goes on: the call, in the transaction that takes it; its result
 MOMENTS = ("untouched", "taking", "calling", "telling")
 

@@ -19,7 +19,6 @@ from threads.models import Message, Run, Thread
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.xdist_group("faults"),
     pytest.mark.usefixtures("worker"),
 ]
 POSTS = 200

@@ -14,7 +14,6 @@ from threads.models import Message, Run, RunEvent
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.xdist_group("faults"),
     pytest.mark.usefixtures("worker"),
 ]
 TALKS_ON = "/slow 0.02\n/length 3000"  # a minute of it

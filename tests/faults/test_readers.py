@@ -24,7 +24,6 @@ from threads.runs.start import start
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.xdist_group("faults"),
     pytest.mark.usefixtures("worker"),
 ]
 SPEAKS = "\n".join(

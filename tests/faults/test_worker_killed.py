@@ -30,7 +30,7 @@ from threads.actions.messages import Draft
 from threads.models import Message, Run, RunEvent, Thread
 from threads.runs.start import Wish, start
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.django_db(transaction=True)
 LAST = 19  # no run of the walk has fewer events
 CONCURRENCY = 12  # fewer than the threads that one worker has for the database, for most of its runs will keep one
 SCHEMA = {"type": "object", "properties": {"order": {"type": "string"}}, "required": ["order"]}

@@ -18,7 +18,7 @@ from tests.lifecycle.crash.strace import Call, Point
 from tests.lifecycle.crash.walk import Stage, differences, stage, walk
 from threads.lifecycle.erasure import erasures
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("crashes")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SLICE = 31  # a prime, so that no step of the work is always jumped over
 

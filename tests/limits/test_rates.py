@@ -186,7 +186,6 @@ def test_buckets_tell_nothing_of_their_askers(settings: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.xdist_group("raw")
 def test_two_servers_count_together(tenant: Tenant, tmp_path: Path) -> None:
     """Thirty, and what comes back meanwhile: one in two seconds. Near the end one server may be refused what the other
     has borrowed."""

@@ -43,7 +43,6 @@ def status(stack: contextlib.ExitStack, web: site.Web, tenant: Tenant) -> int:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.xdist_group("raw")
 def test_two_servers_count_together_and_a_killed_ones_places_are_free(tenant: Tenant, tmp_path: Path) -> None:
     limits = {"STREAMS_KEY": "3", "STREAM_LEASE_SECONDS": LEASE}
     with contextlib.ExitStack() as stack, site.webs(tmp_path, 2, **limits) as (one, other):
@@ -67,7 +66,6 @@ def test_two_servers_count_together_and_a_killed_ones_places_are_free(tenant: Te
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.xdist_group("raw")
 def test_a_reader_who_goes_frees_the_place_and_other_answers_take_none(tenant: Tenant, tmp_path: Path) -> None:
     with site.webs(tmp_path, 1, STREAMS_KEY="1", STREAM_LEASE_SECONDS=LEASE) as (web,):
         for _ in range(3):

@@ -170,7 +170,6 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.mark.xdist_group("hub")
 def test_what_is_revoked_in_one_process_is_refused_in_every_other(hub: Hub, second_process: str) -> None:
     """Within a second, be it a key, a visitor or somebody signed in."""
     made = hub.post("/api_keys", json={"name": "short-lived", "scopes": ["read"]})

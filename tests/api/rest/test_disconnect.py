@@ -8,8 +8,6 @@ import pytest
 
 from tests.hub import Hub
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 
 def wait_for(status: Callable[[], str], wanted: str, seconds: float = 15.0) -> str:
     deadline = time.monotonic() + seconds

@@ -13,8 +13,6 @@ from tests.hub import Hub
 from threadhub.api.rest.events import session_ended
 from threads.models import Run
 
-pytestmark = pytest.mark.xdist_group("hub")
-
 PAGE = "https://shop.example.org"
 VERY_SLOW = {"prompt": "/slow 0.2 /length 600"}  # two minutes
 
