@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from tests.clients import node
 from tests.hub import Hub
@@ -66,6 +66,14 @@ class Staff:
         if not entry.is_visible():
             self.page.locator("#header-inner [x-on\\:click*=sidebarMobileOpen]").click()
         entry.click()
+
+    def page_with(self, wanted: Locator) -> Locator:
+        """On through the pages of a list to the one that has it."""
+        older = self.page.get_by_role("link", name="Older")
+        while not wanted.is_visible() and older.is_visible():
+            older.click()
+            self.page.wait_for_load_state()
+        return wanted
 
     def choose(self, title: str) -> None:
         """A deed of the page's header; behind a button on a narrow screen."""

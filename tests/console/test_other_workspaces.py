@@ -40,6 +40,9 @@ OWN_PAGES = {
 }
 
 
+FEW = [Role.OWNER, Role.SUPPORT, Role.VIEWER]  # who may most, something else, and least
+
+
 @pytest.fixture
 def foreign(other_tenant: Tenant) -> Everything:
     return furnish(other_tenant, WORDS)
@@ -84,6 +87,7 @@ def never(things: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
+@pytest.mark.parametrize("role", FEW)
 def test_no_page_of_theirs_is_there(prying: Prying, everything: Everything, foreign: Everything) -> None:
     own = set(everything.addresses().values())
     theirs = {name: address for name, address in foreign.addresses().items() if address not in own}
@@ -172,6 +176,7 @@ def shape(text: str) -> str:
     return prefix if len(rest) == 26 else "key" * (len(text) == 36)
 
 
+@pytest.mark.parametrize("role", FEW)
 def test_no_list_shows_or_touches_theirs(prying: Prying, spoken: Everything) -> None:
     things, tenant = spoken.things(), spoken.tenant
     known = {"workspace": tenant.workspace.wire_id, "agent": tenant.agent.wire_id}

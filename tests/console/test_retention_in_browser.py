@@ -60,7 +60,7 @@ def test_a_policy_is_previewed_enabled_and_applied(staff: Staff, other_workspace
     conversation(hub, "Zither of today", f"{prefix}new")
 
     staff.open("threads/retentionsettings")
-    page.get_by_role("link", name="Other", exact=True).click()
+    staff.page_with(page.get_by_role("link", name="Other", exact=True)).click()
     page.get_by_label("Grace of new policies").fill("0")
     page.get_by_role("button", name="Save", exact=True).click()
 
@@ -84,7 +84,7 @@ def test_a_policy_is_previewed_enabled_and_applied(staff: Staff, other_workspace
     expect(page.get_by_text("The policy is in force.")).to_be_visible()
 
     staff.open("threads/retentionsettings")
-    page.get_by_role("row", name="Other").get_by_role("link", name="Plan and apply").click()
+    staff.page_with(page.get_by_role("row", name="Other").get_by_role("link", name="Plan and apply")).click()
     expect(page.get_by_text("Do this to 3 of")).to_be_visible()
     nothing_sticks_out(staff)
     if page.locator("input[name=typed]").count():  # so few threads that the brake would stop it
