@@ -233,6 +233,22 @@ class TestWorkspaces:
         quiet = [make_tenant(name).workspace.pk for name in ("quiet", "still")]
         assert fetched("lighthouse", quiet) <= 10
 
+    def test_what_others_said_before_it_was_there_is_not_gone_through(self, tenant: Tenant) -> None:
+        """Of a young workspace; the index is asked for ids that are older than all its threads too."""
+        young = make_tenant("young")
+        Thread.objects.create(workspace=young.workspace, agent=young.agent)
+        assert pages("lighthouse", [young.workspace.pk]) <= 25
+
+
+def pages(text: str, among: list[UUID]) -> int:
+    """How many pages of tables and indexes a search by spans looks at."""
+    values = {"text": text, "among": among, "apart": [None], "wanted": 100, "spending": timedelta(seconds=30)}
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {saying.NEWEST}", values)
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {saying.NEWEST}", values)
+        plan = cursor.fetchone()[0][0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
 
 def fetched(text: str, among: list[UUID]) -> int:
     """How many rows of messages a search takes out of the table."""
