@@ -24,6 +24,7 @@ from threadhub.console import keyset
 from threadhub.workspaces.models import Membership, User
 from threadhub.workspaces.permissions import Role
 from threads.lifecycle import holds
+from threads.models import BundledThread, Feedback, Thread
 
 THREADS, TIMES = 20_000, 50
 MOST_ROWS = THREADS // 2  # by all statements of a page: fifty of what one thread in a hundred is are 5,000
@@ -222,6 +223,21 @@ def test_no_filter_and_no_search_goes_through_a_table(
     for client in (console, signed_in(olivia)):
         for query in asked:
             found += faults(client, query)
+    assert found == []
+
+
+def test_few_threads_that_are_not_what_is_asked_for_are_not_looked_for_among_all(
+    console: Client, olivia: User, many: dict[str, str]
+) -> None:
+    """PostgreSQL follows the list's order here, wherever it may: a page of these is never full."""
+    Feedback.objects.filter(thread__user=olivia).delete()
+    BundledThread.objects.filter(thread_id__in=Thread.objects.filter(user=olivia).values("pk")).delete()
+    Thread.objects.filter(labels__contains=["urgent"], state="archived").update(state="active")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_sort = off")
+    found = []
+    for one, other in (("user", "good"), ("user", "bad"), ("label", "archived"), ("label", "good")):
+        found += faults(console, f"{many[one]}&{many[other]}")
     assert found == []
 
 

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from django.contrib.admin import ListFilter
 from django.contrib.admin.options import ModelAdmin
-from django.db.models import Model, Q, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.forms import DropdownForm, RangeDateForm, SearchForm
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -15,9 +16,11 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from threadhub.agents.models import Agent
 from threadhub.console import rights, zone
 from threadhub.lib import ids
+from threadhub.lib.any_of import Among
 from threadhub.workspaces.models import EndUser, User, Workspace
 
 OFFERED = 200  # options of a drop-down at most; the newest
+FEW = 10_000  # rows that are found before a list's order is looked at
 
 
 class OptionSelect(UnfoldAdminSelectWidget):  # type: ignore[misc]
@@ -155,6 +158,8 @@ class AgentFilter(OptionFilter):
 class TextFilter(ConsoleFilter):
     """A text that must match exactly."""
 
+    _few: bool | None = None  # whether it finds FEW at most; asked once
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.given()
         if value is None:
@@ -163,6 +168,14 @@ class TextFilter(ConsoleFilter):
 
     def matching(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(**{self.names[0]: value})
+
+    def narrowed(self, queryset: QuerySet[Any], condition: Q) -> QuerySet[Any]:
+        """Those that meet a condition which has an index. Few are found before anything else: PostgreSQL may follow the
+        list's order past all others, until it has met a page of those that meet other filters too."""
+        rows = self.model._default_manager.filter(condition).order_by()
+        if self._few is None:
+            self._few = rows[: FEW + 1].count() <= FEW
+        return queryset.filter(Among(F("pk"), ArraySubquery(rows.values("pk"))) if self._few else condition)
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
         name = self.names[0]
@@ -190,8 +203,8 @@ class UserFilter(TextFilter):
         found = list(User.objects.filter(username=value).values_list("pk", flat=True))
         found += EndUser.objects.filter(reference=value).order_by().values_list("user_id", flat=True)[:OFFERED]
         workspaces = Workspace.objects.order_by().values("pk")
-        mine = {"user_id": found[0]} if len(found) == 1 else {"user_id__in": found}
-        return queryset.filter(workspace__in=workspaces, **mine) if found else queryset.none()
+        mine = Q(user_id=found[0]) if len(found) == 1 else Q(user_id__in=found)
+        return self.narrowed(queryset, mine & Q(workspace__in=workspaces)) if found else queryset.none()
 
 
 class DaysFilter(ConsoleFilter):

@@ -6,26 +6,18 @@ expression that no index has; many are met soon. By the time of their making the
 """
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import BooleanField, F, Func
+from django.db.models import F
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact
 
+from threadhub.lib.any_of import Among
 from threads.models import Thread
 from threads.querysets.threads import ThreadQuerySet
 
 FEW = 50_000  # sorted in some ninety milliseconds; following an index past all others takes a second or two
 INDEXED = ("agent_id", "user_id", "external_ref")  # each with its threads in the order of their making
 DEEP = 500  # from here on ids are looked up first, in the index alone
-
-
-class Among(Func):
-    """Whether a key is one of an array's, which is made once. `IN` may become a join, which may follow the order."""
-
-    template = "%(expressions)s)"
-    arg_joiner = " = ANY ("
-    arity = 2
-    output_field = BooleanField()
 
 
 def page(threads: ThreadQuerySet, *, offset: int, limit: int) -> list[Thread]:

@@ -168,5 +168,4 @@ class LabelFilter(TextFilter):
     names = ("label",)
 
     def matching(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        labelled = Thread.objects.filter(workspace__in=everywhere(), labels__contains=[value]).exclude(labels=[])
-        return queryset.filter(pk__in=labelled.order_by().values("pk"))
+        return self.narrowed(queryset, Q(workspace__in=everywhere(), labels__contains=[value]) & ~Q(labels=[]))
