@@ -1,11 +1,11 @@
 """The newest messages that say words, in a time that is bounded however common the words are.
 
-The index of words is asked for span after span from the newest on (the function `threads_newest_saying`, migration
-0034), until there are enough, or nothing older, or the time is over. Where it is, and few were found, all that hold
-the words are asked for at once, whenever they were said: so a rare word of a long history is found. A phrase is known
-to the index by words, and each message that has them is read: where these are too many, the newest few. What was not
-looked through is told, as a time. The index begins with the workspace: a few of them are asked one by one, so that what
-others say more often costs nothing.
+The index of words is asked for span after span from the newest on (the function `threads_newest_saying`, migrations
+0034 and 0043), until there are enough, or nothing older, or the time is over. Where it is, and few were found, all that
+hold the words are asked for at once, whenever they were said: so a rare word of a long history is found. A phrase is
+known to the index by words, and each message that has them is read: where these are too many, the newest few. What was
+not looked through is told, as a time. The index begins with the workspace: a few of them are asked one by one, so that
+what others say more often costs nothing.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,12 @@ from django.db import connection
 
 from threadhub.isolation import walls
 from threadhub.lib.time_limit import TookTooLong, time_limit
+from threads.activity import first_id_at
 
 SPANS = timedelta(milliseconds=80)  # in which spans are begun
 LAST_SPAN = timedelta(milliseconds=300)  # for the one that was begun last
 WHOLE = timedelta(milliseconds=60)  # for all that hold the words
+KEYED = timedelta(milliseconds=100)  # for the newest few, each of which is looked at
 WITHOUT_INDEX = timedelta(seconds=10)  # for the same where PostgreSQL reads every message (`doctor` says so)
 APART = 4  # workspaces at most that are asked one by one
 DENSE = 200  # messages, where a span has too many that must be read to know; and of a word that is not rare
@@ -47,7 +49,7 @@ SELECT thread_id, id, created_at FROM (
 # that of all, PostgreSQL would go through everybody's older threads, where a workspace has few or none.
 NEWEST = """
 SELECT said.thread_id, said.message_id, said.since
-  FROM unnest(%(apart)s::uuid[]) AS own (workspace),
+  FROM unnest(%(apart)s::uuid[]) WITH ORDINALITY AS own (workspace, number),
        LATERAL (SELECT CASE WHEN own.workspace IS NULL THEN %(among)s::uuid[]
                             ELSE ARRAY[own.workspace] END AS among) AS asked,
        LATERAL threads_newest_saying(
@@ -58,14 +60,15 @@ SELECT said.thread_id, said.message_id, said.since
                     WHERE workspace_id BETWEEN workspace.id AND workspace.id
                     ORDER BY workspace_id DESC, created_at, id LIMIT 1) AS oldest
              WHERE asked.among IS NULL OR workspace.id = ANY (asked.among)),
-           %(spending)s / cardinality(%(apart)s::uuid[])) AS said
+           greatest(interval '0', (statement_timestamp() + %(spending)s - clock_timestamp())
+                                  / (cardinality(%(apart)s::uuid[]) - own.number + 1))) AS said
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Threads and messages, newest message first. `since`: older messages were not looked at; None: all were, or there
-    were so many that `wanted` of them came."""
+    """Threads and messages, newest message first. `since`: older messages were not looked at, or not those of every
+    workspace; None: all were, or there were so many that `wanted` of them came."""
 
     messages: list[tuple[UUID, UUID]] = field(default_factory=list)
     since: datetime | None = None
@@ -91,7 +94,12 @@ def _spans(values: dict[str, Any]) -> Said | None:
         return None
     found = [(thread_id, message_id) for thread_id, message_id, _ in rows if message_id is not None]
     found.sort(key=itemgetter(1), reverse=True)
-    return Said(found[: values["wanted"]], max((since for *_, since in rows if since is not None), default=None))
+    since = max((since for *_, since in rows if since is not None), default=None)
+    if len(found) > values["wanted"]:
+        found = found[: values["wanted"]]
+        if since is not None and first_id_at(since) <= found[-1][1]:  # what is older was cut off
+            since = None
+    return Said(found, since)
 
 
 def _whole(values: dict[str, Any]) -> list[tuple[UUID, UUID]] | None:
@@ -101,7 +109,7 @@ def _whole(values: dict[str, Any]) -> list[tuple[UUID, UUID]] | None:
 
 def _all(values: dict[str, Any]) -> str:
     """The statement for all that hold the words."""
-    if not _apart(values):
+    if not _apart(values) or not _has_index():
         return ALL.format(found=FOUND.format(among=_among(values)))
     own = [ONE.format(number) for number in range(1, len(values["among"]) + 1)]
     return ALL.format(found=" UNION ALL ".join(FOUND.format(among=among) for among in own))
@@ -121,7 +129,7 @@ def _has_index() -> bool:
 
 def _by_key(values: dict[str, Any], now: datetime) -> Said:
     """The newest few: each message is looked at, for a phrase of words that nearly all have."""
-    rows = _within(WHOLE, FEW.format(among=_among(values)), {**values, "few": min(DENSE, values["wanted"])}) or []
+    rows = _within(KEYED, FEW.format(among=_among(values)), {**values, "few": min(DENSE, values["wanted"])}) or []
     found = [(thread_id, message_id) for thread_id, message_id, _ in rows]
     return Said(found, min((created_at for *_, created_at in rows), default=now))
 

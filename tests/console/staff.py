@@ -69,7 +69,7 @@ class Staff:
 
     def page_with(self, wanted: Locator) -> Locator:
         """On through the pages of a list to the one that has it."""
-        older = self.page.get_by_role("link", name="Older")
+        older = self.page.get_by_role("link", name="Older →", exact=True)
         while not wanted.is_visible() and older.is_visible():
             older.click()
             self.page.wait_for_load_state()

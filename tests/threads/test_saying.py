@@ -38,7 +38,7 @@ def spoken(tenant: Tenant) -> Thread:
 def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """For any machine, and the time of this test."""
     monkeypatch.setitem(globals(), "NOW", datetime.now(UTC) + AHEAD)
-    for name in ("WHOLE", "SPANS", "LAST_SPAN"):
+    for name in ("WHOLE", "SPANS", "LAST_SPAN", "KEYED"):
         monkeypatch.setattr(saying, name, timedelta(seconds=30))
 
 
@@ -166,7 +166,7 @@ def test_where_the_index_may_not_be_asked_all_are_read(spoken: Thread, monkeypat
 def test_it_comes_back_with_nothing_rather_than_late(spoken: Thread, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FEW", "NEWEST"):
         monkeypatch.setattr(saying, name, slow(getattr(saying, name)))
-    for name in ("WHOLE", "SPANS", "LAST_SPAN"):
+    for name in ("WHOLE", "SPANS", "LAST_SPAN", "KEYED"):
         monkeypatch.setattr(saying, name, timedelta(milliseconds=20))
     assert said("lighthouse") == ([], NOW)
     assert Message.objects.exists()  # the connection goes on
@@ -187,7 +187,8 @@ def test_it_finds_ids_that_no_clock_made(tenant: Tenant, only_spans: None) -> No
             role="user",
             content=f"odd {position}",
         )
-    assert said("odd") == (["1", "2"], None)
+    for among in (None, [tenant.workspace.pk], [tenant.workspace.pk, ids.new()]):
+        assert said("odd", among=among) == (["1", "2"], None)
 
 
 class TestWorkspaces:
@@ -223,6 +224,28 @@ class TestWorkspaces:
         assert len(found) == 50
         assert found == sorted(found, key=lambda hit: hit[1], reverse=True)
         assert len({thread for thread, _ in found[:4]}) == 2
+
+    def test_how_far_back_all_of_them_were_looked_through(
+        self, tenant: Tenant, only_spans: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        both = [tenant.workspace.pk, self.other.workspace.pk]
+        assert said("lighthouse", among=both)[1] is None
+        monkeypatch.setattr(saying, "SPANS", timedelta(0))
+        numbers, since = said("lighthouse", among=both)
+        assert numbers == ["3000", "3000"]
+        assert since is not None
+        assert said("lighthouse", among=both, wanted=1) == (["3000"], None)
+
+    def test_what_was_cut_off_is_not_told_as_looked_through(self, tenant: Tenant, only_spans: None) -> None:
+        """Of one all was looked through, of the other what is younger than ten hours; three of both are wanted."""
+        asked = saying.NEWEST.replace(
+            "said.since", f"CASE own.number WHEN 2 THEN '{NOW - timedelta(hours=250)}'::timestamptz END"
+        )
+        both = [tenant.workspace.pk, self.other.workspace.pk]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(saying, "NEWEST", asked)
+            assert said("lighthouse", among=both, wanted=3) == (["3000", "3000", "2900"], None)
+            assert said("lighthouse", among=both, wanted=9)[1] == NOW - timedelta(hours=250)
 
     @pytest.mark.parametrize("way", ["only_spans", "only_whole"])
     def test_what_others_say_often_is_not_read(

@@ -35,6 +35,7 @@ def own_hub(tmp_path: Path) -> Iterator[Hub]:
         pytest.fail(f"`manage.py up` {error}\n{(tmp_path / 'stderr').read_text()}", pytrace=False)
 
 
+@pytest.mark.timeout(THOROUGH_SECONDS + 2 * LEEWAY)
 def test_the_product_does_what_its_document_says(own_hub: Hub, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     thorough = request.config.getoption("--thorough")
     seconds, examples = (THOROUGH_SECONDS, THOROUGH_EXAMPLES) if thorough else (SECONDS, EXAMPLES)

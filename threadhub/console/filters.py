@@ -19,8 +19,9 @@ from threadhub.lib import ids
 from threadhub.lib.any_of import Among
 from threadhub.workspaces.models import EndUser, User, Workspace
 
+BESIDE = ("p", "workspace", "agent", "_changelist_filters")  # with which a page is as soon full as without
 OFFERED = 200  # options of a drop-down at most; the newest
-FEW = 10_000  # rows that are found before a list's order is looked at
+FEW = 10_000  # rows that are found before a list's order is looked at; each workspace of the staff has its share
 
 
 class OptionSelect(UnfoldAdminSelectWidget):  # type: ignore[misc]
@@ -171,10 +172,12 @@ class TextFilter(ConsoleFilter):
 
     def narrowed(self, queryset: QuerySet[Any], condition: Q) -> QuerySet[Any]:
         """Those that meet a condition which has an index. Few are found before anything else: PostgreSQL may follow the
-        list's order past all others, until it has met a page of those that meet other filters too."""
+        list's order past all rows, until it has met a page of those that meet other filters too."""
         rows = self.model._default_manager.filter(condition).order_by()
         if self._few is None:
-            self._few = rows[: FEW + 1].count() <= FEW
+            most = FEW // max(len(rights.of(self.request).by_workspace), 1)
+            alone = self.in_order and not self.request.GET.keys() - {*self.names, *BESIDE}
+            self._few = not alone and rows[: most + 1].count() <= most
         return queryset.filter(Among(F("pk"), ArraySubquery(rows.values("pk"))) if self._few else condition)
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:

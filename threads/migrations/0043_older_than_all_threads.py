@@ -4,8 +4,8 @@ from django.db import migrations
 
 before = import_module("threads.migrations.0034_newest_saying")
 # Of one workspace, messages whose ids are older than all its threads (no clock made them) are looked for among all that
-# say it there: these are fewer than were wanted, else the spans had found enough. By its first digits the index would
-# go through all older messages of all others.
+# may say it there: what the spans read, in their time, is read once more. By the first digits of ids the index would go
+# through all older messages of all others.
 OLDEST = """
         ELSIF span = 'oldest' AND cardinality(among) = 1 THEN
             SELECT array_agg(message.thread_id), array_agg(message.id) INTO threads, messages
@@ -20,6 +20,22 @@ where, condition = before.AMONG[0]
 LOOK = before.LOOK.format(
     when="ELSIF", span="oldest", digits=digits, limit=limit, where=where, condition=condition, **{"is": relation}
 )
+# Whoever reads or writes messages is not made to wait behind this while it waits for somebody.
+SHORT_LIST = """
+DO $$
+BEGIN
+    SET LOCAL lock_timeout = '500ms';
+    FOR tried IN 1..60 LOOP
+        BEGIN
+            ALTER INDEX message_text SET (gin_pending_list_limit = 512);
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            PERFORM pg_sleep(1);
+        END;
+    END LOOP;
+    RAISE lock_not_available USING MESSAGE = 'the index of words is in use without a pause: migrate again later';
+END $$
+"""
 OTHERS, found, REST = before.NEWEST.partition(LOOK)
 assert found
 
@@ -35,7 +51,6 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL([f"{OTHERS}{OLDEST}{REST}"], [before.NEWEST]),
         migrations.RunSQL(
-            ["ALTER INDEX message_text SET (gin_pending_list_limit = 512)"],
-            ["ALTER INDEX message_text RESET (gin_pending_list_limit)"],
+            [SHORT_LIST], ["ALTER INDEX message_text RESET (gin_pending_list_limit)"]
         ),
     ]
