@@ -11,7 +11,7 @@ from tests.conftest import Api, Tenant
 from tests.lifecycle.bundled import files, full_thread
 from tests.lifecycle.conftest import old_thread
 from threads.lifecycle import acts, restore
-from threads.lifecycle.bundles import audit_trail, verify
+from threads.lifecycle.bundles import audit_trail, reader, verify
 from threads.lifecycle.bundles.verify import Damaged
 from threads.models import Bundle, Message, Thread
 
@@ -45,6 +45,22 @@ def test_one_flipped_bit_anywhere_is_found(tenant: Tenant, archived: Thread, arc
     data.write_bytes(good)
     assert audit_trail.verify(workspace_id=archived.workspace_id).faults == []
     restore.restore(actor=tenant.actor, thread=archived, now=NOW())
+
+
+def test_a_frame_that_says_it_holds_too_much_is_not_unpacked(
+    tenant: Tenant, archived: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "FRAME_LIMIT", 100)
+    with pytest.raises(Damaged, match="holds more"):
+        restore.restore(actor=tenant.actor, thread=archived, now=NOW())
+    assert Message.objects.count() == 0
+
+
+def test_a_bundle_of_another_workspace_is_refused(tenant: Tenant, other_tenant: Tenant, archived: Thread) -> None:
+    path = Bundle.objects.get().path
+    verify.whole(path=path, workspace=tenant.workspace.wire_id)
+    with pytest.raises(Damaged, match="of another workspace"):
+        verify.whole(path=path, workspace=other_tenant.workspace.wire_id)
 
 
 @pytest.mark.parametrize("harm", ["missing", "truncated", "longer", "empty"])

@@ -8,11 +8,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection
 from django.utils import timezone
+from procrastinate.contrib.django import app
 
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import age, old_thread, policy, sweep
+from threads import tasks
 from threads.actions.messages import Draft, append
 from threads.lifecycle import candidates, holds, nightly, nights, plan, policies, reports, sweeper
 from threads.lifecycle.candidates import Selection
@@ -99,6 +102,31 @@ def test_idle_threads_go_though_nobody_ever_touches_them_again(tenant: Tenant) -
         )
         left.append((Thread.objects.count(), backlog.total))
     assert left == [(4, 0), (3, 0), (2, 0)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_worker_does_it_night_after_night(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above, without anybody's hand: what the scheduler calls, at the times of three nights."""
+    for days in (100, 90.5, 89.5, 88.5, 87.5, 10):
+        old_thread(tenant, days)
+    policy(tenant, days=90)
+    now, left = candidates.database_now(), []
+    for night in range(3):
+        for minutes in (0, 10, 20):  # it comes back, and finds nothing to do
+            moment = now + timedelta(days=night, minutes=minutes)
+            monkeypatch.setattr(candidates, "database_now", lambda moment=moment: moment)
+            async_to_sync(tasks.sweep.func)(timestamp=0)
+        left.append(Thread.objects.count())
+    assert left == [4, 3, 2]
+    assert Sweep.objects.count() == 3
+
+
+def test_the_scheduler_calls_what_must_not_be_forgotten() -> None:
+    known = {each.task.name: each.cron for each in app.periodic_registry.periodic_tasks.values()}
+    assert known["threads.sweep"] == known["threads.resume_erasures"] == "*/10 * * * *"
+    daily = {"threads.remove_stray_files", "threads.read_ratings"}
+    assert daily <= known.keys()
+    assert "threads.forecast_retention" in known
 
 
 def test_the_worker_sweeps_each_workspace_once_a_night(tenant: Tenant, other_tenant: Tenant) -> None:
@@ -284,7 +312,7 @@ def test_the_trash_empties_by_itself(tenant: Tenant) -> None:
     assert Tombstone.objects.get().reason == "trash"
 
 
-def test_an_unreadable_policy_does_nothing_and_says_so(tenant: Tenant) -> None:
+def test_a_policy_that_wants_a_trash_where_there_is_none_does_nothing_and_says_so(tenant: Tenant) -> None:
     made = policy(tenant)
     old_thread(tenant)
     RetentionPolicy.objects.filter(pk=made.pk).update(action="trash")  # without a trash

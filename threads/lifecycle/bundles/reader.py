@@ -125,6 +125,8 @@ class ThreadReader:
     def _text(self, frame: list[Any]) -> bytes:
         try:
             packed = self._packed(frame)
+            if zstandard.frame_content_size(packed) > FRAME_LIMIT:  # else so much is reserved, whatever limit is given
+                raise Damaged(self.path, "a frame says that it holds more than any that was written")
             return self.decompressor.decompress(packed, max_output_size=FRAME_LIMIT)
         except (OSError, vault.UnsafePath, zstandard.ZstdError) as error:
             raise Damaged(self.path, str(error) or type(error).__name__) from error
