@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from threadhub.management.lifecycle import FAILED, Ended, LifecycleCommand
+from threadhub.management.lifecycle import LifecycleCommand
 from threads.lifecycle import by_hand, candidates, sweeper
 
 
@@ -24,16 +24,12 @@ class Command(LifecycleCommand):
             )
         self.confirm(dry_run=dry_run, **options)
         bounds = self.bounds(**options)
-        failed = 0
         with sweeper.alone(), sweeper.stopping_on_signals(bounds.stop):
             now = candidates.database_now()
             for selection in self.within(bounds, **options):
                 done = by_hand.archive(
                     selection=selection, now=now, bounds=bounds, dry_run=dry_run, progress=self.progress("archived")
                 )
-                failed += done.skipped.get("damaged", 0)
                 self.tell(done.as_json(), as_json=as_json)
                 if bounds.limit is not None:
                     bounds.limit -= done.threads
-        if failed:
-            raise Ended(f"{failed} threads could not be archived.", FAILED)
