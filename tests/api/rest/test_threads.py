@@ -54,6 +54,14 @@ class TestChange:
         assert patch(api, thread, {"title": None}).json()["title"] is None
         assert patch(api, thread, {}).json()["metadata"] == {"b": 2}
 
+    @pytest.mark.parametrize("change", [{"title": "New"}, {"metadata": {"b": 2}}])
+    def test_it_is_no_activity(self, api: Api, tenant: Tenant, change: dict[str, Any]) -> None:
+        thread = new_thread(api, tenant, title="Old", metadata={"a": 1})
+        api.post(f"/threads/{thread['id']}/messages", {"role": "user", "content": "x"})
+        spoken = api.get(f"/threads/{thread['id']}").json()["last_activity_at"]
+        assert spoken is not None
+        assert patch(api, thread, change).json()["last_activity_at"] == spoken
+
     @pytest.mark.parametrize(
         ("body", "loc", "words"),
         [
