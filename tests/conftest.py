@@ -31,7 +31,11 @@ PASSWORD = "correct horse battery staple"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--thorough", action="store_true", help="more malformed requests and more examples: minutes")
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="more malformed requests, more and new examples, every payload: minutes",
+    )
     parser.addoption("--pictures", type=Path, help="a directory for what each browser shows at the end of a test")
 
 

@@ -222,7 +222,6 @@ def test_every_actor_sees_what_the_model_says(db: None, request: pytest.FixtureR
             max_examples=100 if thorough else 8,
             stateful_step_count=30 if thorough else 15,
             deadline=None,
-            derandomize=not thorough,
             suppress_health_check=list(HealthCheck),
         ),
     )
