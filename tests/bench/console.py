@@ -1,12 +1,14 @@
 """How long the staff console takes at a million threads, page by page, and how many queries each page asks.
 
-    python -m tests.bench.console DIRECTORY [--rounds 5] [--only held,bad] [--slow 300]
+    python -m tests.bench.console DIRECTORY [--rounds 5] [--only held,bad] [--slow 300] [--served]
 
 DIRECTORY holds the database that `python -m tests.bench.million --keep DIRECTORY` seeded; a server that runs on it
 already is used as it is. The first time what staff filter by is put beside the threads (feedback, runs, tool uses,
 labels, holds, policies), and the product's own functions count the days and make the forecast. Each page is asked
 once to warm up and then `--rounds` times, through the site's middleware, as a superuser, as the owner of the largest
-workspace, and as the owner of two whose thousand threads are all older than anybody else's newest.
+workspace, and as the owner of two whose thousand threads are all older than anybody else's newest. `--served` asks a
+web process over HTTP, started as README says for production, and prints whatever took longer than `--slow` in any
+round; where a page's time goes, and its queries, are seen without.
 """
 
 import argparse
@@ -21,6 +23,8 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from tests.bench.million import serving
 
@@ -96,6 +100,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="words of pages' names with a comma between them")
     parser.add_argument("--slow", type=float, default=0, help="print only what takes longer, or asks too much")
+    parser.add_argument("--served", action="store_true", help="over HTTP")
     wanted = parser.parse_args()
     with serving.database(wanted.home):
         from django.conf import settings
@@ -103,14 +108,41 @@ def main() -> None:
         settings.ALLOWED_HOSTS = ["testserver"]
         people = _people()
         _furnish(people["root"])
-        words = [word for word in wanted.only.split(",") if word]
+        if wanted.served:
+            with serving.hub(wanted.home, workers=1) as hub:
+                _ask_served(people, hub.port, wanted)
+            return
         for who, person in people.items():
             client = _signed_in(person)
-            for name, address in _pages(person):
-                if not words or any(word in name for word in words):
-                    figure = _measure(client, who, name, address, wanted.rounds)
-                    if figure.median >= wanted.slow or figure.queries > QUERIES or figure.status >= 400:
-                        _print(figure)
+            for name, address in _pages_named(person, wanted.only):
+                figure = _measure(client, who, name, address, wanted.rounds)
+                if figure.median >= wanted.slow or figure.queries > QUERIES or figure.status >= 400:
+                    _print(figure)
+
+
+def _ask_served(people: dict[str, Any], port: int, wanted: argparse.Namespace) -> None:
+    """Every page over HTTP, and what each single answer took."""
+    times: list[float] = []
+    for who, person in people.items():
+        cookies = {name: morsel.value for name, morsel in _signed_in(person).cookies.items()}
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", cookies=cookies, trust_env=False) as client:
+            for name, address in _pages_named(person, wanted.only):
+                for number in range(wanted.rounds):
+                    began = time.perf_counter()
+                    response = client.get(address, timeout=60)
+                    times.append((time.perf_counter() - began) * 1000)
+                    if times[-1] > wanted.slow or response.status_code != 200:
+                        sys.stdout.write(f"{who:6} {name:44} {number} {times[-1]:6.0f} {response.status_code}\n")
+                        sys.stdout.flush()
+    at = statistics.quantiles(times, n=100)
+    over = sum(each > MILLISECONDS for each in times)
+    sys.stdout.write(f"{len(times)} answers: p50 {at[49]:.0f}, p95 {at[94]:.0f}, p99 {at[98]:.0f}, ")
+    sys.stdout.write(f"slowest {max(times):.0f} ms; above {MILLISECONDS}: {over}\n")
+
+
+def _pages_named(person: Any, words: str) -> Iterator[tuple[str, str]]:
+    wanted = [word for word in words.split(",") if word]
+    return ((name, address) for name, address in _pages(person) if not wanted or any(w in name for w in wanted))
 
 
 def _measure(client: Any, who: str, name: str, address: str, rounds: int) -> Figure:
