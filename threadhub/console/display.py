@@ -1,6 +1,7 @@
 """How values show in the console: ids, times, JSON. Everything is escaped here."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,7 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from threadhub.agents.usage import written
@@ -49,6 +50,11 @@ def actor(identity: str) -> str:
 def badge(value: str, text: str | None = None) -> SafeString:
     """A state as a coloured word; console.css has a colour for each that it knows."""
     return format_html('<span class="th-badge th-badge-{}">{}</span>', value, text or value)
+
+
+def together(badges: Sequence[SafeString]) -> SafeString:
+    """Badges beside each other."""
+    return badges[0] if len(badges) == 1 else format_html_join(" ", "{}", ((badge,) for badge in badges))
 
 
 def link(thing: Any, text: str | None = None) -> SafeString | str:

@@ -10,8 +10,8 @@ from django.contrib.admin.options import ModelAdmin
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest
-from unfold.contrib.filters.forms import DropdownForm, RangeDateForm, SearchForm
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.contrib.filters.forms import RangeDateForm
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from threadhub.agents.models import Agent
 from threadhub.console import rights, zone
@@ -21,19 +21,9 @@ from threadhub.workspaces.models import EndUser, User, Workspace
 
 BESIDE = ("p", "workspace", "agent", "_changelist_filters")  # with which a page is as soon full as without
 OFFERED = 200  # options of a drop-down at most; the newest
+# How unfold draws both. As Django's forms, each with a template for every part, filters are a sixth of a list's page.
+SELECT, INPUT = UnfoldAdminSelectWidget().attrs["class"], UnfoldAdminTextInputWidget().attrs["class"]
 FEW = 10_000  # rows that are found before a list's order is looked at; each workspace of the staff has its share
-
-
-class OptionSelect(UnfoldAdminSelectWidget):  # type: ignore[misc]
-    """Unfold's drop-down, in one template. Of Django's each option is two more, and a filter may offer 200."""
-
-    template_name = "console/options.html"
-
-
-class OptionForm(DropdownForm):  # type: ignore[misc]
-    widget = OptionSelect(
-        attrs={"data-theme": "admin-autocomplete", "class": "unfold-admin-autocomplete admin-autocomplete"}
-    )
 
 
 class ConsoleFilter(ListFilter):
@@ -42,7 +32,7 @@ class ConsoleFilter(ListFilter):
     names: ClassVar[Sequence[str]]
     in_order: ClassVar[bool] = False  # an index finds what it chooses, newest first
     looks_at_each: ClassVar[bool] = False  # no index does: a page looks through so many rows at most
-    template = "unfold/filters/filters_field.html"
+    template = "console/filter.html"
 
     def __init__(
         self, request: HttpRequest, params: dict[str, Any], model: type[Model], model_admin: "ModelAdmin[Any]"
@@ -98,7 +88,7 @@ class OptionFilter(ConsoleFilter):
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
         name = self.names[0]
         options = [("", "All"), *self.options()]
-        yield {"form": OptionForm(label=self.title, name=name, choices=options, data={name: self.given()})}
+        yield {"name": name, "given": self.given() or "", "options": options, "classes": SELECT}
 
 
 def by_column(name: str, title: str, options: Sequence[tuple[str, str]] | None = None) -> type[OptionFilter]:
@@ -182,7 +172,7 @@ class TextFilter(ConsoleFilter):
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
         name = self.names[0]
-        yield {"form": SearchForm(label=self.title, name=name, data={name: self.given()})}
+        yield {"name": name, "given": self.given() or "", "classes": INPUT}
 
 
 class ExternalRefFilter(TextFilter):

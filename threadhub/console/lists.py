@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from django.contrib.admin.views.main import PAGE_VAR
 from django.core.paginator import Paginator
@@ -94,5 +95,12 @@ class KeysetChangeList(ChangeList):  # type: ignore[misc]
         return rows
 
     def url_for_result(self, result: Model) -> str:
+        before, after = self._around_id
+        return f"{before}{quote(display.spelled_id(result), safe='')}{after}"
+
+    @cached_property
+    def _around_id(self) -> tuple[str, str]:
+        """What the addresses of all rows have before and after an id: Django would resolve each anew."""
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
-        return reverse(name, args=(display.spelled_id(result),))
+        before, _, after = reverse(name, args=("-",)).rpartition("-")
+        return before, after

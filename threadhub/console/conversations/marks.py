@@ -5,11 +5,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q
-from django.utils.html import format_html, format_html_join
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from threadhub.console import display, identities, search_terms
@@ -84,15 +85,17 @@ def names(ids: set[UUID]) -> dict[UUID, str]:
 
 def marked(text: str, wanted: Sequence[str]) -> SafeString:
     """The text with words and phrases highlighted; everything is escaped."""
-    if not wanted:
-        return format_html("{}", text)
-    parts = re.split(f"({_pattern(wanted)})", text, flags=re.IGNORECASE)
+    parts = _pattern(tuple(wanted)).split(text) if wanted else [text]
+    if len(parts) == 1:
+        return conditional_escape(text)
     return format_html_join("", "{}", ((_piece(part, at),) for at, part in enumerate(parts)))
 
 
-def _pattern(wanted: Sequence[str]) -> str:
-    """Any of them. Between the words of a phrase other signs than spaces may stand, as search has it."""
-    return "|".join(r"\W+".join(re.escape(word) for word in each.split()) for each in wanted)
+@lru_cache(maxsize=64)
+def _pattern(wanted: tuple[str, ...]) -> re.Pattern[str]:
+    """Any of them, as a group. Between the words of a phrase other signs than spaces may stand, as search has it."""
+    either = "|".join(r"\W+".join(re.escape(word) for word in each.split()) for each in wanted)
+    return re.compile(f"({either})", re.IGNORECASE)
 
 
 def _piece(part: str, at: int) -> SafeString | str:
@@ -102,7 +105,7 @@ def _piece(part: str, at: int) -> SafeString | str:
 def excerpt(text: str, wanted: Sequence[str]) -> SafeString:
     """The surroundings of the first word or phrase that was found, highlighted."""
     line = " ".join(_unmarked(text, wanted).split())
-    hit = re.search(_pattern(wanted), line, flags=re.IGNORECASE) if wanted else None
+    hit = _pattern(tuple(wanted)).search(line) if wanted else None
     start = max(hit.start() - AROUND, 0) if hit else 0
     end = start + 3 * AROUND
     cut = f"{'…' if start else ''}{line[start:end]}{'…' if end < len(line) else ''}"
@@ -133,4 +136,4 @@ def rating_badges(rated: Rated) -> SafeString | str:
     good, bad = rated
     shown = [display.badge("good", f"{good} good")] if good else []
     shown += [display.badge("bad", f"{bad} bad")] if bad else []
-    return format_html_join(" ", "{}", ((badge,) for badge in shown)) if shown else display.NONE
+    return display.together(shown) if shown else display.NONE

@@ -131,8 +131,10 @@ class ThreadList(ConsoleAdmin):
         title = (
             marks.marked(shown, thread.wanted) if shown else format_html('<span class="th-muted">{}</span>', "Untitled")
         )
-        labels = format_html_join("", ' <span class="th-label">{}</span>', ((each,) for each in thread.labels))
         hit = _marks(thread).hits.get(thread.pk)
+        if not (hit or thread.labels):
+            return title
+        labels = format_html_join("", ' <span class="th-label">{}</span>', ((each,) for each in thread.labels))
         said = format_html('<span class="th-excerpt">{}</span>', hit) if hit else ""
         return format_html("{}{}{}", title, labels, said)
 
@@ -163,7 +165,7 @@ class ThreadList(ConsoleAdmin):
             badges.append(display.badge("person", f"With {people.get(thread.taken_over_by_id, 'a person')}"))
         elif thread.assignee_id is not None:
             badges.append(display.badge("assigned", f"For {people.get(thread.assignee_id, 'somebody')}"))
-        return format_html_join(" ", "{}", ((badge,) for badge in badges))
+        return display.together(badges)
 
     @column("Messages")
     def messages(self, thread: Any) -> SafeString:
