@@ -50,7 +50,8 @@ class Message(models.Model):
     tool_result = models.JSONField(null=True, blank=True)
     extra = models.JSONField(default=dict, blank=True)
     run_id = models.UUIDField(null=True, editable=False)
-    # Who of the staff wrote it in the agent's place, as Actor.identity spells them; empty for all other messages.
+    # Who of the staff wrote it in the agent's place, as Actor.identity spells them, `user:erased` of whom was erased
+    # since; empty for all other messages.
     author = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     partial = models.BooleanField(default=False)  # an answer that was cut short: cancelled, or its provider failed
     # Of the call of the model that wrote it: {"input_tokens", "output_tokens", "cached_tokens", "cost": text or null,
@@ -70,6 +71,7 @@ class Message(models.Model):
         indexes = [
             models.Index("run_id", condition=models.Q(run_id__isnull=False), name="message_of_run"),
             models.Index("workspace", "id", condition=models.Q(searchable=False), name="message_not_searchable"),
+            models.Index("workspace", "author", condition=~models.Q(author=""), name="message_of_person"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["thread", "position", "workspace"], name="message_position_once"),

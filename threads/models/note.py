@@ -19,13 +19,16 @@ class Note(models.Model):
     thread = models.ForeignKey(
         Thread, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="notes"
     )
-    author = models.CharField(max_length=64)  # user:…, as Actor.identity spells it
+    author = models.CharField(max_length=64)  # user:…, as Actor.identity spells it, or user:erased
     text = models.TextField()
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        indexes = [models.Index("thread", models.F("created_at").desc(), name="note_by_thread")]
+        indexes = [
+            models.Index("thread", models.F("created_at").desc(), name="note_by_thread"),
+            models.Index("workspace", "author", name="note_by_author"),
+        ]
 
     def __str__(self) -> str:
         return f"note by {self.author}"
