@@ -98,13 +98,18 @@ def hand_back(*, actor: Actor, thread: Thread, now: datetime) -> Thread:
     locked = access.lock(thread=thread)
     if not locked.taken_over:
         raise NotTakenOver
-    locked.taken_over_at = locked.taken_over_by_id = None
-    locked.save(update_fields=["taken_over_at", "taken_over_by_id"])
-    run = _waiting_run(locked)
+    give_back(actor=actor, thread=locked, now=now)
+    return locked
+
+
+def give_back(*, actor: Actor, thread: Thread, now: datetime) -> None:
+    """The agent goes on in a thread that is taken over. For callers who hold the row's lock and may do so."""
+    thread.taken_over_at = thread.taken_over_by_id = None
+    thread.save(update_fields=["taken_over_at", "taken_over_by_id"])
+    run = _waiting_run(thread)
     if run is not None:
         queue.take_turn(run, now=now)
-    audit.record(actor=actor, action="thread.hand_back", ids=[locked.wire_id])
-    return locked
+    audit.record(actor=actor, action="thread.hand_back", ids=[thread.wire_id])
 
 
 def wait_for_person(*, run: Run, now: datetime) -> None:

@@ -34,6 +34,9 @@ PREFIXES = {"user": User.PREFIX, "session": ChatSession.PREFIX}
 NAMES = {
     "whole_threads": "Threads",
     "runs_elsewhere": "Questions in threads of others",
+    "answers_elsewhere": "Answers in the agent's place, unsigned",
+    "notes_elsewhere": "Notes to colleagues, unsigned",
+    "assignments": "Threads that wait for them",
     "marks_elsewhere": "Marks in threads of others",
     "archived_elsewhere": "Archived threads of others",
     "keys": "API keys",

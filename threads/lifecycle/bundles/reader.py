@@ -2,8 +2,9 @@
 its checksum, a whole thread with its hash."""
 
 import hashlib
+import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import zstandard
@@ -103,6 +104,13 @@ class ThreadReader:
         if whole.hexdigest() != self.entry.sha256:
             raise Damaged(self.path, "a thread in it is not what was written")
         yield from self.checked()
+
+    def has_any(self, texts: Sequence[bytes]) -> bool:
+        """Whether one of the texts stands anywhere in it, as records spell it. Raises Damaged."""
+        if not texts:
+            return False
+        wanted = re.compile(b"|".join(map(re.escape, texts)))
+        return any(wanted.search(self._text(frame)) for frame in self.entry.frames)
 
     def check(self) -> None:
         """Read all of the thread. Raises Damaged."""

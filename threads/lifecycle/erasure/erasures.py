@@ -278,7 +278,10 @@ def _shared(erasure: Erasure, person: Person) -> None:
             with transaction.atomic():
                 row = _locked(erasure)
                 now = candidates.database_now()
-                gone = shared.clean(workspace_id=workspace_id, thread_id=thread_id, person=person, now=now)
+                archived = thread_id in found.shared_archived
+                gone = shared.clean(
+                    workspace_id=workspace_id, thread_id=thread_id, person=person, archived=archived, now=now
+                )
                 _add(row, {f"{name}_elsewhere": count for name, count in gone.items()})
         except holds.ThreadHeld as error:
             _block(erasure)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from chat_sessions.models import ChatSession
 from threadhub.lib import ids
@@ -21,7 +21,18 @@ from threadhub.workspaces.models import EndUser, Membership
 from threads.lifecycle import candidates
 from threads.lifecycle.bundles.reader import ThreadReader
 from threads.lifecycle.erasure.people import Person
-from threads.models import Attachment, Branch, Bundle, BundledThread, Feedback, Run, Thread, ToolApproval
+from threads.models import (
+    Attachment,
+    Branch,
+    Bundle,
+    BundledThread,
+    Feedback,
+    Message,
+    Note,
+    Run,
+    Thread,
+    ToolApproval,
+)
 
 PAGE = 500
 SAMPLE = 20
@@ -29,7 +40,7 @@ SAMPLE = 20
 
 @dataclass(slots=True)
 class Inventory:
-    """Ids of all of it. `shared`: threads of others in which the person asked, rated or decided."""
+    """Ids of all of it. `shared`: threads of others in which the person asked, answered, noted, rated or decided."""
 
     threads: list[UUID] = field(default_factory=list)
     held: list[UUID] = field(default_factory=list)
@@ -107,14 +118,20 @@ def _threads(workspace_id: UUID, person: Person, found: Inventory, note: Any) ->
 
 def _shared(workspace_id: UUID, person: Person, found: Inventory, note: Any) -> None:
     """What they left in threads that are not theirs."""
-    found.counts.update(runs_elsewhere=0, feedback_elsewhere=0, marks_elsewhere=0, archived_elsewhere=0)
+    found.counts.update(
+        runs_elsewhere=0, answers_elsewhere=0, notes_elsewhere=0, feedback_elsewhere=0, marks_elsewhere=0,
+        archived_elsewhere=0, assignments=0,
+    )  # fmt: skip
     if not person.identities:
         return
     theirs = Thread.objects.filter(person.threads, workspace_id=workspace_id).values("pk")
     shared: set[UUID] = set()
+    by_them: dict[str, Any] = {"workspace_id": workspace_id, "author__in": person.identities}
     rows: tuple[tuple[str, Any], ...] = (
         ("runs_elsewhere", Run.objects.filter(runs_of(person), workspace_id=workspace_id)),
-        ("feedback_elsewhere", Feedback.objects.filter(workspace_id=workspace_id, author__in=person.identities)),
+        ("answers_elsewhere", Message.objects.exclude(author="").filter(**by_them)),  # so that its index serves
+        ("notes_elsewhere", Note.objects.filter(**by_them)),
+        ("feedback_elsewhere", Feedback.objects.filter(**by_them)),
         ("marks_elsewhere", Branch.objects.filter(workspace_id=workspace_id, created_by__in=person.identities)),
         ("marks_elsewhere", ToolApproval.objects.filter(workspace_id=workspace_id, decided_by__in=person.identities)),
     )
@@ -125,6 +142,9 @@ def _shared(workspace_id: UUID, person: Person, found: Inventory, note: Any) -> 
         found.counts[name] += len(pairs)
         shared |= {thread_id for _, thread_id in pairs}
         note(name, [str(pk) for pk, _ in pairs])
+    assigned = [str(each) for each in at_desk(workspace_id, person).exclude(pk__in=theirs).values_list("pk", flat=True)]
+    found.counts["assignments"] = len(assigned)
+    note("assignments", sorted(assigned))
     found.shared = sorted(shared)
     found.shared_archived = sorted(archived_with(workspace_id, person, set(found.threads)))
     found.counts["archived_elsewhere"] = len(found.shared_archived)
@@ -135,27 +155,37 @@ def _shared(workspace_id: UUID, person: Person, found: Inventory, note: Any) -> 
             note("held", each.facts.id)
 
 
+def at_desk(workspace_id: UUID, person: Person) -> QuerySet[Thread]:
+    """Threads that wait for them, or that they answer in the agent's place."""
+    rows = Thread.objects.filter(workspace_id=workspace_id)
+    if person.user_id is None:
+        return rows.none()
+    taken_over = Q(taken_over_at__isnull=False, taken_over_by_id=person.user_id)
+    return rows.filter(Q(assignee_id=person.user_id) | taken_over)
+
+
 def archived_with(workspace_id: UUID, person: Person, own: set[UUID]) -> Iterator[UUID]:
-    """Archived threads of others in which they left something. Only records of runs, feedback and approvals are
-    read, and only of threads that have any."""
+    """Archived threads of others in which they left something. What does not have one of their ids anywhere is not
+    read further."""
+    known = [str(each).encode() for each in (person.user_id, *person.sessions, *person.keys) if each is not None]
     paths = dict(Bundle.objects.filter(workspace_id=workspace_id, removed_at__isnull=True).values_list("pk", "path"))
     entries = BundledThread.objects.filter(workspace_id=workspace_id).order_by("bundle_id", "thread_id")
     for entry in entries.iterator():
-        if entry.thread_id in own or not {"run", "feedback", "approval"} & entry.counts.keys():
+        if entry.thread_id in own:
             continue
         reader = ThreadReader(entry, paths[entry.bundle_id])
-        if any(
-            is_theirs(record, person) for kind in ("run", "feedback", "approval") for record in reader.records(kind)
-        ):
+        if reader.has_any(known) and any(is_theirs(record, person) for _, record in reader.checked()):
             yield entry.thread_id
 
 
 def is_theirs(record: dict[str, Any], person: Person) -> bool:
     """Whether a record of a bundle, in somebody else's thread, is of the person."""
+    if record["type"] not in ("message", "run", "feedback", "approval", "branch"):
+        return False
     if person.until is not None and datetime.fromisoformat(record["created_at"]) > person.until:
         return False
     if record["type"] == "run":
         if record.get("session_id") in {str(each) for each in person.sessions}:
             return True
         return record.get("user_id") is not None and not person.serves and record["user_id"] == str(person.user_id)
-    return (record.get("author") or record.get("decided_by")) in person.identities
+    return (record.get("author") or record.get("decided_by") or record.get("created_by")) in person.identities

@@ -1,5 +1,6 @@
 """What a person left in threads that are not theirs: their questions, with what was answered to them, their feedback,
-their marks on branches and approvals. The thread stays its owner's.
+their marks on branches and approvals. The thread stays its owner's. What they answered as staff, in the agent's place,
+and noted for colleagues is the workspace's: it stays, and nobody can tell whose it was.
 
 An archived thread is brought back, cleaned and archived again, in one transaction; the bundle that it was in is
 rewritten without it.
@@ -19,17 +20,20 @@ from threads.lifecycle.bundles import rewrite
 from threads.lifecycle.bundles.reader import ThreadReader
 from threads.lifecycle.erasure.inventory import runs_of
 from threads.lifecycle.erasure.people import Person
-from threads.models import Attachment, Branch, BundledThread, Feedback, Message, Run, Thread, ToolApproval
+from threads.models import Attachment, Branch, BundledThread, Feedback, Message, Note, Run, Thread, ToolApproval
+
+ERASED = "user:erased"  # the author of what somebody said as staff who was erased since
 
 
 @transaction.atomic
-def clean(*, workspace_id: UUID, thread_id: UUID, person: Person, now: datetime) -> dict[str, int]:
-    """Take a person's part out of somebody else's thread; returns what went. Raises ThreadHeld, Damaged."""
+def clean(*, workspace_id: UUID, thread_id: UUID, person: Person, archived: bool, now: datetime) -> dict[str, int]:
+    """Take a person's part out of somebody else's thread, and out of its bundle too where some of it is `archived`;
+    returns what went. Raises ThreadHeld, Damaged."""
     thread = Thread.objects.select_for_update().filter(pk=thread_id, workspace_id=workspace_id).first()
     if thread is None:
         return {}
     holds.check(thread=thread)
-    bundled = BundledThread.objects.filter(thread_id=thread_id, workspace_id=workspace_id).exists()
+    bundled = archived and BundledThread.objects.filter(thread_id=thread_id, workspace_id=workspace_id).exists()
     if bundled:
         _lift(thread, now)
     gone = _clean(thread, person, now)
@@ -59,6 +63,9 @@ def _clean(thread: Thread, person: Person, now: datetime) -> dict[str, int]:
         for message in _messages_of(thread, run):
             gone["messages"] += _remove(thread, message, now)
         gone["runs"] += Run.objects.filter(pk=run.pk, workspace_id=thread.workspace_id).delete()[0] and 1
+    unsigned: dict[str, Any] = {"author__in": person.identities, **of_thread}
+    gone["answers"] = Message.objects.filter(person.in_time, **unsigned).update(author=ERASED)
+    gone["notes"] = Note.objects.filter(person.in_time, **unsigned).update(author=ERASED)
     gone["feedback"] = Feedback.objects.filter(person.in_time, author__in=person.identities, **of_thread).delete()[0]
     Branch.objects.filter(person.in_time, created_by__in=person.identities, **of_thread).update(created_by="")
     ToolApproval.objects.filter(person.in_time, decided_by__in=person.identities, **of_thread).update(
