@@ -62,7 +62,7 @@ def test_a_run_says_how_it_is(console: Client, tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [*Run.Status, "active", "archived", "trashed", "held", "person", "good", "bad", "soon"]
+    "kind", [*Run.Status, "active", "archived", "trashed", "held", "pinned", "person", "good", "bad", "soon"]
 )
 def test_every_state_has_a_colour_of_its_own(kind: str) -> None:
     assert any(re.search(rf"\.th-badge-{kind}\b[^{{}}]*{{[^}}]*background", style) for style in STYLES)
@@ -126,6 +126,22 @@ def test_a_thread_says_what_becomes_of_it(
     assert found == {100: soon, 89.5: soon, 85.5: ("soon", f"{told} in 4 d"), 30.5: ("later", f"{told} in 59 d")}
     becomes = text(page(console, expiring[30.5])).partition("What becomes of it ")[2]
     assert becomes.startswith(in_full), becomes[:80]
+
+
+def test_a_thread_says_that_it_is_pinned(console: Client, tenant: Tenant) -> None:
+    policy(tenant, "purge", 90)
+    thread = old_thread(tenant, 80.5)
+    deed = f"{LIST}{thread.wire_id}/do"
+    asked = console.get(f"{deed}/pin/").content.decode()
+    assert "No policy archives, trashes or destroys it until it is unpinned." in text(asked)
+    assert "The thread is pinned." in console.post(f"{deed}/pin/", follow=True).content.decode()
+    assert badges(row(console, thread)) == [("active", "Active"), ("pinned", "Pinned")]
+    facts = page(console, thread).partition('class="th-facts"')[2]
+    assert ("pinned", "Pinned") in badges(facts)
+    assert "What becomes of it Nothing as things stand" in text(facts)
+    assert f"{deed}/pin/" not in facts
+    assert "The thread is no longer pinned." in console.post(f"{deed}/unpin/", follow=True).content.decode()
+    assert badges(row(console, thread)) == [("active", "Active"), ("later", "Destroyed in 9 d")]
 
 
 def test_a_thread_says_that_it_is_held(console: Client, tenant: Tenant) -> None:

@@ -80,9 +80,11 @@ class Deeds:
         Membership.objects.create(workspace=self.tenant.workspace, user=user, role=Role.MEMBER)
         return user
 
-    def thread(self, deed: str, *, trash: int = 0, archived: bool = False, **data: Any) -> Any:
+    def thread(self, deed: str, *, trash: int = 0, archived: bool = False, pinned: bool = False, **data: Any) -> Any:
         thread = old_thread(self.tenant)
         now, actor = timezone.now(), self.tenant.actor
+        if pinned:
+            acts.pin(actor=actor, thread=thread)
         if archived:
             acts.archive(actor=actor, thread=thread, now=now)
         if trash:
@@ -269,6 +271,8 @@ class Deeds:
             "chat_sessions/chatsession end": lambda: self.do("chat_sessions/chatsession", "end"),
             "threads/thread archive": lambda: self.thread("archive"),
             "threads/thread unarchive": lambda: self.thread("unarchive", archived=True),
+            "threads/thread pin": lambda: self.thread("pin"),
+            "threads/thread unpin": lambda: self.thread("unpin", pinned=True),
             "threads/thread untrash": lambda: self.thread("untrash", trash=7),
             "threads/thread purge": lambda: self.thread("purge", trash=7),
             "threads/thread delete": lambda: self.thread("delete"),

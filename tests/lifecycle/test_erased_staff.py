@@ -1,4 +1,4 @@
-"""A member of staff is erased: what they answered and noted stays without them, what waited for them waits no longer."""
+"""A member of staff is erased: what they answered and noted stays without them, and nothing waits for them."""
 
 from typing import Any
 

@@ -17,7 +17,7 @@ from tests.conftest import Tenant
 from tests.lifecycle.conftest import age, old_thread, policy, sweep
 from threads import tasks
 from threads.actions.messages import Draft, append
-from threads.lifecycle import candidates, holds, nightly, nights, plan, policies, reports, sweeper
+from threads.lifecycle import acts, candidates, holds, nightly, nights, plan, policies, reports, sweeper
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.models import RetentionSettings
 from threads.models import Attachment, Message, RetentionPolicy, Run, Sweep, Thread, Tombstone
@@ -51,7 +51,7 @@ def test_apply_does_what_the_plan_says(tenant: Tenant) -> None:
         old_thread(tenant, days)
     old_thread(tenant, 500, external_ref="legal-1")
     pinned = old_thread(tenant, 500)
-    Thread.objects.filter(pk=pinned.pk).update(pinned=True)
+    acts.pin(actor=tenant.actor, thread=pinned)
     held = old_thread(tenant, 500)
     holds.place(actor=tenant.actor, scope="thread", target_id=held.pk, reason="case", now=timezone.now())
     policy(tenant, "archive", 30)

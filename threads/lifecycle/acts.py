@@ -1,4 +1,4 @@
-"""What one asks for one thread by hand: archive, delete, purge from the trash."""
+"""What one asks for one thread by hand: archive, pin, delete, purge from the trash."""
 
 from datetime import datetime
 
@@ -25,6 +25,21 @@ def archive(*, actor: Actor, thread: Thread, now: datetime) -> Thread:
     bundle = bundling.archive(workspace_id=locked.workspace_id, thread_ids=[locked.id], now=now)
     audit.record(actor=actor, action="thread.archive", ids=[locked.wire_id], details={"bundle": bundle.name})
     return Thread.objects.select_related("agent").get(pk=locked.pk, workspace_id=locked.workspace_id)
+
+
+@transaction.atomic
+def pin(*, actor: Actor, thread: Thread, pinned: bool = True) -> Thread:
+    """Keep a thread from all policies, or leave it to them again. A hold is more: a pinned thread can be archived,
+    deleted and erased by hand. Raises ThreadNotFound, PermissionMissing."""
+    actor.require(Permission.RETENTION_WRITE)
+    rows = Thread.objects.select_for_update(of=("self",)).filter(pk=thread.pk, workspace_id=thread.workspace_id)
+    locked = rows.filter(state__in=(Thread.State.ACTIVE, Thread.State.ARCHIVED)).first()
+    if locked is None:
+        raise access.ThreadNotFound
+    locked.pinned = pinned
+    locked.save(update_fields=["pinned"])
+    audit.record(actor=actor, action="thread.pin" if pinned else "thread.unpin", ids=[locked.wire_id])
+    return locked
 
 
 @transaction.atomic

@@ -160,6 +160,8 @@ class ThreadList(ConsoleAdmin):
         badges = [display.badge(thread.state, thread.get_state_display())]
         if getattr(thread, "held", False):
             badges.append(display.badge("held", "On hold"))
+        if thread.pinned:
+            badges.append(display.badge("pinned", "Pinned"))
         people = _marks(thread).people
         if thread.taken_over:
             badges.append(display.badge("person", f"With {people.get(thread.taken_over_by_id, 'a person')}"))

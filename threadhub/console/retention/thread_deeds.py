@@ -1,4 +1,4 @@
-"""What staff do with one thread's life: archive and back, delete, out of the trash, purge."""
+"""What staff do with one thread's life: archive and back, pin, delete, out of the trash, purge."""
 
 from typing import Any
 
@@ -40,6 +40,8 @@ def _is(*states: str) -> Any:
     return lambda thread: thread.state in states
 
 
+KEPT = (Thread.State.ACTIVE, Thread.State.ARCHIVED)
+
 DEEDS = (
     Deed(
         name="archive",
@@ -68,12 +70,38 @@ DEEDS = (
         instead="Leave it archived",
     ),
     Deed(
+        name="pin",
+        title="Pin",
+        icon="keep",
+        permission=Permission.RETENTION_WRITE,
+        question=lambda thread: f"Pin “{_name(thread)}”?",
+        consequence="No policy archives, trashes or destroys it until it is unpinned. People still can.",
+        done=lambda thread: "The thread is pinned.",
+        do=lambda actor, thing, now: acts.pin(actor=actor, thread=thing),
+        applies=lambda thread: _is(*KEPT)(thread) and not thread.pinned,
+        danger=False,
+        instead="Leave it to the policies",
+    ),
+    Deed(
+        name="unpin",
+        title="Unpin",
+        icon="keep_off",
+        permission=Permission.RETENTION_WRITE,
+        question=lambda thread: f"Unpin “{_name(thread)}”?",
+        consequence="Policies are about it again, with the next sweep.",
+        done=lambda thread: "The thread is no longer pinned.",
+        do=lambda actor, thing, now: acts.pin(actor=actor, thread=thing, pinned=False),
+        applies=lambda thread: _is(*KEPT)(thread) and thread.pinned,
+        danger=False,
+        instead="Leave it pinned",
+    ),
+    Deed(
         name="untrash",
         title="Restore",
         icon="restore_from_trash",
         permission=Permission.THREAD_ARCHIVE,
         question=lambda thread: f"Bring “{_name(thread)}” back from the trash?",
-        consequence="It is as it was before. No policy takes it again within a week.",
+        consequence="It is as it was before, but not pinned. No policy takes it again within a week.",
         done=lambda thread: "The thread is back.",
         do=lambda actor, thing, now: trash.take_out(actor=actor, thread_id=thing.pk, now=now, grace=restore.GRACE),
         applies=_is(Thread.State.TRASHED),
@@ -103,7 +131,7 @@ DEEDS = (
         consequence=_deletion,
         done=lambda thread: f"Deleted the thread “{display.shortened(thread.title) or thread.wire_id}”.",
         do=lambda actor, thing, now: threads.delete(actor=actor, thread=thing, now=now),
-        applies=_is(Thread.State.ACTIVE, Thread.State.ARCHIVED),
+        applies=_is(*KEPT),
         removes=True,
         typed=_typed_where_final,
     ),
