@@ -15,6 +15,7 @@ from django.db import connection
 from psycopg.types.json import Jsonb
 
 from threads.lifecycle import resolver
+from threads.lifecycle.erasure import ledger
 from threads.lifecycle.resolver import Facts, Rule
 
 STARTS = {
@@ -166,9 +167,11 @@ def load(*, workspace_id: UUID, thread_ids: Sequence[UUID]) -> list[Candidate]:
     with connection.cursor() as cursor:
         cursor.execute(FACTS, {"workspace": workspace_id, "ids": list(thread_ids)})
         rows = cursor.fetchall()
+    to_be_erased = ledger.asked_for(workspace_id=workspace_id, thread_ids=thread_ids)
     found = []
     for row in rows:
         values = dict(zip(FACTS_COLUMNS, row, strict=False))
+        values["erasure_requested"] = values["id"] in to_be_erased
         if isinstance(values["metadata"], str):
             values["metadata"] = json.loads(values["metadata"].encode())
         found.append(Candidate(Facts(**values), *row[len(FACTS_COLUMNS) :]))

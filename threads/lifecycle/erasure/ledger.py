@@ -6,7 +6,7 @@ known under one of its hashes or ids is a person's who was erased; what came lat
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from threadhub.lib.errors import Conflict, Failed
 from threadhub.workspaces.models import Workspace
 from threads.lifecycle.bundles import vault
 from threads.lifecycle.erasure.people import digests_of_thread
-from threads.models import Erasure
+from threads.models import Erasure, Thread
 
 
 class PersonErased(Conflict):
@@ -110,13 +110,24 @@ def erased(*, workspace_id: UUID) -> Erased:
     return Erased(entries(workspace_id=workspace_id))
 
 
+def asked_for(*, workspace_id: UUID, thread_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these threads are of somebody whose erasure is confirmed and not done."""
+    unfinished = (Erasure.State.RUNNING, Erasure.State.BLOCKED)
+    entries = list(_of_table(workspace_id, states=unfinished))
+    if not entries:
+        return set()
+    known = Erased(entries)
+    threads = Thread.objects.filter(workspace_id=workspace_id, pk__in=list(thread_ids)).only(*ASKED)
+    return {thread.pk for thread in threads if known.has(thread)}
+
+
 def _done(workspace_id: UUID) -> set[UUID]:
     rows = Erasure.objects.filter(workspace_id=workspace_id, state=Erasure.State.DONE)
     return set(rows.values_list("pk", flat=True))
 
 
-def _of_table(workspace_id: UUID) -> Iterator[Entry]:
-    rows = Erasure.objects.filter(workspace_id=workspace_id, confirmed_at__isnull=False)
+def _of_table(workspace_id: UUID, *, states: Sequence[str] = tuple(Erasure.State)) -> Iterator[Entry]:
+    rows = Erasure.objects.filter(workspace_id=workspace_id, confirmed_at__isnull=False, state__in=states)
     for each in rows.order_by("created_at"):
         assert each.confirmed_at is not None  # noqa: S101  by the filter
         threads = frozenset(UUID(text) for text in each.progress.get("threads", []))
