@@ -5,6 +5,7 @@ import os
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,8 +14,9 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread, policy
 from threadhub.lib import ids
-from threads.lifecycle import holds, sweeper
-from threads.models import Bundle, Hold, Message, RetentionSettings, Thread, Tombstone
+from threads.lifecycle import acts, holds, purge, sweeper
+from threads.lifecycle.bundles import archive
+from threads.models import Bundle, BundledThread, Hold, Message, RetentionSettings, Sweep, Thread, Tombstone
 
 
 def run(command: str, *options: str) -> list[dict[str, Any]]:
@@ -66,6 +68,62 @@ def test_plan_and_apply(tenant: Tenant, other_tenant: Tenant) -> None:
     done = run("retention_apply", "--yes", f"--agent={tenant.agent.wire_id}")
     assert (done[0]["taken"], done[0]["ended"], done[0]["counts"]["purged"]) == (1, "done", 2)
     assert run("retention_apply", "--yes")[0]["taken"] == 0
+
+
+def test_a_purge_that_leaves_rows_behind_is_exit_code_4(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        old_thread(tenant)
+    old_thread(tenant, 10)
+    policy(tenant)
+    monkeypatch.setattr(purge, "remove", lambda **options: 0)
+    assert code("retention_apply", "--yes") == 4
+    assert Sweep.objects.count() == 0  # what is not true is not reported
+
+
+def test_a_thread_that_is_lost_while_another_is_there_twice_is_exit_code_4(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sum is right; neither thread is."""
+    old_thread(tenant)
+    lost = old_thread(tenant, 10, messages=0)
+    policy(tenant)
+
+    def loses_another(**options: Any) -> int:
+        Thread.objects.filter(pk=lost.pk).delete()
+        return 0
+
+    monkeypatch.setattr(purge, "remove", loses_another)
+    assert code("retention_apply", "--yes") == 4
+
+
+def test_an_archive_that_loses_a_thread_is_exit_code_4(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        old_thread(tenant)
+    policy(tenant, "archive")
+    original = archive.archive
+
+    def loses_one(*, thread_ids: list[UUID], **options: Any) -> Bundle:
+        bundle = original(thread_ids=thread_ids, **options)
+        BundledThread.objects.filter(thread_id=thread_ids[0]).delete()
+        Thread.objects.filter(pk=thread_ids[0]).delete()
+        return bundle
+
+    monkeypatch.setattr(archive, "archive", loses_one)
+    assert code("retention_apply", "--yes") == 4
+
+
+def test_what_others_purged_before_or_brought_back_is_no_fault(tenant: Tenant, tmp_path: Path) -> None:
+    back, gone = (old_thread(tenant, 10) for _ in range(2))
+    workspace = f"--workspace={tenant.workspace.wire_id}"
+    call_command("export_threads", workspace, f"--to={tmp_path}/a.zip", stdout=StringIO(), stderr=StringIO())
+    for thread in (back, gone):
+        acts.delete(actor=tenant.actor, thread=thread, now=timezone.now())
+    run("import_threads", f"{tmp_path}/a.zip", workspace, "--yes")
+    acts.delete(actor=tenant.actor, thread=gone, now=timezone.now())
+    old_thread(tenant)
+    policy(tenant)
+    counts = run("retention_apply", "--yes")[0]["counts"]
+    assert counts == {"before": 3, "active": 1, "archived": 0, "trashed": 0, "purged": 2}
 
 
 def test_archive_verify_restore(tenant: Tenant, archive_directory: str) -> None:
