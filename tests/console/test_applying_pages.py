@@ -5,15 +5,16 @@ from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.console.conftest import signed_in
-from tests.console.retention import actions_of, apply_page, plan_of, text_of
+from tests.console.retention import POLICIES, actions_of, apply_page, plan_of, text_of
 from tests.lifecycle.conftest import archive_directory, old_thread, policy  # noqa: F401  fixture
 from threadhub.workspaces.models import User
-from threads.lifecycle import jobs
+from threads.lifecycle import jobs, system_policies
 from threads.models import (
     Message,
     RetentionJob,
     RetentionPolicy,
     Sweep,
+    SystemPolicy,
     Thread,
 )  # fmt: skip
 
@@ -39,6 +40,24 @@ class TestApplying:
         assert "As written, and follows the report before" in shown
         assert "1 archived" in shown
         assert "retention_job.create" in actions_of(tenant)
+
+    def test_a_policy_that_cannot_be_read_is_named_before_and_after(self, olivia: User, tenant: Tenant) -> None:
+        old_thread(tenant, external_ref="old/1")
+        own = policy(tenant, action="archive")
+        wrong = system_policies.create(
+            actor=tenant.actor, now=timezone.now(), action="purge", days=30, name="Frozen", external_ref_prefix="new/"
+        )
+        client, said = signed_in(olivia), "This release cannot read this policy"
+        assert said not in text_of(client, apply_page(tenant))
+        SystemPolicy.objects.filter(pk=wrong.pk).update(action="freeze", enabled=True)
+        named = f"{said}, so nothing happens to the threads that it is about: Frozen"
+        assert named in text_of(client, apply_page(tenant))
+        assert named in text_of(client, f"{POLICIES}{own.wire_id}/preview/")
+        client.post(apply_page(tenant), plan_of(client, tenant))
+        jobs.do_waiting()
+        job, sweep = RetentionJob.objects.get(), Sweep.objects.get()
+        for page in (f"retentionjob/{job.wire_id}", f"sweep/{sweep.wire_id}"):
+            assert wrong.wire_id in text_of(client, f"/admin/threads/{page}/change/")
 
     def test_an_altered_report_shows(self, olivia: User, tenant: Tenant) -> None:
         old_thread(tenant)

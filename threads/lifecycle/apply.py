@@ -67,6 +67,7 @@ class Outcome:
             "taken": self.taken,
             "actions": dict(sorted(self.actions.items())),
             "skipped": dict(sorted(self.skips.items())),
+            "unreadable": self.plan.unreadable_ids,
             "bundles": self.bundles,
             "files": self.files,
             "failed": self.failed,

@@ -19,6 +19,7 @@ def keep(plan: Plan) -> dict[str, Any]:
         "by_policy": {_spelled(key): count for key, count in plan.by_policy.items()},
         "skips": dict(plan.skips),
         "shares": {_spelled(key): _share(share) for key, share in plan.shares.items()},
+        "unreadable": [str(each) for each in plan.unreadable],
         "hash": plan.hash,
     }
 
@@ -32,6 +33,7 @@ def recall(*, workspace_id: UUID, cutoff: datetime, kept: dict[str, Any]) -> Pla
         by_policy=Counter({_read(key): count for key, count in kept["by_policy"].items()}),
         skips=Counter(kept["skips"]),
         shares={_read(key): Share(**_values(share)) for key, share in kept["shares"].items()},
+        unreadable=_unreadable(kept),
         kept_hash=kept["hash"],
         **_values(kept),
     )
@@ -39,12 +41,13 @@ def recall(*, workspace_id: UUID, cutoff: datetime, kept: dict[str, Any]) -> Pla
 
 def keep_effect(effect: Effect) -> dict[str, Any]:
     """What one policy does, as JSON."""
-    return {**_share(effect.share), "skips": dict(effect.skips)}
+    unreadable = [str(each) for each in effect.unreadable]
+    return {**_share(effect.share), "skips": dict(effect.skips), "unreadable": unreadable}
 
 
 def recall_effect(kept: dict[str, Any]) -> Effect:
     """What one policy does, as it was kept."""
-    return Effect(Share(**_values(kept)), Counter(kept["skips"]))
+    return Effect(Share(**_values(kept)), Counter(kept["skips"]), _unreadable(kept))
 
 
 def _share(share: Share) -> dict[str, Any]:
@@ -75,6 +78,11 @@ def _values(kept: dict[str, Any]) -> dict[str, Any]:
         "newest": datetime.fromisoformat(kept["newest"]) if kept["newest"] else None,
         "sample": [UUID(each) for each in kept["sample"]],
     }
+
+
+def _unreadable(kept: dict[str, Any]) -> list[UUID]:
+    """They are not in what an older version counted, some minutes ago."""
+    return [UUID(each) for each in kept.get("unreadable", [])]
 
 
 def _spelled(policy_id: UUID | None) -> str:

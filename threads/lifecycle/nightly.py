@@ -98,6 +98,8 @@ def _sweep(workspace_id: UUID, stop: threading.Event) -> int:
         return 0
     if outcome.ended == "brake":
         logger.warning("the brake stopped the sweep of workspace %s: %s would go", workspace_id, outcome.plan.total)
+    for policy in outcome.plan.unreadable_ids:
+        logger.warning("the sweep of workspace %s: %s cannot be read, and does nothing", workspace_id, policy)
     for sentence in outcome.failed:
         logger.error("the sweep of workspace %s: %s", workspace_id, sentence)
     return outcome.taken

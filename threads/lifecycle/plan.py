@@ -79,11 +79,13 @@ class Effect:
 
     share: Share = field(default_factory=Share)
     skips: Counter[str] = field(default_factory=Counter)
+    unreadable: list[UUID] = field(default_factory=list)
 
     def add(self, other: "Effect") -> None:
         """Count what it does elsewhere as well."""
         self.share.add(other.share)
         self.skips.update(other.skips)
+        self.unreadable += [each for each in other.unreadable if each not in self.unreadable]
 
 
 @dataclass(slots=True)
@@ -96,6 +98,7 @@ class Plan(Share):
     by_policy: Counter[UUID | None] = field(default_factory=Counter)  # None: the trash's own time
     skips: Counter[str] = field(default_factory=Counter)
     shares: dict[UUID | None, Share] = field(default_factory=dict)  # by policy
+    unreadable: list[UUID] = field(default_factory=list)  # policies in force of which nobody knows what they say
     digest: Any = field(default_factory=hashlib.sha256)
     kept_hash: str = ""  # of a plan that was kept, and is not counted again
 
@@ -123,7 +126,12 @@ class Plan(Share):
 
     def effect_of(self, policy_id: UUID) -> Effect:
         """What of it is one policy's doing."""
-        return Effect(self.shares.get(policy_id, Share()), self.skips)
+        return Effect(self.shares.get(policy_id, Share()), self.skips, list(self.unreadable))
+
+    @property
+    def unreadable_ids(self) -> list[str]:
+        """The policies that cannot be read, as everybody calls them."""
+        return [ids.encode(RetentionPolicy.PREFIX, each) for each in self.unreadable]
 
     def as_json(self) -> dict[str, Any]:
         """As commands, reports and the API write it."""
@@ -139,6 +147,7 @@ class Plan(Share):
                 for key, count in sorted(self.by_policy.items(), key=str)
             },
             "skipped": dict(sorted(self.skips.items())),
+            "unreadable": self.unreadable_ids,
             "messages": self.messages,
             "bytes": self.size,
             "oldest": json.timestamp(self.oldest) if self.oldest else None,
@@ -161,6 +170,7 @@ def make(
     in_force = rules.in_force(workspace_id=selection.workspace_id, now=cutoff) if only is None else list(only)
     trash_on = rules.settings_of(selection.workspace_id).trash_days > 0
     plan = Plan(workspace_id=selection.workspace_id, cutoff=cutoff, threads=count(selection.workspace_id))
+    plan.unreadable = [rule.id for rule in in_force if not resolver.readable(rule)]
     looked_at = 0
     for page in candidates.due(selection=selection, rules=in_force, now=cutoff).pages(PAGE):
         doomed: dict[UUID, tuple[Candidate, Decision]] = {}

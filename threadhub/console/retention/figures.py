@@ -53,13 +53,14 @@ class Figures:
     agents: list[Part]
     policies: list[Part] = field(default_factory=list)
     skips: list[Bar] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)  # policies, by name or as a sentence
     sample: list[Thread] = field(default_factory=list)
 
 
 def of_plan(plan: Plan) -> Figures:
     """Of all that a workspace's sweep would do."""
     figures = _of(plan)
-    names = _policy_names(plan)
+    names = _policy_names([key for key in plan.by_policy if key])
     figures.policies = parts(
         {
             names.get(key, "The trash's own time"): (count, plan.shares.get(key))
@@ -67,6 +68,7 @@ def of_plan(plan: Plan) -> Figures:
         }
     )
     figures.skips = _skipped(plan.skips)
+    figures.unreadable = [*_policy_names(plan.unreadable).values()]
     return figures
 
 
@@ -74,6 +76,7 @@ def of_policy(effect: Effect) -> Figures:
     """Of what is one policy's doing, in one workspace or in all."""
     figures = _of(effect.share)
     figures.skips = _skipped(effect.skips)
+    figures.unreadable = [*_policy_names(effect.unreadable).values()]
     return figures
 
 
@@ -140,9 +143,8 @@ def _named(share: Share, names: Mapping[UUID, str]) -> dict[str, Counted]:
     return found
 
 
-def _policy_names(plan: Plan) -> dict[UUID | None, str]:
-    """Each policy of a plan, by its name or as a sentence."""
-    wanted = [key for key in plan.by_policy if key]
+def _policy_names(wanted: Sequence[UUID]) -> dict[UUID | None, str]:
+    """Each of these policies, by its name or as a sentence."""
     found: dict[UUID | None, str] = {}
     for model in (RetentionPolicy, SystemPolicy):
         for policy in model.objects.filter(pk__in=wanted) if wanted else []:

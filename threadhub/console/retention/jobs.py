@@ -100,6 +100,7 @@ def summary(job: RetentionJob) -> dict[str, Any]:
     faults: list[str] = []
     bundles: list[str] = []
     counts: dict[str, int] = {}
+    unreadable: list[str] = []
     for report in job.reports:
         for name, count in (report.get("actions") or {}).items():
             actions[name] = actions.get(name, 0) + count
@@ -108,9 +109,11 @@ def summary(job: RetentionJob) -> dict[str, Any]:
         faults += [str(fault) for fault in [*(report.get("faults") or []), *(report.get("failed") or [])]]
         bundles += report.get("bundles") or [] if isinstance(report.get("bundles"), list) else []
         counts = report.get("counts") or counts
+        unreadable = report.get("unreadable") or unreadable
     return {
         "actions": words.actions(actions) if job.kind == RetentionJob.Kind.APPLY else "",
         "skipped": skipped,
+        "unreadable": unreadable,
         "faults": faults[:100],
         "more_faults": max(0, len(faults) - 100),
         "bundles": bundles[:20],

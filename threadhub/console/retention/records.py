@@ -38,11 +38,11 @@ class SweepAdmin(ConsoleAdmin):
     search_help_text = "Id of a sweep"
     fields = (
         ("kind_label", "shown_id"), ("outcome", "ended"), ("cutoff_at", "finished"), ("planned", "skipped"),
-        "failed", "census", "bundles", ("place", "chained"), "own_digest", "previous_digest",
+        "failed", "unreadable", "census", "bundles", ("place", "chained"), "own_digest", "previous_digest",
     )  # fmt: skip
     readonly_fields = (
         "kind_label", "shown_id", "outcome", "ended", "cutoff_at", "finished", "planned", "skipped", "failed",
-        "census", "bundles", "place", "chained", "own_digest", "previous_digest",
+        "unreadable", "census", "bundles", "place", "chained", "own_digest", "previous_digest",
     )  # fmt: skip
     shown_id = staticmethod(shown_id)
 
@@ -80,6 +80,15 @@ class SweepAdmin(ConsoleAdmin):
     @column("Failed")
     def failed(self, sweep: Sweep) -> str:
         return format_html_join(" ", "<p>{}</p>", ((str(each),) for each in sweep.report.get("failed") or [])) or "–"
+
+    @column("Policies that could not be read")
+    def unreadable(self, sweep: Sweep) -> str:
+        return (
+            format_html_join(
+                ", ", "{}", ((display.wire_id(str(each)),) for each in sweep.report.get("unreadable") or [])
+            )
+            or "–"
+        )
 
     @column("Threads afterwards")
     def census(self, sweep: Sweep) -> str:

@@ -64,7 +64,8 @@ class PolicyRepresentation(serializers.Serializer[RetentionPolicy]):
 
 
 class PlanRepresentation(serializers.Serializer[Any]):
-    """What a sweep would do now. `skipped` counts by reason what a policy is about and nothing happens to."""
+    """What a sweep would do now. `skipped` counts by reason what a policy is about and nothing happens to; `unreadable`
+    are policies that this release cannot read: they do nothing."""
 
     workspace = serializers.CharField(read_only=True)
     cutoff = serializers.CharField(read_only=True)
@@ -74,6 +75,7 @@ class PlanRepresentation(serializers.Serializer[Any]):
     by_agent = serializers.DictField(child=serializers.IntegerField(), read_only=True)
     by_policy = serializers.DictField(child=serializers.IntegerField(), read_only=True)
     skipped = serializers.DictField(child=serializers.IntegerField(), read_only=True)
+    unreadable = serializers.ListField(child=serializers.CharField(), read_only=True)
     messages = serializers.IntegerField(read_only=True)
     bytes = serializers.IntegerField(
         read_only=True, help_text="Messages' text and files; of archived threads their part of the bundle, packed."
