@@ -33,9 +33,11 @@ def workspace(tenant: Tenant, api: Api, archive_directory: str, tmp_path: Path) 
     policy(tenant)
     RetentionSettings.objects.create(workspace=tenant.workspace, trash_days=1)
     archived, trashed = old_thread(tenant, external_ref="person"), old_thread(tenant)
+    back = old_thread(tenant, external_ref="back")
     with transaction.atomic():
         archive.archive(workspace_id=tenant.workspace.pk, thread_ids=[archived.pk], now=NOW())
-    acts.delete(actor=tenant.actor, thread=trashed, now=NOW())
+    for thread in (trashed, back):
+        acts.delete(actor=tenant.actor, thread=thread, now=NOW())
     Thread.objects.filter(pk=trashed.pk).update(purge_after=NOW())
     open_session(api, tenant)
     ChatSession.objects.update(idle_expires_at=NOW() - timedelta(days=2))
@@ -55,7 +57,7 @@ COMMANDS = {
     "retention_apply": [],
     "archive_threads": [],
     "restore_threads": [],
-    "restore_threads --trashed": [],
+    "restore_threads --trashed": ["--external-ref=back"],
     "purge_trash": [],
     "collect_orphan_bundles": [],
     "cleanup_sessions": [],

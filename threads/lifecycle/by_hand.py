@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -126,10 +127,13 @@ def purge_trash(*, selection: Selection, now: datetime, bounds: Bounds, dry_run:
 def restore(
     *, selection: Selection, now: datetime, bounds: Bounds, trashed: bool, dry_run: bool, progress: Progress
 ) -> Done:
-    """Restore archived or trashed threads: what fails stays as it is and is told."""
+    """Restore archived or trashed threads: what fails stays as it is and is told; so is, in a dry run, what is too long
+    in the trash."""
     done = Done(selection.workspace_id, dry_run=dry_run)
     actor = actors.system(selection.workspace_id)
     erased = ledger.erased(workspace_id=selection.workspace_id)
+
+    choose = partial(_in_time, now=now)
 
     def one_by_one(threads: Sequence[Candidate]) -> list[Candidate]:
         restored = []
@@ -143,8 +147,7 @@ def restore(
                     else:
                         together([each])
             except DomainError as error:
-                done.skipped[error.code] += 1
-                done.faults.append(f"{ids.encode(Thread.PREFIX, each.facts.id)}: {error.message}")
+                _fail(each, done, error)
             else:
                 restored.append(each)
         return restored
@@ -158,7 +161,7 @@ def restore(
         return list(threads)
 
     def work(batch: list[Candidate], left: int | None) -> int:
-        chosen = _first(batch, done, left)
+        chosen = choose(batch, done, left)
         if trashed:
             return _count(one_by_one(chosen), done)
         staging.prepare()
@@ -173,7 +176,7 @@ def restore(
 
     states = ["trashed"] if trashed else ["archived"]
     query = candidates.in_states(selection=selection, states=states, now=now)
-    _through(query, work, bounds, done, Sweep.Kind.RESTORE, now, progress, _first)
+    _through(query, work, bounds, done, Sweep.Kind.RESTORE, now, progress, choose)
     if not dry_run:
         done.search_follows = search_backlog.waiting(workspace_id=selection.workspace_id)
     return done
@@ -210,6 +213,22 @@ def _again(workspace_id: UUID, batch: Sequence[Candidate]) -> list[Candidate]:
 def _first(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:
     """Those that it may still take."""
     return list(batch) if left is None else list(batch[:left])
+
+
+def _in_time(batch: Sequence[Candidate], done: Done, left: int | None, *, now: datetime) -> list[Candidate]:
+    """Those that it may still take, and whose time in the trash, if they are there, is not over."""
+    chosen: list[Candidate] = []
+    for each in batch:
+        if trash.is_over(each.facts.purge_after, now):
+            _fail(each, done, trash.TrashTimeOver())
+        else:
+            chosen.append(each)
+    return _first(chosen, done, left)
+
+
+def _fail(thread: Candidate, done: Done, error: DomainError) -> None:
+    done.skipped[error.code] += 1
+    done.faults.append(f"{ids.encode(Thread.PREFIX, thread.facts.id)}: {error.message}")
 
 
 def _allowed(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:

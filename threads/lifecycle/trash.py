@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Case, Value, When
 
 from threadhub import audit
-from threadhub.lib.errors import NotFound
+from threadhub.lib.errors import Conflict, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads.lifecycle.erasure import ledger
@@ -20,6 +20,17 @@ class NotInTrash(NotFound):
     """This thread is not in the trash."""
 
     code = "not_in_trash"
+
+
+class TrashTimeOver(Conflict):
+    """This thread's time in the trash is over; the next sweep destroys it, unless a hold or a policy keeps it."""
+
+    code = "trash_time_over"
+
+
+def is_over(purge_after: datetime | None, now: datetime) -> bool:
+    """Whether the time in the trash is over: half-open, as all times of retention."""
+    return purge_after is not None and purge_after <= now
 
 
 def is_on(workspace_id: UUID) -> bool:
@@ -46,7 +57,7 @@ def take_out(
     *, actor: Actor, thread_id: UUID, now: datetime, grace: timedelta, erased: ledger.Erased | None = None
 ) -> Thread:
     """Bring a thread back from the trash, as it was; no policy takes it again within the grace. `erased`: the ledger,
-    where it was read already. Raises NotInTrash, PersonErased.
+    where it was read already. Raises NotInTrash, TrashTimeOver, PersonErased.
 
     Where another thread has its reference by now, both have it; `by-ref` finds the newer.
     """
@@ -56,8 +67,9 @@ def take_out(
     if any(gone.has(each) for each in found.only(*ledger.ASKED)):
         raise ledger.PersonErased
     was = Case(When(bundle_id__isnull=False, then=Value("archived")), default=Value("active"))
-    if not found.update(state=was, trashed_at=None, purge_after=None, exempt_until=now + grace, updated_at=now):
-        raise NotInTrash
+    in_time = found.filter(purge_after__gt=now)
+    if not in_time.update(state=was, trashed_at=None, purge_after=None, exempt_until=now + grace, updated_at=now):
+        raise TrashTimeOver if found.exists() else NotInTrash
     thread = Thread.objects.select_related("agent").get(pk=thread_id, workspace_id=actor.workspace_id)
     audit.record(actor=actor, action="thread.untrash", ids=[thread.wire_id])
     return thread

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils import timezone
+
 from threadhub.console import display
 from threadhub.console.deeds import Deed
 from threadhub.console.retention import words
@@ -41,6 +43,12 @@ def _is(*states: str) -> Any:
 
 
 KEPT = (Thread.State.ACTIVE, Thread.State.ARCHIVED)
+
+
+def _comes_back(thread: Any) -> bool:
+    """Whether it is in the trash, and its time there is not over."""
+    return thread.state == Thread.State.TRASHED and not trash.is_over(thread.purge_after, timezone.now())
+
 
 DEEDS = (
     Deed(
@@ -104,7 +112,7 @@ DEEDS = (
         consequence="It is as it was before, but not pinned. No policy takes it again within a week.",
         done=lambda thread: "The thread is back.",
         do=lambda actor, thing, now: trash.take_out(actor=actor, thread_id=thing.pk, now=now, grace=restore.GRACE),
-        applies=_is(Thread.State.TRASHED),
+        applies=_comes_back,
         danger=False,
         instead="Leave it in the trash",
     ),
