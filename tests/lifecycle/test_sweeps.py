@@ -210,6 +210,36 @@ def test_a_policy_that_is_disabled_mid_sweep_stops(tenant: Tenant, monkeypatch: 
     assert sweep(tenant, batch_size=2).taken == 2
 
 
+def test_a_trash_that_is_turned_off_mid_sweep_takes_no_more(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    RetentionSettings.objects.create(workspace=tenant.workspace, trash_days=7)
+    policy(tenant, "trash")
+    for _ in range(4):
+        old_thread(tenant)
+    _after_first_batch(monkeypatch, lambda: RetentionSettings.objects.update(trash_days=0))
+    done = sweep(tenant, batch_size=2)
+    assert (dict(done.actions), dict(done.skips)) == ({"trash": 2}, {"trash_off": 2})
+
+
+def test_a_trash_that_is_prolonged_mid_sweep_keeps_longer(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    RetentionSettings.objects.create(workspace=tenant.workspace, trash_days=7)
+    policy(tenant, "trash")
+    every = [old_thread(tenant, 100 - n) for n in range(4)]
+    _after_first_batch(monkeypatch, lambda: RetentionSettings.objects.update(trash_days=30))
+    done = sweep(tenant, batch_size=2)
+    kept = dict(Thread.objects.values_list("pk", "purge_after"))
+    assert [(kept[thread.pk] - done.plan.cutoff).days for thread in every] == [7, 7, 30, 30]
+
+
+def test_a_cap_that_is_set_mid_sweep_counts_from_then_on(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    RetentionSettings.objects.create(workspace=tenant.workspace)
+    policy(tenant)
+    for _ in range(4):
+        old_thread(tenant)
+    _after_first_batch(monkeypatch, lambda: RetentionSettings.objects.update(daily_cap=5))
+    assert sweep(tenant, batch_size=2).taken == 4
+    assert RetentionSettings.objects.get().taken_since == 2
+
+
 def _after_first_batch(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> list[int]:
     """Something happens once the first batch is committed."""
     seen: list[int] = []

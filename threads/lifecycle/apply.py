@@ -181,8 +181,10 @@ class _Sweep:
         self.purging = purge.Purging(workspace_id=self.workspace_id, by=self.actor.identity, now=cutoff)
 
     def batch(self, batch: list[Candidate], left: int | None) -> int:
-        """What is still due of a batch, done. Policies and holds are read anew: either may have changed meanwhile."""
+        """What is still due of a batch, done. Policies, settings and holds are read anew: each may have changed
+        meanwhile."""
         holds.watch(self.workspace_id)
+        self.settings = rules.settings_of(self.workspace_id)
         in_force = rules.in_force(workspace_id=self.workspace_id, now=self.cutoff)
         batch = candidates.load(workspace_id=self.workspace_id, thread_ids=[each.facts.id for each in batch])
         due: list[Due] = []
