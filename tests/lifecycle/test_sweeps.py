@@ -1,6 +1,8 @@
 """Plan and apply: what is foretold is what happens, and neither too early nor never."""
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -282,6 +284,42 @@ def test_limit_cap_time_and_stop_end_a_sweep(tenant: Tenant) -> None:
     bounds.stop.set()
     assert sweep(tenant, stop=bounds.stop).ended == "stopped"
     assert (sweep(tenant).ended, Thread.objects.count()) == ("done", 0)
+
+
+class Pauses(threading.Event):
+    """Notes how long it is waited for, and what was done by then; is set in the first pause where that is wanted."""
+
+    def __init__(self, stops: bool = False) -> None:
+        super().__init__()
+        self.stops = stops
+        self.seen: list[tuple[float | None, int]] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seen.append((timeout, Thread.objects.count()))
+        if self.stops:
+            threading.Timer(0.05, self.set).start()
+        return super().wait(timeout)
+
+
+def test_it_pauses_after_each_batch(tenant: Tenant) -> None:
+    policy(tenant)
+    for _ in range(6):
+        old_thread(tenant)
+    pauses, began = Pauses(), time.monotonic()
+    assert sweep(tenant, batch_size=2, pause=0.2, stop=pauses).taken == 6
+    assert pauses.seen == [(0.2, 4), (0.2, 2), (0.2, 0)]
+    assert time.monotonic() - began >= 0.6
+
+
+def test_who_stops_it_in_a_pause_does_not_wait_for_its_end(tenant: Tenant) -> None:
+    policy(tenant)
+    for _ in range(6):
+        old_thread(tenant)
+    pauses, began = Pauses(stops=True), time.monotonic()
+    done = sweep(tenant, batch_size=2, pause=300, stop=pauses)
+    assert (done.ended, done.taken, Thread.objects.count(), pauses.seen) == ("stopped", 2, 4, [(300, 4)])
+    assert time.monotonic() - began < 60
+    assert Sweep.objects.get().report["ended"] == "stopped"
 
 
 def test_the_brake_stops_what_nobody_foresaw(tenant: Tenant) -> None:
