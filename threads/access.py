@@ -76,15 +76,12 @@ def get(*, actor: Actor, thread_id: UUID, agent_id: UUID | None = None, with_age
     return thread
 
 
-def lock(*, thread: Thread) -> Thread:
+def lock(*, thread: Thread, with_agent: bool = True) -> Thread:
     """The thread's row, locked until the transaction ends, for a write. Raises ThreadNotFound, ThreadArchived."""
-    locked = (
-        Thread.objects.select_for_update(of=("self",))
-        .select_related("agent")
-        .filter(pk=thread.pk, workspace_id=thread.workspace_id)
-        .exclude(state=Thread.State.TRASHED)
-        .first()
-    )
+    rows = Thread.objects.select_for_update(of=("self",)).filter(pk=thread.pk, workspace_id=thread.workspace_id)
+    if with_agent:
+        rows = rows.select_related("agent")
+    locked = rows.exclude(state=Thread.State.TRASHED).order_by().first()
     if locked is None:
         raise ThreadNotFound
     if locked.state == Thread.State.ARCHIVED:

@@ -119,11 +119,14 @@ class Work:
                 await self._go_on(toolset)
             for _ in range(self.run.agent.max_steps):
                 built = await in_thread(context.build)(run=self.run, tools=toolset)
-                await in_thread(answer.note_context)(run=self.run, context=built.record())
+                noting = asyncio.create_task(in_thread(answer.note_context)(run=self.run, context=built.record()))
                 self.outgrown = summaries.is_due(built.request, budget=self.run.agent.context_budget)
                 self.step = Step()
-                self.meter.asking(built.request)
-                await self._ask(provider, built.request, toolset)
+                try:
+                    self.meter.asking(built.request)
+                    await self._ask(provider, built.request, toolset)
+                finally:  # its first words did not wait for this
+                    await noting
                 if not self.step.calls:
                     return self._answered()
                 toolset = await in_thread(tools.effective)(self.run)  # as it is now that the model asks

@@ -71,7 +71,7 @@ def ask(
 ) -> Started:
     """Ask an agent in one of its threads, or in a new one with this reference; as `start` otherwise."""
     if thread_id is not None:
-        thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id)
+        thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_agent=False)
     else:
         thread = threads.create(actor=actor, agent_id=agent_id, external_ref=external_ref, now=now)
     return start(actor=actor, thread=thread, drafts=drafts, now=now, wish=wish)
@@ -91,7 +91,8 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
     wish = wish or Wish()
     agent = agents.get_to_invoke(actor=actor, agent_id=thread.agent_id)
     tools.check_names(agent=agent, client_tools=wish.client_tools)
-    thread = access.lock(thread=thread)
+    thread = access.lock(thread=thread, with_agent=False)
+    thread.agent = agent
     if not thread.taken_over:
         budgets.check(agent=agent, now=now)
     if not drafts and not thread.message_count:
