@@ -228,7 +228,8 @@ class Deeds:
         invitee = {"workspace": self.workspace, "invitee": "mallory", "role": "viewer"}
         stranger = User.objects.create_user("stranger", password=PASSWORD)
         settings = {
-            "time_zone": "Europe/Rome", "trash_days": 3, "grace_hours": 1, "brake_percent": 50, "daily_cap": ""
+            "schedule": "weekly", "time_zone": "Europe/Rome", "trash_days": 3, "grace_hours": 1, "brake_percent": 50,
+            "daily_cap": "",
         }  # fmt: skip
         return {
             "workspaces/workspace add": lambda: self.add(

@@ -1,6 +1,6 @@
 """Policies in the staff console, and the workspaces' settings."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -10,16 +10,21 @@ from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.console.conftest import signed_in
-from tests.console.retention import POLICIES, SYSTEM, TERMS, actions_of, text_of, text_of_followed
+from tests.console.retention import POLICIES, SYSTEM, TERMS, actions_of, apply_page, text_of, text_of_followed
 from tests.lifecycle.conftest import archive_directory, old_thread, policy  # noqa: F401  fixture
 from threadhub.audit.models import AuditEvent
 from threadhub.workspaces.models import User
-from threads.lifecycle import preferences
+from threads.lifecycle import nights, preferences
 from threads.models import (
     RetentionPolicy,
     RetentionSettings,
     SystemPolicy,
 )  # fmt: skip
+
+VALUES = {
+    "schedule": "daily", "time_zone": "Europe/Rome", "trash_days": 30, "grace_hours": 1, "brake_percent": 20,
+    "daily_cap": "",
+}  # fmt: skip
 
 
 class TestPolicies:
@@ -125,23 +130,55 @@ class TestSettings:
         assert "7 days" in shown
         assert "evil" not in shown
 
+    def test_a_weekly_sweep_is_told_with_its_monday(self, olivia: User, tenant: Tenant) -> None:
+        preferences.change(actor=tenant.actor, now=timezone.now(), time_zone="Asia/Tokyo", schedule="weekly")
+        policy(tenant)
+        monday = nights.following(now=timezone.now().astimezone(UTC), zone="Asia/Tokyo", weekly=True)
+        client = signed_in(olivia)
+        listed = text_of(client, "/admin/threads/retentionsettings/")
+        assert f"{monday:%Y-%m-%d} 18:00 UTC Asia/Tokyo, weekly" in listed
+        assert f"{monday:%Y-%m-%d} 18:00 UTC" in text_of(client, POLICIES)
+
+    def test_what_is_applied_by_hand_says_so(self, olivia: User, tenant: Tenant) -> None:
+        client = signed_in(olivia)
+        removing = policy(tenant)
+        assert "By hand" not in text_of(client, "/admin/threads/retentionsettings/") + text_of(client, POLICIES)
+        assert "Leave it to the night" not in text_of(client, apply_page(tenant))  # nothing is due
+        assert "The next sweep looks again by itself" in text_of(client, apply_page(tenant))
+        preferences.change(actor=tenant.actor, now=timezone.now(), schedule="by_hand")
+        assert "By hand" in text_of(client, "/admin/threads/retentionsettings/")
+        assert "By hand" in text_of(client, POLICIES)
+        assert "By hand" in text_of(client, f"{POLICIES}{removing.wire_id}/change/")
+        assert "by itself" not in text_of(client, apply_page(tenant))
+        old_thread(tenant)
+        assert "Leave it to the night" not in text_of(client, apply_page(tenant))
+        removing.delete()
+        policy(tenant, "retain")
+        assert "By hand" not in text_of(client, POLICIES)  # it removes nothing
+
+    def test_the_schedule_is_chosen(self, olivia: User, tenant: Tenant) -> None:
+        page = f"/admin/threads/retentionsettings/{tenant.workspace.wire_id}/change/"
+        client = signed_in(olivia)
+        shown = text_of(client, page)
+        assert "Every night" in shown
+        assert "what is in the trash beyond its time, too, stays until somebody purges it" in shown
+        assert client.post(page, {**VALUES, "schedule": "by_hand"}).status_code == 302
+        assert RetentionSettings.objects.get().schedule == "by_hand"
+        assert b"Select a valid choice" in client.post(page, {**VALUES, "schedule": "hourly"}).content
+        assert RetentionSettings.objects.get().schedule == "by_hand"
+
     def test_they_are_changed(self, olivia: User, tenant: Tenant) -> None:
         page = f"/admin/threads/retentionsettings/{tenant.workspace.wire_id}/change/"
         client = signed_in(olivia)
-        values = {"time_zone": "Europe/Rome", "trash_days": 30, "grace_hours": 1, "brake_percent": 20, "daily_cap": ""}
-        assert client.post(page, values).status_code == 302
+        assert client.post(page, VALUES).status_code == 302
         found = RetentionSettings.objects.get()
         assert (found.time_zone, found.trash_days, found.daily_cap) == ("Europe/Rome", 30, None)
         assert "retention_settings.change" in actions_of(tenant)
-        assert b"not the IANA name" in client.post(page, {**values, "time_zone": "Mars/Base"}).content
-        assert b"not the IANA name" in client.post(page, {**values, "time_zone": "../../etc/passwd"}).content
+        assert b"not the IANA name" in client.post(page, {**VALUES, "time_zone": "Mars/Base"}).content
+        assert b"not the IANA name" in client.post(page, {**VALUES, "time_zone": "../../etc/passwd"}).content
 
 
 def test_a_day_that_is_over_is_followed_by_the_next_night(tenant: Tenant) -> None:
-    from datetime import UTC, datetime
-
-    from threads.lifecycle import nights
-
     for zone in ("UTC", "Europe/Rome", "Pacific/Apia", "America/St_Johns"):
         now = datetime(2026, 3, 28, 12, tzinfo=UTC)
         for _ in range(96):

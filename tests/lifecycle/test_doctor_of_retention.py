@@ -13,7 +13,7 @@ from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread, policy, sweep
 from threadhub.launch import retention_examination as examination
 from threadhub.workspaces.models import Workspace
-from threads.lifecycle import acts, candidates, nights
+from threads.lifecycle import acts, candidates, nights, preferences
 from threads.lifecycle.rules import settings_of
 from threads.models import RetentionPolicy, RetentionSettings, Sweep
 
@@ -74,6 +74,47 @@ def test_nights_that_were_missed_are_a_finding(tenant: Tenant, later: Callable[[
     assert "was not swept to its end for two nights" in examination.sweeps().detail
     sweep(tenant)
     assert examination.sweeps().ok
+
+
+def test_two_weekly_nights_that_were_missed_are_a_finding(
+    tenant: Tenant, later: Callable[[timedelta], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RetentionSettings.objects.create(workspace=tenant.workspace, schedule="weekly", time_zone="Europe/Rome")
+    policy(tenant)
+    monday = nights.following(now=candidates.database_now(), zone="Europe/Rome", weekly=True)
+    second = nights.following(now=monday, zone="Europe/Rome", weekly=True)
+    for moment, well in (
+        (monday + timedelta(days=6), True),
+        (second + timedelta(hours=1), True),
+        (second + timedelta(hours=3), False),
+    ):
+        monkeypatch.setattr(candidates, "database_now", lambda moment=moment: moment)
+        assert examination.sweeps().ok is well, moment
+    assert "was not swept to its end for two weekly nights" in examination.sweeps().detail
+    sweep(tenant)
+    assert examination.sweeps().ok
+
+
+def test_what_is_applied_by_hand_is_never_missed(tenant: Tenant, later: Callable[[timedelta], None]) -> None:
+    RetentionSettings.objects.create(workspace=tenant.workspace, schedule="by_hand", trash_days=1)
+    acts.delete(actor=tenant.actor, thread=old_thread(tenant), now=NOW())
+    policy(tenant)
+    later(timedelta(days=100))
+    assert examination.sweeps().ok
+    RetentionSettings.objects.update(schedule="weekly")
+    assert not examination.sweeps().ok
+
+
+def test_nights_before_a_schedule_was_chosen_were_not_missed(
+    tenant: Tenant, later: Callable[[timedelta], None]
+) -> None:
+    RetentionSettings.objects.create(workspace=tenant.workspace, schedule="by_hand")
+    policy(tenant)
+    later(timedelta(days=100))
+    preferences.change(actor=tenant.actor, now=candidates.database_now(), schedule="daily")
+    assert examination.sweeps().ok
+    later(timedelta(days=103))
+    assert not examination.sweeps().ok
 
 
 def test_sweeps_that_never_come_to_their_end_are_a_finding(tenant: Tenant, later: Callable[[timedelta], None]) -> None:

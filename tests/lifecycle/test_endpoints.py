@@ -189,7 +189,10 @@ class TestPolicies:
 
 class TestSettings:
     def test_they_have_defaults_and_are_changed(self, api: Api, tenant: Tenant, as_user: Any, alice: User) -> None:
-        defaults = {"time_zone": "UTC", "trash_days": 0, "daily_cap": None, "brake_percent": 50, "grace_hours": 24}
+        defaults = {
+            "schedule": "daily", "time_zone": "UTC", "trash_days": 0, "daily_cap": None, "brake_percent": 50,
+            "grace_hours": 24,
+        }  # fmt: skip
         assert api.get("/retention_settings").json() == defaults
         changed = patch(api, "/retention_settings", {"time_zone": "Europe/Berlin", "trash_days": 7})
         assert changed.json() == {**defaults, "time_zone": "Europe/Berlin", "trash_days": 7}
@@ -197,6 +200,19 @@ class TestSettings:
             assert patch(api, "/retention_settings", wrong).status_code == 422, wrong
         assert as_user(alice).get("/retention_settings").status_code == 403
         assert RetentionSettings.objects.get().trash_days == 7
+
+    @pytest.mark.parametrize("schedule", ["weekly", "by_hand", "daily"])
+    def test_sweeps_are_scheduled(self, api: Api, schedule: str) -> None:
+        assert patch(api, "/retention_settings", {"schedule": schedule}).json()["schedule"] == schedule
+        assert api.get("/retention_settings").json()["schedule"] == schedule
+        assert AuditEvent.objects.get(action="retention_settings.change").details == {"schedule": schedule}
+
+    @pytest.mark.parametrize("schedule", ["hourly", "", None, 7, ["daily"], "Daily"])
+    def test_what_is_no_schedule_is_refused(self, api: Api, schedule: Any) -> None:
+        refused = patch(api, "/retention_settings", {"schedule": schedule})
+        assert refused.status_code == 422
+        assert [row["loc"] for row in refused.json()["errors"]] == [["body", "schedule"]]
+        assert not RetentionSettings.objects.exists()
 
 
 class TestTrash:

@@ -11,9 +11,9 @@ from threadhub.isolation.scope import Door, by_door
 from threadhub.launch.finding import Finding
 from threadhub.lib import ids
 from threadhub.workspaces.models import Workspace
-from threads.lifecycle import candidates, nightly, nights, rules
+from threads.lifecycle import candidates, nightly, rules
 from threads.lifecycle.bundles import manifest, vault
-from threads.models import Bundle, RetentionPolicy, Sweep, SystemPolicy, Thread
+from threads.models import Bundle, RetentionPolicy, RetentionSettings, Sweep, SystemPolicy, Thread
 
 LOOKED_AT = 1_000  # bundles: to ask an object store for each takes some milliseconds
 NIGHT_TAKES = timedelta(hours=2)  # so long a night may be under way before it is missed
@@ -60,34 +60,42 @@ def sweeps() -> Finding:
     if said:
         more = f" and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
         return Finding("sweeps", False, f"{'; '.join(said[:SHOWN])}{more}.")
-    return Finding("sweeps", True, "Retention is applied every night where there is any.")
+    return Finding("sweeps", True, "Retention is applied as it is scheduled, where there is any.")
 
 
 def _unswept(now: datetime) -> Iterator[str]:
     for workspace in Workspace.objects.order_by("created_at", "id"):
-        zone = rules.settings_of(workspace.pk).time_zone
+        settings = rules.settings_of(workspace.pk)
         try:
-            since = nights.start(now=now - timedelta(days=1) - NIGHT_TAKES, zone=zone)
+            since = _two_nights_ago(settings, now)
         except (ZoneInfoNotFoundError, ValueError):
-            fault: str | None = f"is not swept: this machine knows no time zone {zone!r}"
+            fault: str | None = f"is not swept: this machine knows no time zone {settings.time_zone!r}"
         else:
-            fault = _fault(workspace, since)
+            fault = _fault(workspace, settings, since)
         if fault is not None:
             yield f"{ids.encode(Workspace.PREFIX, workspace.pk)} {fault}"
 
 
-def _fault(workspace: Workspace, since: datetime) -> str | None:
-    """`since`: two nights began after it."""
+def _two_nights_ago(settings: RetentionSettings, now: datetime) -> datetime | None:
+    """When the night before the last began; None where no two nights were scheduled."""
+    last = nightly.last_night(settings=settings, now=now - NIGHT_TAKES)
+    return last and nightly.last_night(settings=settings, now=last - timedelta(microseconds=1))
+
+
+def _fault(workspace: Workspace, settings: RetentionSettings, since: datetime | None) -> str | None:
+    """`since`: two nights began since then. None: nobody has missed any."""
     whole = Sweep.objects.filter(workspace_id=workspace.pk, kind=Sweep.Kind.RETENTION, report__whole=True)
     last = whole.order_by("-number").first()
     if last is not None and last.report.get("ended") == "brake":
         return "was stopped by its brake: look at retention_plan, then use retention_apply --no-brake"
     if last is not None and last.report.get("failed"):
         return f"was not swept whole: {str(last.report['failed'][0]).rstrip('.')}"
-    ended = whole.filter(cutoff__gte=since).exclude(report__ended__in=nightly.UNFINISHED)
-    if _could_be_due(workspace, since) and not ended.exists():
-        return "was not swept to its end for two nights: is a worker running, and what does it log?"
-    return None
+    if since is None or not _could_be_due(workspace, since):
+        return None
+    if whole.filter(cutoff__gte=since).exclude(report__ended__in=nightly.UNFINISHED).exists():
+        return None
+    two = "two weekly nights" if settings.schedule == RetentionSettings.Schedule.WEEKLY else "two nights"
+    return f"was not swept to its end for {two}: is a worker running, and what does it log?"
 
 
 def _could_be_due(workspace: Workspace, since: datetime) -> bool:

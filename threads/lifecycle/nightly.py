@@ -1,4 +1,4 @@
-"""The daily sweep of each workspace, in its own night."""
+"""The sweep of each workspace, in its own night: every day or every week."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ from threads.lifecycle import apply, candidates, failures, nights, reports, rule
 from threads.lifecycle.bundles import orphans
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.sweeper import Bounds
-from threads.models import RetentionPolicy, Sweep, SystemPolicy, Thread
+from threads.models import RetentionPolicy, RetentionSettings, Sweep, SystemPolicy, Thread
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +36,28 @@ def is_due(*, workspace_id: UUID, now: datetime) -> bool:
     trashed = Thread.objects.filter(workspace_id=workspace_id, state=Thread.State.TRASHED)
     if not (own.exists() or trashed.exists() or SystemPolicy.objects.filter(enabled=True).exists()):
         return False
-    zone = rules.settings_of(workspace_id).time_zone
+    settings = rules.settings_of(workspace_id)
     try:
-        night = nights.start(now=now, zone=zone)
+        night = last_night(settings=settings, now=now)
     except (ZoneInfoNotFoundError, ValueError):
-        logger.error("workspace %s is not swept: this machine knows no time zone %r", workspace_id, zone)
+        logger.error("workspace %s is not swept: this machine knows no time zone %r", workspace_id, settings.time_zone)
+        return False
+    if night is None:
         return False
     swept = Sweep.objects.filter(
         workspace_id=workspace_id, kind=Sweep.Kind.RETENTION, cutoff__gte=night, report__whole=True
     )
     return not swept.exclude(report__ended__in=UNFINISHED).exists()
+
+
+def last_night(*, settings: RetentionSettings, now: datetime) -> datetime | None:
+    """When the last night of the workspace's schedule began, at or before now; None where there is none, as what is
+    done by hand has no night, and a schedule none before it was chosen. Raises ZoneInfoNotFoundError or ValueError."""
+    if settings.schedule == RetentionSettings.Schedule.BY_HAND:
+        return None
+    weekly = settings.schedule == RetentionSettings.Schedule.WEEKLY
+    night = nights.start(now=now, zone=settings.time_zone, weekly=weekly)
+    return None if settings.scheduled_since and night < settings.scheduled_since else night
 
 
 def sweep_all(*, stop: threading.Event | None = None) -> int:

@@ -1,4 +1,4 @@
-"""How a workspace's sweeps go: its time zone, trash, cap, brake and grace."""
+"""How a workspace's sweeps go: its schedule, time zone, trash, cap, brake and grace."""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from threadhub.workspaces.permissions import Permission
 from threads.lifecycle import rules
 from threads.models import RetentionSettings
 
-NAMES = frozenset({"time_zone", "trash_days", "daily_cap", "brake_percent", "grace_hours"})
+NAMES = frozenset({"schedule", "time_zone", "trash_days", "daily_cap", "brake_percent", "grace_hours"})
 
 
 def get(*, actor: Actor) -> RetentionSettings:
@@ -23,18 +23,28 @@ def get(*, actor: Actor) -> RetentionSettings:
 
 @transaction.atomic
 def change(*, actor: Actor, now: datetime, **values: Any) -> RetentionSettings:
-    """Change some of them. Raises Invalid for a time zone that there is not."""
+    """Change some of them. Raises Invalid for a schedule or a time zone that there is not."""
     actor.require(Permission.RETENTION_WRITE)
     unknown = set(values) - NAMES
     if unknown:
         raise TypeError(f"no such setting: {', '.join(sorted(unknown))}")
     if "time_zone" in values:
         check_zone(values["time_zone"])
-    found, _ = RetentionSettings.objects.update_or_create(
-        workspace_id=actor.workspace_id, defaults={**values, "updated_at": now}
-    )
+    written = {**values, "updated_at": now}
+    if "schedule" in values:
+        check_schedule(values["schedule"])
+        if values["schedule"] != get(actor=actor).schedule:
+            written["scheduled_since"] = now
+    found, _ = RetentionSettings.objects.update_or_create(workspace_id=actor.workspace_id, defaults=written)
     audit.record(actor=actor, action="retention_settings.change", ids=[], details=values)
     return found
+
+
+def check_schedule(name: str) -> None:
+    """Raise Invalid for what is none of the schedules."""
+    if name not in RetentionSettings.Schedule.values:
+        known = ", ".join(RetentionSettings.Schedule.values)
+        raise Invalid.at("body", "schedule", msg=f"This is none of the schedules: {known}.")
 
 
 def check_zone(name: str) -> None:

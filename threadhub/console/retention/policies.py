@@ -228,8 +228,9 @@ class PolicyPages(ConsoleAdmin):
 
     @column("Next run")
     def when(self, policy: Any) -> str:
-        zone = getattr(policy, "zone", "UTC")
-        return display.moment(words.next_run(policy, zone=zone, now=timezone.now()))
+        """Of one of the installation: where nobody chose otherwise."""
+        schedule = getattr(policy, "schedule", RetentionSettings.Schedule.DAILY)
+        return words.next_run(policy, schedule=schedule, zone=getattr(policy, "zone", "UTC"), now=timezone.now())
 
     @column("Looked at")
     def previewed(self, policy: Any) -> str:
@@ -256,9 +257,10 @@ class RetentionPolicyAdmin(PolicyPages):
             default=Value(None),
             output_field=TextField(),
         )
-        zones = RetentionSettings.objects.filter(workspace_id=OuterRef("workspace_id")).values("time_zone")
-        zone = Coalesce(Subquery(zones), Value("UTC"))
-        shown: QuerySet[Any] = super().get_queryset(request).annotate(target_name=named, zone=zone)
+        chosen = RetentionSettings.objects.filter(workspace_id=OuterRef("workspace_id"))
+        zone = Coalesce(Subquery(chosen.values("time_zone")), Value("UTC"))
+        schedule = Coalesce(Subquery(chosen.values("schedule")), Value(RetentionSettings.Schedule.DAILY.value))
+        shown: QuerySet[Any] = super().get_queryset(request).annotate(target_name=named, zone=zone, schedule=schedule)
         return shown
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 from threadhub.console import display
 from threads.lifecycle import nights, policies
 from threads.lifecycle.models import PolicyTerms
-from threads.models import Hold, Thread
+from threads.models import Hold, RetentionSettings, Thread
 
 BECOMES = {
     "archive": "are archived",
@@ -36,7 +36,7 @@ SKIPPED = {
 DONE = {"archive": "archived", "trash": "into the trash", "purge": "destroyed for ever"}
 ENDED = {
     "done": "Everything planned is done.",
-    "cap": "The daily cap is reached; the rest waits for tomorrow.",
+    "cap": "The daily cap is reached; the rest waits for another day.",
     "brake": "The brake stopped it before it began.",
     "stopped": "Stopped by a member of staff after the batch in hand.",
     "limit": "The limit is reached.",
@@ -97,12 +97,20 @@ def state(policy: PolicyTerms, now: datetime) -> tuple[str, str]:
     return "disabled", "Disabled, looked at" if looked_at else "Disabled"
 
 
-def next_run(policy: PolicyTerms, *, zone: str, now: datetime) -> datetime | None:
-    """The night in which a policy next removes something; None for one that does not."""
+def next_sweep(*, schedule: str, zone: str, now: datetime) -> str:
+    """When the worker next sweeps a workspace, or that people do."""
+    if schedule == RetentionSettings.Schedule.BY_HAND:
+        return "By hand"
+    weekly = schedule == RetentionSettings.Schedule.WEEKLY
+    return display.moment(nights.following(now=now, zone=zone, weekly=weekly))
+
+
+def next_run(policy: PolicyTerms, *, schedule: str, zone: str, now: datetime) -> str:
+    """The night in which a policy next removes something; a dash for one that does not."""
     if not policy.enabled or policy.action == "retain":
-        return None
+        return display.moment(None)
     first = max(now, policy.acts_from) if policy.acts_from else now
-    return nights.following(now=first - timedelta(microseconds=1), zone=zone)
+    return next_sweep(schedule=schedule, zone=zone, now=first - timedelta(microseconds=1))
 
 
 def held(hold: Hold) -> str:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from chat_sessions import cleanup
 from threadhub.console import keyset, rights
@@ -28,7 +28,7 @@ from threadhub.console.retention import counts, figures, words
 from threadhub.lib.errors import DomainError
 from threadhub.workspaces.models import Workspace
 from threadhub.workspaces.permissions import Permission
-from threads.lifecycle import candidates, counting, jobs, nights, preferences, rules
+from threads.lifecycle import candidates, counting, jobs, preferences, rules
 from threads.lifecycle.plan import Plan
 from threads.models import RetentionJob, RetentionPolicy, RetentionSettings, Sweep
 
@@ -36,10 +36,19 @@ LISTED = 50
 COUNTED = 10_000
 CONFIRM_SECONDS = 3600  # so long a plan that was looked at may be confirmed
 SALT = "console.retention.plan"
-FIELDS = ("time_zone", "trash_days", "grace_hours", "brake_percent", "daily_cap")
+FIELDS = ("schedule", "time_zone", "trash_days", "grace_hours", "brake_percent", "daily_cap")
+SCHEDULES = [("daily", "Every night"), ("weekly", "Every week, in the night to Monday"), ("by_hand", "By hand only")]
 
 
 class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
+    schedule = forms.ChoiceField(
+        label="Sweeps",
+        choices=SCHEDULES,
+        widget=UnfoldAdminSelectWidget,
+        help_text="When the worker applies policies and empties the trash. By hand: never, until somebody does it here "
+        "or with a command; what is in the trash beyond its time, too, stays until somebody purges it.",
+    )
+
     class Meta:
         model = RetentionSettings
         fields = FIELDS
@@ -51,11 +60,11 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "daily_cap": "Daily cap, in threads",
         }
         help_texts = {
-            "time_zone": "IANA name, as Europe/Rome. The daily sweep is in its night, from 3 o'clock on.",
+            "time_zone": "IANA name, as Europe/Rome. Sweeps are in its night, from 3 o'clock on.",
             "trash_days": "So long a deleted thread can be brought back. 0: no trash, deleting is for ever.",
             "grace_hours": "A policy removes nothing for so long after it was enabled.",
             "brake_percent": "A sweep that nobody foresaw and that would take more of the workspace stops itself.",
-            "daily_cap": "The most threads that policies take in a day. Empty: all that are due.",
+            "daily_cap": "The most threads that policies take in a day, or in a weekly sweep. Empty: all that are due.",
         }
 
     def clean_time_zone(self) -> str:
@@ -74,7 +83,7 @@ class Row:
     workspace: Workspace
     settings: RetentionSettings
     policies: int
-    next_run: datetime | None
+    next_run: str
     last: Sweep | None
     job: RetentionJob | None
     may_write: bool
@@ -92,7 +101,9 @@ class RetentionSettingsAdmin(ConsoleAdmin):
     may_be_changed = True
     form = SettingsForm
     noun = "retention_settings"
-    fieldsets = ((None, {"fields": ("time_zone", ("trash_days", "grace_hours"), ("brake_percent", "daily_cap"))}),)
+    fieldsets = (
+        (None, {"fields": ("schedule", "time_zone", ("trash_days", "grace_hours"), ("brake_percent", "daily_cap"))}),
+    )
 
     def key_of(self, object_id: str) -> str:
         pk = decoded(Workspace.PREFIX, object_id)
@@ -200,7 +211,7 @@ class RetentionSettingsAdmin(ConsoleAdmin):
             "figures": figures.of_plan(plan),
             "braked": jobs.is_braked(plan=plan),
             "share": round(100 * plan.total / plan.threads) if plan.threads else 0,
-            "brake_percent": rules.settings_of(workspace.pk).brake_percent,
+            "settings": rules.settings_of(workspace.pk),
             "form": _confirmation(plan, data),
             "sealed": signing.dumps(sealed, salt=SALT),
             "live": live,
@@ -272,7 +283,7 @@ def _rows(request: HttpRequest, workspaces: list[Workspace]) -> list[Row]:
                 workspace=workspace,
                 settings=own,
                 policies=counts[workspace.pk],
-                next_run=nights.following(now=now.astimezone(UTC), zone=own.time_zone),
+                next_run=words.next_sweep(schedule=own.schedule, zone=own.time_zone, now=now),
                 last=last.get(workspace.pk),
                 job=live.get(workspace.pk),
                 may_write=held.may(Permission.RETENTION_WRITE, workspace.pk),

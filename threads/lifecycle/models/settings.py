@@ -9,8 +9,17 @@ from threadhub.workspaces.models import Workspace
 class RetentionSettings(models.Model):
     """How a workspace's sweeps go. A workspace without a row has these defaults."""
 
+    class Schedule(models.TextChoices):
+        DAILY = "daily"
+        WEEKLY = "weekly"  # in the night to Monday
+        BY_HAND = "by_hand"  # the worker sweeps nothing, also not the trash
+
     workspace = models.OneToOneField(Workspace, on_delete=models.CASCADE, primary_key=True, related_name="+")
-    time_zone = models.CharField(max_length=64, default="UTC")  # IANA name: whose night the daily sweep is in
+    schedule = models.CharField(
+        max_length=16, choices=Schedule.choices, default=Schedule.DAILY, db_default=Schedule.DAILY
+    )
+    scheduled_since = models.DateTimeField(null=True, editable=False)  # when it was changed: it has no night before
+    time_zone = models.CharField(max_length=64, default="UTC")  # IANA name: whose night the sweep is in
     trash_days = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(3650)])  # 0: no trash
     # The most threads that policies take of the workspace in a day; null: all that are due.
     daily_cap = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
@@ -25,6 +34,11 @@ class RetentionSettings(models.Model):
     class Meta:
         ordering = ["workspace"]
         verbose_name_plural = "retention settings"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(schedule__in=["daily", "weekly", "by_hand"]), name="retention_schedule_known"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"retention settings of {self.workspace_id}"

@@ -18,9 +18,10 @@ from threadhub.api.views import path_id
 from threadhub.workspaces.permissions import Permission
 from threads.lifecycle import policies, preferences
 from threads.lifecycle.models.policy import MAX_DAYS
-from threads.models import RetentionPolicy, Thread
+from threads.models import RetentionPolicy, RetentionSettings, Thread
 
 SCOPES = RetentionPolicy.Scope.values
+SCHEDULES = RetentionSettings.Schedule.values
 
 
 class PolicyTerms(Strict):
@@ -155,7 +156,12 @@ class RetentionPolicies(RestViewSet):
 class SettingsChange(Strict):
     """What is not sent stays."""
 
-    time_zone = Text(required=False, max_length=64, help_text="IANA name; the daily sweep is in its night.")
+    schedule = serializers.ChoiceField(
+        choices=SCHEDULES,
+        required=False,
+        help_text="When the worker sweeps. `weekly`: in the night to Monday. `by_hand`: never, also not the trash.",
+    )
+    time_zone = Text(required=False, max_length=64, help_text="IANA name; sweeps are in its night.")
     trash_days = Whole(required=False, min_value=0, max_value=3650, help_text="0: deleting is for ever.")
     daily_cap = Whole(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
     brake_percent = Whole(required=False, min_value=1, max_value=100)
@@ -163,6 +169,7 @@ class SettingsChange(Strict):
 
 
 class SettingsRepresentation(serializers.Serializer[Any]):
+    schedule = serializers.ChoiceField(choices=SCHEDULES, read_only=True)
     time_zone = serializers.CharField(read_only=True)
     trash_days = serializers.IntegerField(read_only=True)
     daily_cap = serializers.IntegerField(read_only=True, allow_null=True)
