@@ -116,6 +116,6 @@ def test_a_connection_lost_as_a_long_list_is_read_is_one_sentence(
 
     monkeypatch.setattr(erasures, "look", lost)
     with pytest.raises(CommandError, match=r"^The database cannot be used: ") as refused:
-        call_command("erase_person", workspace=tenant.workspace.pk, external_ref="r", yes=True)
+        call_command("erase_person", workspace=tenant.workspace.pk, external_ref="r", code="AAAA-BBBB")
     assert "\n" not in str(refused.value)
     assert refused.value.returncode == 1

@@ -1,10 +1,13 @@
 """An erasure from its list to its certificate: the code, crashes, the ledger, the command, the endpoints."""
 
+import builtins
 import json
+import sys
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -178,6 +181,7 @@ class TestCommand:
         assert (listed["counts"]["threads"], listed["counts"]["messages"]) == (1, 3)
         assert Erasure.objects.count() == 0
         assert self.code(*whom) == 2  # nobody there to type
+        assert Erasure.objects.count() == 0
         assert self.code(*whom, "--code=AAAA-BBBB") == 1
         assert Thread.objects.count() == 1
         done = self.run(*whom, f"--code={listed['code']}")
@@ -186,6 +190,28 @@ class TestCommand:
         assert self.code(*whom, "--dry-run") == 1  # nobody any more
         Erasure.objects.update(certificate={"forged": True})
         assert self.code(f"--certificate={done['erasure']}") == 4
+
+    @pytest.mark.parametrize("options", [["--yes"], ["--yes", "--code="], ["--yes", "--json"], []])
+    def test_nothing_stands_for_the_code(self, tenant: Tenant, options: list[str]) -> None:
+        old_thread(tenant, external_ref="r")
+        out, whom = StringIO(), (f"--workspace={tenant.workspace.wire_id}", "--external-ref=r")
+        with pytest.raises(CommandError, match=r"--dry-run.*--code") as ended:
+            call_command("erase_person", *whom, *options, stdout=out, stderr=StringIO())
+        assert (ended.value.returncode, out.getvalue()) == (2, "")
+        assert (Erasure.objects.count(), Thread.objects.count()) == (0, 1)
+
+    @pytest.mark.parametrize("options", [["--yes"], []])
+    def test_at_a_terminal_it_is_typed(
+        self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, options: list[str]
+    ) -> None:
+        old_thread(tenant, external_ref="r")
+        whom = (f"--workspace={tenant.workspace.wire_id}", "--external-ref=r")
+        typed = ["", "AAAA-BBBB", self.run(*whom, "--dry-run")["code"]]
+        monkeypatch.setattr(sys, "stdin", Mock(isatty=lambda: True))
+        monkeypatch.setattr(builtins, "input", lambda: typed.pop(0))
+        assert (self.code(*whom, *options), self.code(*whom, *options), Thread.objects.count()) == (1, 1, 1)
+        assert self.run(*whom, *options)["erased"]["whole_threads"] == 1
+        assert (typed, Thread.objects.count()) == ([], 0)
 
     def test_wrong_usage_does_nothing(self, tenant: Tenant) -> None:
         old_thread(tenant, external_ref="r")

@@ -89,9 +89,14 @@ def test_one_that_was_stopped_is_not_done(tenant: Tenant, option: str, monkeypat
         destroy(*given)
         stops[-1].set()
 
+    whom = [option]
     if option == "--resume":
         confirmed(tenant, "first")
-    whom = [option] if option == "--resume" else [f"--workspace={tenant.workspace.wire_id}", "--external-ref=first"]
+    else:
+        actor = erasures.actors.system(tenant.workspace.pk)
+        _, listed = erasures.look(actor=actor, kind="external_ref", value="first")
+        code = erasures.code_of(tenant.workspace.pk, listed.hash)
+        whom = [f"--workspace={tenant.workspace.wire_id}", "--external-ref=first", f"--code={code}"]
     with monkeypatch.context() as patch:
         patch.setattr(sweeper, "stopping_on_signals", noted)
         patch.setattr(erasures, "_destroy", then_stopped)

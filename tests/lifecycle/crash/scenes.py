@@ -14,10 +14,12 @@ from chat_sessions.models import ChatSession
 from tests.conftest import Tenant, make_tenant
 from tests.lifecycle.conftest import old_thread, policy
 from threadhub import audit
+from threadhub.workspaces import actor as actors
 from threads.actions import feedback
 from threads.actions.messages import Draft, append
 from threads.attachments import Upload
 from threads.lifecycle.bundles import archive
+from threads.lifecycle.erasure import erasures
 from threads.models import Run, RunEvent, Thread
 
 
@@ -87,12 +89,15 @@ def erase_scene() -> Scene:
         refresh_digest=uuid.uuid4().bytes * 2, expires_at=now, idle_expires_at=now,
     )  # fmt: skip
     audit.record(actor=tenant.actor, action="test.note", ids=[], details={"who": person})
+    _, listed = erasures.look(actor=actors.system(tenant.workspace.pk), kind="external_ref", value=person)
+    code = erasures.code_of(tenant.workspace.pk, listed.hash)
     argv = [
-        "erase_person", "--workspace", tenant.workspace.wire_id, "--external-ref", person, "--yes", "--json",
+        "erase_person", "--workspace", tenant.workspace.wire_id, "--external-ref", person, "--code", code, "--json",
     ]  # fmt: skip
     goal = {_id(live): None, _id(bundled): None, _id(staying): "active", _id(neighbour): "archived"}
     scene = _scene(tenant, argv, goal)
-    # What was confirmed is resumed; what was not is erased now. Of whom nothing is left the command finds nobody.
+    # What was confirmed is resumed; what was not is erased now, by the same code, since nothing has changed. Of
+    # whom nothing is left the command finds nobody.
     scene.finish, scene.erased = [(["erase_person", "--resume", "--yes"], (0,)), (argv, (0, 1))], person
     return scene
 

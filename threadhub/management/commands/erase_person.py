@@ -24,7 +24,8 @@ SUBJECTS: tuple[Kind, ...] = ("user", "end_user", "external_ref", "session")
 
 class Command(LifecycleCommand):
     help = (
-        "Erase a person: list what there is with --dry-run, then again with the --code of exactly that list."
+        "Erase a person: list what there is with --dry-run, then again with the --code of exactly that list. Nothing,"
+        " --yes neither, stands for the code; at a terminal it is asked for."
         " --resume goes on with what crashed, was blocked or was ended by SIGTERM; --replay erases again what a"
         " restored backup brought back."
     )
@@ -62,6 +63,8 @@ class Command(LifecycleCommand):
         kind, value = self._subject(**options)
         if workspace is None or not Workspace.objects.filter(pk=workspace).exists():
             self.misused("Say in which workspace: --workspace ID.")
+        if not (options["code"] or options["dry_run"] or sys.stdin.isatty()):
+            self.misused("Nobody is there to type the code: run it with --dry-run, then again with --code CODE.")
         actor = actors.system(workspace)
         _, found = erasures.look(actor=actor, kind=kind, value=value)
         code = erasures.code_of(workspace, found.hash)
@@ -69,7 +72,7 @@ class Command(LifecycleCommand):
             self.tell({"subject": kind, **found.as_json(), "code": code}, as_json=as_json)
         if options["dry_run"]:
             return
-        typed = options["code"] or (code if options["yes"] else self._ask())
+        typed = options["code"] or self._ask()
         now = candidates.database_now()
         with sweeper.stopping_on_signals(self.stop):
             planned = erasures.plan(actor=actor, kind=kind, value=value, now=now)
@@ -89,8 +92,6 @@ class Command(LifecycleCommand):
         return self.misused("Say whom: --user, --end-user, --external-ref or --session; or --resume, --replay.")
 
     def _ask(self) -> str:
-        if not sys.stdin.isatty():
-            self.misused("Nobody is there to type the code: say --code, or --dry-run to see the list.")
         self.stderr.write(f"{self.asks} Type the code: ", ending="")
         return input()
 
