@@ -425,18 +425,23 @@ def test_two_sweepers_do_not_meet(tenant: Tenant) -> None:
         pass
 
 
-def test_who_is_to_be_erased_is_not_kept_by_a_policy(tenant: Tenant, archive_directory: str) -> None:
+def test_who_is_to_be_erased_is_left_to_the_erasure(tenant: Tenant, archive_directory: str) -> None:
     """An erasure that is confirmed and not through, as a crash leaves it; a hold is above it."""
-    policy(tenant, "retain", 3_000)
     policy(tenant, "archive", 30)
     theirs, held, other = (old_thread(tenant, external_ref=reference) for reference in ("r", "r", "s"))
     officer = erasures.actors.system(tenant.workspace.pk)
     planned = erasures.plan(actor=officer, kind="external_ref", value="r", now=timezone.now())
     code = erasures.code_of(tenant.workspace.pk, planned.plan_hash)
-    assert sweep(tenant).taken == 0  # nobody confirmed it
+    assert planned_actions(tenant) == ({"archive": 3}, {})  # nobody confirmed it
     erasures.confirm(actor=officer, erasure=planned, code=code, now=timezone.now())
     holds.place(actor=tenant.actor, scope="thread", target_id=held.pk, reason="case", now=timezone.now())
     done = sweep(tenant)
-    assert (dict(done.actions), dict(done.skips)) == ({"purge": 1}, {"held": 1, "retained": 1})
-    assert (Tombstone.objects.get().thread_id, Tombstone.objects.get().reason) == (theirs.pk, "erasure")
-    assert set(Thread.objects.values_list("pk", flat=True)) == {held.pk, other.pk}
+    assert planned_actions(tenant)[1] == {"erasure": 1, "held": 1}
+    assert (dict(done.actions), dict(done.skips)) == ({"archive": 1}, {"erasure": 1, "held": 1})
+    states = dict(Thread.objects.values_list("pk", "state"))
+    assert states == {theirs.pk: "active", held.pk: "active", other.pk: "archived"}
+
+
+def planned_actions(tenant: Tenant) -> tuple[dict[str, int], dict[str, int]]:
+    foreseen = planned(tenant)
+    return dict(foreseen.actions), dict(foreseen.skips)

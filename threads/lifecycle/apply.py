@@ -189,7 +189,7 @@ class _Sweep:
         batch = candidates.load(workspace_id=self.workspace_id, thread_ids=[each.facts.id for each in batch])
         due: list[Due] = []
         for candidate in batch:
-            decision = resolver.resolve(
+            decision = resolver.resolve_for_sweep(
                 candidate.facts,
                 in_force,
                 now=self.cutoff,

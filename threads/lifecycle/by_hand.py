@@ -95,7 +95,7 @@ def purge_trash(*, selection: Selection, now: datetime, bounds: Bounds, dry_run:
     def due(batch: Sequence[Candidate]) -> list[purge.Due]:
         chosen: list[purge.Due] = []
         for each in batch:
-            decision = resolver.resolve(each.facts, in_force, now=now, held=each.held)
+            decision = resolver.resolve_for_sweep(each.facts, in_force, now=now, held=each.held)
             if decision.action == "purge":
                 chosen.append((each, decision))
             else:

@@ -175,7 +175,9 @@ def make(
     for page in candidates.due(selection=selection, rules=in_force, now=cutoff).pages(PAGE):
         doomed: dict[UUID, tuple[Candidate, Decision]] = {}
         for candidate in page:
-            decision = resolver.resolve(candidate.facts, in_force, now=cutoff, held=candidate.held, trash_on=trash_on)
+            decision = resolver.resolve_for_sweep(
+                candidate.facts, in_force, now=cutoff, held=candidate.held, trash_on=trash_on
+            )
             plan.note(candidate, decision)
             if decision.action is not None:
                 doomed[candidate.facts.id] = candidate, decision

@@ -120,6 +120,14 @@ def resolve(
     return _due(choice, facts, now)
 
 
+def resolve_for_sweep(
+    facts: Facts, rules: Sequence[Rule], *, now: datetime, held: bool = False, trash_on: bool = False
+) -> Decision:
+    """As `resolve`, but what an erasure is to purge it purges itself: a sweep leaves it alone."""
+    decision = resolve(facts, rules, now=now, held=held, trash_on=trash_on)
+    return Decision(None, Reason.ERASURE) if decision.reason is Reason.ERASURE else decision
+
+
 def fits(facts: Facts, rule: Rule) -> bool:
     """Whether the rule is about this thread: its level and its matchers."""
     if rule.level == "thread" and rule.target_id != facts.id:
