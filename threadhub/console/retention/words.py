@@ -22,6 +22,7 @@ AFTER = {
 }
 SKIPPED = {
     "held": "On legal hold",
+    "erasure": "Their person is being erased",
     "retained": "Kept by a policy",
     "pinned": "Pinned",
     "exempt": "Restored lately, exempt for a while",
