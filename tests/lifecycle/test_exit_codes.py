@@ -19,21 +19,26 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SECONDS = 120
 
 
-def shell(archive: str, *words: str) -> "subprocess.CompletedProcess[str]":
-    """A command on the test's database and archive, with nobody at its terminal."""
+def environment(archive: str) -> dict[str, str]:
+    """Of a process that works on the test's database and an archive in this directory."""
     found = {**direct_parameters(), "dbname": connection.settings_dict["NAME"]}
     host = quote(str(found["host"]), safe="")  # the directory of a socket
     user, password = quote(str(found["user"])), quote(str(found.get("password") or ""))
     url = f"postgres://{user}:{password}@{host}:{found['port']}/{found['dbname']}"
+    return {
+        **clean_environment(),
+        "DATABASE_URL": url,
+        "SECRET_KEY": "s" * 40,
+        "ARCHIVE_STORAGE_OPTIONS": f'{{"location": "{archive}"}}',
+    }
+
+
+def shell(archive: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    """A command on the test's database and archive, with nobody at its terminal."""
     return subprocess.run(
         [sys.executable, "manage.py", *words],
         cwd=ROOT,
-        env={
-            **clean_environment(),
-            "DATABASE_URL": url,
-            "SECRET_KEY": "s" * 40,
-            "ARCHIVE_STORAGE_OPTIONS": f'{{"location": "{archive}"}}',
-        },
+        env=environment(archive),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, NoReturn
 from uuid import UUID
@@ -17,6 +18,7 @@ from threadhub.agents.models import Agent
 from threadhub.lib import ids
 from threadhub.lib.errors import DomainError
 from threadhub.management.command import HubCommand
+from threadhub.management.progress import Progress, shown
 from threadhub.workspaces.models import User, Workspace
 from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.candidates import Selection
@@ -182,16 +184,13 @@ class LifecycleCommand(HubCommand):
             self.stdout.write(f"{name:>10}  {'–' if value is None else value}")
         self.stdout.write("")
 
-    def progress(self, what: str) -> Callable[[int], None]:
-        """A counter on a terminal, one line per batch elsewhere; both on standard error."""
-
-        def show(done: int) -> None:
-            if self.stderr.isatty():
-                self.stderr.write(f"\r{what}: {done:,}", ending="")
-            else:
-                self.stderr.write(f"{what}: {done}")
-
-        return show
+    def progress(
+        self, what: str, *, total: int | None = None, limit: int | None = None, dry_run: bool = False
+    ) -> AbstractContextManager[Progress]:
+        """A bar on a terminal, one line per batch elsewhere; nothing in a dry run, which has no batches. `total`: how
+        many there are, where that is known; of them `limit` at most are taken."""
+        total = total if total is None or limit is None else min(total, limit)
+        return shown(what, self.stderr, total=total, silent=dry_run)
 
     def say_search_follows(self, messages: int) -> None:
         """On standard error, where so many messages are not found yet."""

@@ -82,8 +82,10 @@ def apply(
     bounds: Bounds,
     brake: bool = True,
     progress: Callable[[int], Any] = lambda done: None,
+    expect: Callable[[int], Any] = lambda total: None,
 ) -> Outcome:
-    """Do what is due in a workspace at `cutoff`. The caller holds the sweep's lock. Raises CountsDoNotAgree."""
+    """Do what is due in a workspace at `cutoff`. The caller holds the sweep's lock. `expect` gets how many it will
+    take, once that is planned. Raises CountsDoNotAgree."""
     workspace_id = selection.workspace_id
     settings = rules.settings_of(workspace_id)
     plan = plans.make(selection=selection, cutoff=cutoff, sizes=False)
@@ -92,6 +94,7 @@ def apply(
         outcome.ended = "brake"
         return _reported(outcome, workspace_id)
     bounds, capped = _within_cap(bounds, settings, cutoff)
+    expect(plan.total if bounds.limit is None else min(plan.total, bounds.limit))
     before = census(workspace_id, until=cutoff)
     sweep = _Sweep(selection, cutoff, settings, outcome)
     query = candidates.due(selection=selection, rules=sweep.rules, now=cutoff)

@@ -15,7 +15,7 @@ from threadhub.lib import ids
 from threadhub.lib.errors import DomainError
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import Workspace
-from threads import search_backlog
+from threads import counts, search_backlog
 from threads.lifecycle import candidates, holds, purge, reports, resolver, rules, staging, sweeper, trash
 from threads.lifecycle import restore as restoring
 from threads.lifecycle.apply import bundles_of
@@ -55,6 +55,14 @@ class Done:
             "skipped": dict(sorted(self.skipped.items())),
             **({"search_follows": self.search_follows} if self.search_follows else {}),
         }
+
+
+def known(*, selection: Selection, state: str) -> int | None:
+    """How many threads of a selection are in a state, where nobody has to count them: of a workspace or one agent."""
+    whole = Selection(workspace_id=selection.workspace_id, agent_id=selection.agent_id)
+    if selection != whole or state not in counts.COUNTED:
+        return None
+    return counts.Counted(selection.workspace_id, selection.agent_id, states=[state]).number()
 
 
 def archive(*, selection: Selection, now: datetime, bounds: Bounds, dry_run: bool, progress: Progress) -> Done:

@@ -27,9 +27,11 @@ class Command(LifecycleCommand):
         with sweeper.alone(), sweeper.stopping_on_signals(bounds.stop):
             now = candidates.database_now()
             for selection in self.within(bounds, **options):
-                done = by_hand.archive(
-                    selection=selection, now=now, bounds=bounds, dry_run=dry_run, progress=self.progress("archived")
-                )
+                total = by_hand.known(selection=selection, state="active")
+                with self.progress("archived", total=total, limit=bounds.limit, dry_run=dry_run) as progress:
+                    done = by_hand.archive(
+                        selection=selection, now=now, bounds=bounds, dry_run=dry_run, progress=progress
+                    )
                 self.tell(done.as_json(), as_json=as_json)
                 if bounds.limit is not None:
                     bounds.limit -= done.threads

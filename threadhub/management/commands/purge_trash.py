@@ -24,9 +24,10 @@ class Command(LifecycleCommand):
         with sweeper.alone(), sweeper.stopping_on_signals(bounds.stop):
             now = candidates.database_now()
             for selection in self.within(bounds, **options):
-                done = by_hand.purge_trash(
-                    selection=selection, now=now, bounds=bounds, dry_run=dry_run, progress=self.progress("purged")
-                )
+                with self.progress("purged", dry_run=dry_run) as progress:
+                    done = by_hand.purge_trash(
+                        selection=selection, now=now, bounds=bounds, dry_run=dry_run, progress=progress
+                    )
                 self.tell(done.as_json(), as_json=as_json)
                 for sentence in done.faults:
                     self.stderr.write(sentence)

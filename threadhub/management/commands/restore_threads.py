@@ -32,14 +32,13 @@ class Command(LifecycleCommand):
         with sweeper.alone(), sweeper.stopping_on_signals(bounds.stop):
             now = candidates.database_now()
             for selection in self.within(bounds, **options):
-                done = by_hand.restore(
-                    selection=selection.with_thread(thread) if thread is not None else selection,
-                    now=now,
-                    bounds=bounds,
-                    trashed=trashed,
-                    dry_run=dry_run,
-                    progress=self.progress("restored"),
-                )
+                if thread is not None:
+                    selection = selection.with_thread(thread)
+                total = by_hand.known(selection=selection, state="trashed" if trashed else "archived")
+                with self.progress("restored", total=total, limit=bounds.limit, dry_run=dry_run) as progress:
+                    done = by_hand.restore(
+                        selection=selection, now=now, bounds=bounds, trashed=trashed, dry_run=dry_run, progress=progress
+                    )
                 self.tell(done.as_json(), as_json=as_json)
                 self.say_search_follows(done.search_follows)
                 restored += done.threads

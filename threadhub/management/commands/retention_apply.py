@@ -34,13 +34,15 @@ class Command(LifecycleCommand):
                         bounds.limit -= told["taken"]
                     continue
                 try:
-                    outcome = apply.apply(
-                        selection=selection,
-                        cutoff=cutoff,
-                        bounds=bounds,
-                        brake=not no_brake,
-                        progress=self.progress("threads"),
-                    )
+                    with self.progress("threads") as progress:
+                        outcome = apply.apply(
+                            selection=selection,
+                            cutoff=cutoff,
+                            bounds=bounds,
+                            brake=not no_brake,
+                            progress=progress,
+                            expect=progress.expect,
+                        )
                 except apply.CountsDoNotAgree as error:
                     raise Ended(error.message, NOT_VERIFIED) from error
                 self.tell({"workspace": outcome.plan.as_json()["workspace"], **outcome.as_json()}, as_json=as_json)
