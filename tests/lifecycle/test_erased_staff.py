@@ -10,14 +10,14 @@ from tests.lifecycle.conftest import old_thread
 from tests.lifecycle.persons import MARK, NOW, erase, places
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.actor import Actor
-from threadhub.workspaces.models import User
+from threadhub.workspaces.models import Membership, User
 from threadhub.workspaces.permissions import ROLE_PERMISSIONS, Role
 from threads.actions import desk, takeover
 from threads.actions.messages import Draft, append
 from threads.lifecycle import holds, reading, restore, trash
 from threads.lifecycle.bundles import archive
-from threads.lifecycle.erasure import erasures
-from threads.models import Bundle, BundledThread, Message, Note, Run, Thread
+from threads.lifecycle.erasure import erasures, shared
+from threads.models import Branch, Bundle, BundledThread, Message, Note, Run, Thread
 
 pytestmark = pytest.mark.django_db
 
@@ -93,8 +93,6 @@ def test_an_archived_thread_with_a_note_alone_keeps_its_bundle(
 def test_a_branch_that_they_began_in_an_archived_thread_is_nobodys(
     tenant: Tenant, colleague: User, archive_directory: str
 ) -> None:
-    from threads.models import Branch
-
     thread = old_thread(tenant, messages=2)
     Branch.objects.create(
         workspace_id=thread.workspace_id, thread=thread, number=2, path="{[1,1]}", created_by=f"user:{colleague.pk}"
@@ -148,6 +146,46 @@ def test_a_restored_thread_has_it_without_them_too(tenant: Tenant, colleague: Us
     erase(tenant, "user", colleague.pk)
     restore.restore(actor=actors.system(tenant.workspace.pk), thread=Thread.objects.get(pk=thread.pk), now=NOW())
     assert list(Message.objects.exclude(author="").values_list("author", flat=True)) == ["user:erased"]
+
+
+def test_whoever_has_left_is_erased_too(tenant: Tenant, colleague: User, archive_directory: str) -> None:
+    thread = answered(tenant, colleague)
+    Membership.objects.filter(user=colleague).delete()
+    erase(tenant, "user", colleague.pk)
+    assert places(archive_directory) == []
+    assert Message.objects.get(thread=thread, content="We are sorry.").author == "user:erased"
+
+
+def test_what_is_archived_while_they_are_erased_is_cleaned_there(
+    tenant: Tenant, colleague: User, archive_directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = answered(tenant, colleague)
+    Branch.objects.create(
+        workspace_id=thread.workspace_id, thread=thread, number=2, path="{[1,1]}", created_by=f"user:{colleague.pk}"
+    )
+    clean = shared.clean
+
+    def late(**given: Any) -> Any:
+        if not BundledThread.objects.filter(thread_id=thread.pk).exists():
+            put(tenant, thread, "archived")
+        return clean(**given)
+
+    monkeypatch.setattr(shared, "clean", late)
+    assert erase(tenant, "user", colleague.pk).state == "done"
+    assert places(archive_directory, f"user:{colleague.pk}") == ["audit_auditevent.actor"]
+    restore.restore(actor=actors.system(tenant.workspace.pk), thread=Thread.objects.get(pk=thread.pk), now=NOW())
+
+
+def test_many_that_wait_for_them_are_left_a_few_at_a_time(
+    tenant: Tenant, colleague: User, archive_directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasures, "BATCH", 2)
+    for _ in range(5):
+        desk.assign(actor=acting(tenant, colleague), thread=old_thread(tenant), user_id=colleague.pk)
+    done = erase(tenant, "user", colleague.pk)
+    assert done.certificate is not None
+    assert done.certificate["erased"]["assignments"] == 5
+    assert not Thread.objects.filter(assignee_id=colleague.pk).exists()
 
 
 def test_the_list_says_it_before_anything_is_done(tenant: Tenant, colleague: User, archive_directory: str) -> None:

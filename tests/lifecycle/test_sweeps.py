@@ -19,11 +19,11 @@ from tests.conftest import Tenant
 from tests.lifecycle.conftest import age, old_thread, policy, sweep
 from threads import tasks
 from threads.actions.messages import Draft, append
-from threads.lifecycle import acts, candidates, holds, nightly, nights, plan, policies, reports, sweeper
+from threads.lifecycle import acts, candidates, forecast, holds, nightly, nights, plan, policies, reports, sweeper
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.erasure import erasures
 from threads.lifecycle.models import RetentionSettings
-from threads.models import Attachment, Message, RetentionPolicy, Run, Sweep, Thread, Tombstone
+from threads.models import Attachment, Erasure, Message, RetentionPolicy, Run, Sweep, Thread, Tombstone
 
 
 def planned(tenant: Tenant) -> plan.Plan:
@@ -440,6 +440,20 @@ def test_who_is_to_be_erased_is_left_to_the_erasure(tenant: Tenant, archive_dire
     assert (dict(done.actions), dict(done.skips)) == ({"archive": 1}, {"erasure": 1, "held": 1})
     states = dict(Thread.objects.values_list("pk", "state"))
     assert states == {theirs.pk: "active", held.pk: "active", other.pk: "archived"}
+
+
+def test_an_erasure_that_a_hold_blocks_keeps_nothing_from_its_policies(tenant: Tenant, archive_directory: str) -> None:
+    policy(tenant, "archive", 30)
+    theirs = old_thread(tenant, external_ref="r")
+    officer = erasures.actors.system(tenant.workspace.pk)
+    planned = erasures.plan(actor=officer, kind="external_ref", value="r", now=timezone.now())
+    code = erasures.code_of(tenant.workspace.pk, planned.plan_hash)
+    erasures.confirm(actor=officer, erasure=planned, code=code, now=timezone.now())
+    assert not forecast.make(workspace_id=tenant.workspace.pk, now=timezone.now())
+    Erasure.objects.update(state="blocked")
+    assert forecast.make(workspace_id=tenant.workspace.pk, now=timezone.now())
+    assert dict(sweep(tenant).actions) == {"archive": 1}
+    assert Thread.objects.get(pk=theirs.pk).state == "archived"
 
 
 def planned_actions(tenant: Tenant) -> tuple[dict[str, int], dict[str, int]]:

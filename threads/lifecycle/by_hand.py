@@ -28,6 +28,7 @@ from threads.lifecycle.sweeper import Bounds
 from threads.models import Sweep, Thread
 
 PAGE = 2_000
+MOST_FAULTS = 100  # sentences, each about a thread; all are counted
 Progress = Callable[[int], Any]
 
 
@@ -204,6 +205,8 @@ def _through(
     if done.dry_run:
         for page in query.pages(PAGE):
             left = None if bounds.limit is None else bounds.limit - done.threads
+            if left == 0:
+                break
             _count(choose(page, done, left), done)
         return done
     _, done.ended = sweeper.batches(query=query, bounds=bounds, work=work, progress=progress)
@@ -236,7 +239,8 @@ def _in_time(batch: Sequence[Candidate], done: Done, left: int | None, *, now: d
 
 def _fail(thread: Candidate, done: Done, error: DomainError) -> None:
     done.skipped[error.code] += 1
-    done.faults.append(f"{ids.encode(Thread.PREFIX, thread.facts.id)}: {error.message}")
+    if len(done.faults) < MOST_FAULTS:
+        done.faults.append(f"{ids.encode(Thread.PREFIX, thread.facts.id)}: {error.message}")
 
 
 def _allowed(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:

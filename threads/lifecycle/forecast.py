@@ -55,11 +55,15 @@ def _taken(workspace_id: UUID, now: datetime) -> Iterator[tuple[date, str]]:
     trash_on = rules.settings_of(workspace_id).trash_days > 0
     for page in candidates.due(selection=Selection(workspace_id=workspace_id), rules=in_force, now=until).pages(PAGE):
         for candidate in page:
-            decision = resolver.resolve(candidate.facts, in_force, now=now, held=candidate.held, trash_on=trash_on)
+            decision = resolver.resolve_for_sweep(
+                candidate.facts, in_force, now=now, held=candidate.held, trash_on=trash_on
+            )
             if decision.at is None or decision.at >= until:
                 continue
             # At that moment it is asked again: the decision of now may only say when.
             there = max(decision.at, now)
-            then = resolver.resolve(candidate.facts, in_force, now=there, held=candidate.held, trash_on=trash_on)
+            then = resolver.resolve_for_sweep(
+                candidate.facts, in_force, now=there, held=candidate.held, trash_on=trash_on
+            )
             if then.action is not None:
                 yield there.astimezone(UTC).date(), then.action

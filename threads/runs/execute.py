@@ -119,14 +119,16 @@ class Work:
                 await self._go_on(toolset)
             for _ in range(self.run.agent.max_steps):
                 built = await in_thread(context.build)(run=self.run, tools=toolset)
-                noting = asyncio.create_task(in_thread(answer.note_context)(run=self.run, context=built.record()))
                 self.outgrown = summaries.is_due(built.request, budget=self.run.agent.context_budget)
                 self.step = Step()
-                try:
+                noting = asyncio.create_task(in_thread(answer.note_context)(run=self.run, context=built.record()))
+                try:  # the first words do not wait for the note
                     self.meter.asking(built.request)
                     await self._ask(provider, built.request, toolset)
-                finally:  # its first words did not wait for this
-                    await noting
+                except BaseException:  # why the asking failed is told, whatever became of the note
+                    await asyncio.gather(noting, return_exceptions=True)
+                    raise
+                await noting
                 if not self.step.calls:
                     return self._answered()
                 toolset = await in_thread(tools.effective)(self.run)  # as it is now that the model asks

@@ -29,7 +29,7 @@ from threadhub.workspaces.models import Membership
 from threadhub.workspaces.permissions import ROLE_PERMISSIONS, Permission, Role
 from threads import sql, tasks
 from threads.lifecycle import candidates, holds, purge
-from threads.lifecycle.erasure import inventory, ledger, people, proof, shared, traces
+from threads.lifecycle.erasure import desk, inventory, ledger, people, proof, shared, traces
 from threads.lifecycle.erasure.inventory import Inventory
 from threads.lifecycle.erasure.people import Kind, Person
 from threads.models import Erasure, Run, Thread, Tombstone
@@ -174,6 +174,8 @@ def proceed(*, workspace_id: UUID, erasure_id: UUID, stop: Event | None = None) 
             erasure.refresh_from_db()
             return erasure
         _shared(erasure, person)
+        while _next_at_desk(erasure, person):
+            pass
         _traces(erasure, person)
         if inventory.take(workspace_id=workspace_id, person=person).empty:
             return _finish(erasure, person)
@@ -278,14 +280,22 @@ def _shared(erasure: Erasure, person: Person) -> None:
             with transaction.atomic():
                 row = _locked(erasure)
                 now = candidates.database_now()
-                archived = thread_id in found.shared_archived
-                gone = shared.clean(
-                    workspace_id=workspace_id, thread_id=thread_id, person=person, archived=archived, now=now
-                )
+                gone = shared.clean(workspace_id=workspace_id, thread_id=thread_id, person=person, now=now)
                 _add(row, {f"{name}_elsewhere": count for name, count in gone.items()})
         except holds.ThreadHeld as error:
             _block(erasure)
             raise BlockedByHold("A thread in which this person wrote is on legal hold.") from error
+
+
+def _next_at_desk(erasure: Erasure, person: Person) -> int:
+    """Take them from their place at some threads of others; returns at how many."""
+    with transaction.atomic():
+        row = _locked(erasure)
+        now = candidates.database_now()
+        left = desk.leave(workspace_id=erasure.workspace_id, person=person, now=now, most=BATCH)
+        if left:
+            _add(row, {"assignments": left})
+    return left
 
 
 def _traces(erasure: Erasure, person: Person) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from chat_sessions.models import ChatSession
 from threadhub.lib import ids
@@ -20,6 +20,7 @@ from threadhub.workspaces.end_users import NOBODY
 from threadhub.workspaces.models import EndUser, Membership
 from threads.lifecycle import candidates
 from threads.lifecycle.bundles.reader import ThreadReader
+from threads.lifecycle.erasure import people
 from threads.lifecycle.erasure.people import Person
 from threads.models import (
     Attachment,
@@ -36,6 +37,7 @@ from threads.models import (
 
 PAGE = 500
 SAMPLE = 20
+MARKED = {"run", "feedback", "approval", "branch"}  # records that tell whose they are
 
 
 @dataclass(slots=True)
@@ -142,45 +144,43 @@ def _shared(workspace_id: UUID, person: Person, found: Inventory, note: Any) -> 
         found.counts[name] += len(pairs)
         shared |= {thread_id for _, thread_id in pairs}
         note(name, [str(pk) for pk, _ in pairs])
-    assigned = [str(each) for each in at_desk(workspace_id, person).exclude(pk__in=theirs).values_list("pk", flat=True)]
+    desk = people.at_desk(workspace_id=workspace_id, person=person).exclude(pk__in=theirs)
+    assigned = [str(each) for each in desk.values_list("pk", flat=True)]
     found.counts["assignments"] = len(assigned)
     note("assignments", sorted(assigned))
     found.shared = sorted(shared)
     found.shared_archived = sorted(archived_with(workspace_id, person, set(found.threads)))
     found.counts["archived_elsewhere"] = len(found.shared_archived)
     note("archived", [str(each) for each in found.shared_archived])
-    for each in candidates.load(workspace_id=workspace_id, thread_ids=sorted(shared | set(found.shared_archived))):
-        if each.held:
-            found.held.append(each.facts.id)
-            note("held", each.facts.id)
-
-
-def at_desk(workspace_id: UUID, person: Person) -> QuerySet[Thread]:
-    """Threads that wait for them, or that they answer in the agent's place."""
-    rows = Thread.objects.filter(workspace_id=workspace_id)
-    if person.user_id is None:
-        return rows.none()
-    taken_over = Q(taken_over_at__isnull=False, taken_over_by_id=person.user_id)
-    return rows.filter(Q(assignee_id=person.user_id) | taken_over)
+    every = sorted(shared | set(found.shared_archived))
+    for start in range(0, len(every), PAGE):
+        for each in candidates.load(workspace_id=workspace_id, thread_ids=every[start : start + PAGE]):
+            if each.held:
+                found.held.append(each.facts.id)
+                note("held", each.facts.id)
 
 
 def archived_with(workspace_id: UUID, person: Person, own: set[UUID]) -> Iterator[UUID]:
-    """Archived threads of others in which they left something. What does not have one of their ids anywhere is not
-    read further."""
-    known = [str(each).encode() for each in (person.user_id, *person.sessions, *person.keys) if each is not None]
+    """Archived threads of others in which they left something. Only users write messages that are told to be theirs:
+    for all others a thread without anything else is not read."""
     paths = dict(Bundle.objects.filter(workspace_id=workspace_id, removed_at__isnull=True).values_list("pk", "path"))
     entries = BundledThread.objects.filter(workspace_id=workspace_id).order_by("bundle_id", "thread_id")
     for entry in entries.iterator():
-        if entry.thread_id in own:
+        if entry.thread_id in own or (person.user_id is None and not MARKED & entry.counts.keys()):
             continue
-        reader = ThreadReader(entry, paths[entry.bundle_id])
-        if reader.has_any(known) and any(is_theirs(record, person) for _, record in reader.checked()):
+        if is_in(ThreadReader(entry, paths[entry.bundle_id]), person):
             yield entry.thread_id
+
+
+def is_in(reader: ThreadReader, person: Person) -> bool:
+    """Whether they left something in an archived thread. What has none of their ids is not read further."""
+    known = [str(each).encode() for each in (person.user_id, *person.sessions, *person.keys) if each is not None]
+    return reader.has_any(known) and any(is_theirs(record, person) for _, record in reader.checked())
 
 
 def is_theirs(record: dict[str, Any], person: Person) -> bool:
     """Whether a record of a bundle, in somebody else's thread, is of the person."""
-    if record["type"] not in ("message", "run", "feedback", "approval", "branch"):
+    if record["type"] not in {"message", *MARKED}:
         return False
     if person.until is not None and datetime.fromisoformat(record["created_at"]) > person.until:
         return False

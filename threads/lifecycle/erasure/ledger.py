@@ -111,9 +111,9 @@ def erased(*, workspace_id: UUID) -> Erased:
 
 
 def asked_for(*, workspace_id: UUID, thread_ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these threads are of somebody whose erasure is confirmed and not done."""
-    unfinished = (Erasure.State.RUNNING, Erasure.State.BLOCKED)
-    entries = list(_of_table(workspace_id, states=unfinished))
+    """Which of these threads are of somebody whose erasure is under way. One that a hold blocks may last for years:
+    meanwhile policies go on."""
+    entries = list(_of_table(workspace_id, states=(Erasure.State.RUNNING,)))
     if not entries:
         return set()
     known = Erased(entries)

@@ -6,18 +6,20 @@ those reach.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, assert_never
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from chat_sessions.models import ChatSession
 from threadhub.lib import keyed, sealed
 from threadhub.lib.errors import NotFound
 from threadhub.workspaces.models import ApiKey, EndUser, Membership, User
-from threads.models import Thread
+from threads.models import Message, Note, Thread
 
 Kind = Literal["user", "end_user", "external_ref", "session"]
 KINDS: tuple[Kind, ...] = ("user", "end_user", "external_ref", "session")
@@ -157,6 +159,36 @@ def find(*, workspace_id: UUID, kind: Kind, value: str | UUID) -> Person:
             assert_never(kind)
 
 
+def at_desk(*, workspace_id: UUID, person: Person) -> QuerySet[Thread]:
+    """Threads that wait for them, or that they answer in the agent's place. Of an erasure that is replayed none, where
+    they have come back as a member since."""
+    rows = Thread.objects.filter(workspace_id=workspace_id)
+    if person.user_id is None:
+        return rows.none()
+    members = Membership.objects.filter(workspace_id=workspace_id, user_id=person.user_id)
+    if person.until and members.filter(created_at__gt=person.until).exists():
+        return rows.none()
+    taken_over = Q(taken_over_at__isnull=False, taken_over_by_id=person.user_id)
+    return rows.filter(Q(assignee_id=person.user_id) | taken_over)
+
+
+def signed(*, workspace_id: UUID, until: datetime | None = None) -> Iterator[UUID]:
+    """Users who answered in an agent's place, or noted something, or for whom something waits."""
+    times = {} if until is None else {"created_at__lte": until}
+    here: dict[str, Any] = {"workspace_id": workspace_id, **times}
+    authors = Message.objects.exclude(author="").filter(**here).order_by().values_list("author", flat=True).distinct()
+    noted = Note.objects.filter(**here).order_by().values_list("author", flat=True).distinct()
+    for author in {*authors, *noted}:
+        kind, _, rest = author.partition(":")
+        with suppress(ValueError):
+            if kind == "user":
+                yield UUID(rest)
+    threads = Thread.objects.filter(workspace_id=workspace_id).order_by()
+    assigned = threads.filter(assignee_id__isnull=False).values_list("assignee_id", flat=True).distinct()
+    taken_over = threads.filter(taken_over_at__isnull=False).values_list("taken_over_by_id", flat=True).distinct()
+    yield from (each for each in {*assigned, *taken_over} if each is not None)
+
+
 def _visitor(workspace_id: UUID, agent_id: UUID | None, reference: str, kind: Kind) -> Person:
     sessions = ChatSession.objects.filter(workspace_id=workspace_id, external_ref=reference)
     threads = Thread.objects.filter(workspace_id=workspace_id, external_ref=reference)
@@ -183,6 +215,7 @@ def _user(workspace_id: UUID, user_id: UUID, kind: Kind) -> Person:
         or Membership.objects.filter(workspace_id=workspace_id, user_id=user_id).exists()
         or Thread.objects.filter(workspace_id=workspace_id, user_id=user_id).exists()
         or ChatSession.objects.filter(workspace_id=workspace_id, user_id=user_id).exists()
+        or user_id in set(signed(workspace_id=workspace_id))  # of the staff, who left since
     )
     if user is None or not known:
         raise PersonNotFound

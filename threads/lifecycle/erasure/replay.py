@@ -18,7 +18,7 @@ from threadhub.workspaces.end_users import NOBODY
 from threadhub.workspaces.memberships import LastOwner
 from threadhub.workspaces.models import ApiKey, EndUser, Membership, User
 from threads.lifecycle.bundles import adoption
-from threads.lifecycle.erasure import erasures, inventory, ledger
+from threads.lifecycle.erasure import erasures, inventory, ledger, people
 from threads.lifecycle.erasure.ledger import Entry
 from threads.lifecycle.erasure.people import Person, known_as
 from threads.models import Erasure, Thread
@@ -112,6 +112,7 @@ def _person(workspace_id: UUID, entry: Entry) -> Person:
         for user_id in rows.order_by().values_list("user_id", flat=True).distinct().iterator()
         if user_id is not None and is_meant("user", str(user_id))
     }
+    users |= {each for each in people.signed(workspace_id=workspace_id, until=entry.at) if is_meant("user", str(each))}
     sessions = [pk for pk in _ids(ChatSession.objects.filter(**here)) if is_meant("session", str(pk))]
     with_refs: tuple[Any, ...] = (threads.exclude(external_ref=None), ChatSession.objects.filter(**here).order_by())
     pairs: set[tuple[UUID | None, str]] = {

@@ -18,7 +18,7 @@ from threads.lifecycle import holds, restore
 from threads.lifecycle.bundles import archive as bundling
 from threads.lifecycle.bundles import rewrite
 from threads.lifecycle.bundles.reader import ThreadReader
-from threads.lifecycle.erasure.inventory import runs_of
+from threads.lifecycle.erasure.inventory import is_in, runs_of
 from threads.lifecycle.erasure.people import Person
 from threads.models import Attachment, Branch, BundledThread, Feedback, Message, Note, Run, Thread, ToolApproval
 
@@ -26,14 +26,16 @@ ERASED = "user:erased"  # the author of what somebody said as staff who was eras
 
 
 @transaction.atomic
-def clean(*, workspace_id: UUID, thread_id: UUID, person: Person, archived: bool, now: datetime) -> dict[str, int]:
-    """Take a person's part out of somebody else's thread, and out of its bundle too where some of it is `archived`;
-    returns what went. Raises ThreadHeld, Damaged."""
+def clean(*, workspace_id: UUID, thread_id: UUID, person: Person, now: datetime) -> dict[str, int]:
+    """Take a person's part out of somebody else's thread, and out of its bundle where some of it is there; returns what
+    went. Raises ThreadHeld, Damaged."""
     thread = Thread.objects.select_for_update().filter(pk=thread_id, workspace_id=workspace_id).first()
     if thread is None:
         return {}
     holds.check(thread=thread)
-    bundled = archived and BundledThread.objects.filter(thread_id=thread_id, workspace_id=workspace_id).exists()
+    # Looked at under the lock: it may have been archived a moment ago.
+    bundled = BundledThread.objects.filter(thread_id=thread_id, workspace_id=workspace_id).exists()
+    bundled = bundled and is_in(ThreadReader.of_locked(thread), person)
     if bundled:
         _lift(thread, now)
     gone = _clean(thread, person, now)

@@ -23,7 +23,6 @@ from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import ApiKey, EndUser, Invitation, Membership, RefreshToken, User, Workspace
 from threads.lifecycle import candidates
 from threads.lifecycle.bundles import adoption, archive, vault
-from threads.lifecycle.erasure import desk
 from threads.lifecycle.erasure.people import Person, digest
 from threads.models import Bundle, Export, Hold, Thread
 
@@ -42,7 +41,6 @@ def remove(*, workspace_id: UUID, person: Person, threads: list[UUID], reason: s
         "chat_sessions": _sessions(workspace_id, person, now),
     }
     if person.user_id is not None:
-        gone["assignments"] = desk.leave(workspace_id=workspace_id, person=person, now=now)
         gone |= _place(workspace_id, person.user_id, person)
     system = actors.system(workspace_id)
     gone["audit_events"] = forgetting.mask_person(
