@@ -105,12 +105,14 @@ def _the_scope_stays(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _audit_trail_can_be_emptied_between_tests() -> Iterator[None]:
-    """Django empties all tables after a test with real transactions; the audit trail refuses that, as it should."""
+def _every_table_is_emptied_between_tests() -> Iterator[None]:
+    """Django empties the tables after a test with real transactions: not the queue's, which are no models of its own;
+    and not the audit trail, which refuses that, as it should."""
     original = DatabaseOperations.execute_sql_flush
+    queue = "TRUNCATE procrastinate_jobs, procrastinate_workers CASCADE"
 
     def flush(self: Any, sql_list: list[str]) -> None:
-        original(self, ["SET LOCAL session_replication_role = replica", *sql_list])
+        original(self, ["SET LOCAL session_replication_role = replica", *sql_list, queue])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "execute_sql_flush", flush)

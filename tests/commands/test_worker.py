@@ -22,13 +22,6 @@ from threads.runs.start import start
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(autouse=True)
-def _empty_queue(transactional_db: None) -> None:
-    """The queue's tables are no models of Django's, so they keep what an earlier test left."""
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE procrastinate_jobs, procrastinate_workers CASCADE")
-
-
 def ask(tenant: Tenant, prompt: str) -> Run:
     thread = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
     return start(actor=tenant.actor, thread=thread, drafts=[Draft(role="user", content=prompt)], now=timezone.now()).run

@@ -1,20 +1,12 @@
-"""What the fault tests share: an empty queue, and web servers that outlive one test."""
+"""What the fault tests share: web servers that outlive one test."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import connection
 
 from tests.faults import site
 from tests.faults.site import Web
-
-
-@pytest.fixture(autouse=True)
-def _empty_queue(transactional_db: None) -> None:
-    """The queue's tables are no models of Django's, so they keep what an earlier test left."""
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE procrastinate_jobs, procrastinate_workers CASCADE")
 
 
 @pytest.fixture(scope="session")
