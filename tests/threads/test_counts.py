@@ -7,10 +7,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tests.conftest import Api, Tenant, access_token, make_user
+from threadhub.agents import configure
 from threadhub.agents.models import Agent
 from threadhub.embedded import direct
 from threadhub.isolation import scope
@@ -109,6 +110,31 @@ def test_copy_is_counted(tenant: Tenant) -> None:
             rows.write_row([ids.new(), thread.workspace_id, thread.agent_id, "{}", "active", "direct", 0, 0])
     assert agree(tenant)
     assert access.visible(actor=tenant.actor).count() == 21
+
+
+def test_many_threads_change_their_state_in_one_step_of_each_counter(tenant: Tenant, other_tenant: Tenant) -> None:
+    other_agent = configure.create(actor=tenant.actor, name="another", provider="echo")
+    mine = [new(tenant).pk for _ in range(20)] + [new(other_tenant).pk for _ in range(3)]
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE steps (subject uuid, state text) ON COMMIT DROP")
+        cursor.execute(
+            "CREATE FUNCTION step() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " INSERT INTO steps VALUES (NEW.subject, NEW.state); RETURN NULL; END $$"
+        )
+        cursor.execute(
+            "CREATE TRIGGER step AFTER INSERT OR UPDATE ON threads_threadcount FOR EACH ROW EXECUTE FUNCTION step()"
+        )
+        with scope.as_owner():
+            cursor.execute("UPDATE threads_thread SET state = 'archived' WHERE id = ANY (%s)", [mine])
+        cursor.execute("SELECT state, count(*) FROM steps GROUP BY state")
+        assert dict(cursor.fetchall()) == {"active": 4, "archived": 4}  # two workspaces, an agent in each
+        cursor.execute("UPDATE threads_thread SET agent_id = %s WHERE id = ANY (%s)", [other_agent.pk, mine[:5]])
+        taken_back = transaction.savepoint()
+        cursor.execute("UPDATE threads_thread SET state = 'active' WHERE id = ANY (%s)", [mine[:10]])
+        transaction.savepoint_rollback(taken_back)
+        cursor.execute("UPDATE threads_thread SET state = state, agent_id = agent_id")
+    assert agree(tenant)
+    assert agree(other_tenant)
 
 
 def test_an_append_touches_no_counter(tenant: Tenant) -> None:
