@@ -1,6 +1,5 @@
 """The application that a web process serves."""
 
-import gc
 import os
 from collections.abc import Awaitable, Callable
 from importlib import import_module
@@ -21,6 +20,7 @@ from django.conf import settings  # noqa: E402
 
 from threadhub.audit import watching  # noqa: E402  has models, which want the apps to be there
 from threadhub.handler import Handler  # noqa: E402
+from threadhub.lib import garbage  # noqa: E402
 from threadhub.limits import streams  # noqa: E402
 from threadhub.workspaces import known_keys  # noqa: E402
 
@@ -36,18 +36,11 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
-    _keep_what_is_loaded()
+    import_module(settings.ROOT_URLCONF)  # else the first request loads the views
+    garbage.keep_what_is_loaded()
     watching.watch(every_seconds=FLUSH_SECONDS)
     streams.keep()
     known_keys.listen()
     while (await receive())["type"] == "lifespan.startup":
         await send({"type": "lifespan.startup.complete"})
     await send({"type": "lifespan.shutdown.complete"})
-
-
-def _keep_what_is_loaded() -> None:
-    """The code is there for good, so garbage is no longer looked for in it: that took a quarter of a second each time,
-    in the middle of somebody's request. The views are loaded first, not with the first request."""
-    import_module(settings.ROOT_URLCONF)
-    gc.collect()
-    gc.freeze()

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from threadhub import audit
 from threadhub.isolation import scope
 from threadhub.isolation.scope import Door
+from threadhub.lib import garbage
 
 
 class HubCommand(BaseCommand):
@@ -26,6 +27,11 @@ class HubCommand(BaseCommand):
             "--data-dir", metavar="DIR", help="Embedded database, attachments and secrets (default .threadhub)."
         )
         return parser
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """A process of its own, loaded by now."""
+        garbage.keep_what_is_loaded()
+        super().run_from_argv(argv)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """What a command writes says so in the audit trail, whoever calls it."""
