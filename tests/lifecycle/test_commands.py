@@ -14,8 +14,10 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread, policy
 from threadhub.lib import ids
+from threadhub.workspaces import actor as actors
 from threads.lifecycle import acts, holds, purge, sweeper
 from threads.lifecycle.bundles import archive
+from threads.lifecycle.importing import imports
 from threads.models import Bundle, BundledThread, Hold, Message, RetentionSettings, Sweep, Thread, Tombstone
 
 
@@ -112,18 +114,28 @@ def test_an_archive_that_loses_a_thread_is_exit_code_4(tenant: Tenant, monkeypat
     assert code("retention_apply", "--yes") == 4
 
 
-def test_what_others_purged_before_or_brought_back_is_no_fault(tenant: Tenant, tmp_path: Path) -> None:
-    back, gone = (old_thread(tenant, 10) for _ in range(2))
-    workspace = f"--workspace={tenant.workspace.wire_id}"
-    call_command("export_threads", workspace, f"--to={tmp_path}/a.zip", stdout=StringIO(), stderr=StringIO())
-    for thread in (back, gone):
-        acts.delete(actor=tenant.actor, thread=thread, now=timezone.now())
-    run("import_threads", f"{tmp_path}/a.zip", workspace, "--yes")
-    acts.delete(actor=tenant.actor, thread=gone, now=timezone.now())
+def test_what_was_purged_meanwhile_and_brought_back_is_no_fault(
+    tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old_thread(tenant)
     policy(tenant)
-    counts = run("retention_apply", "--yes")[0]["counts"]
-    assert counts == {"before": 3, "active": 1, "archived": 0, "trashed": 0, "purged": 2}
+    back = old_thread(tenant, 10)
+    workspace = f"--workspace={tenant.workspace.wire_id}"
+    call_command("export_threads", workspace, f"--to={tmp_path}/a.zip", stdout=StringIO(), stderr=StringIO())
+    original, tombstones = purge.remove, []
+
+    def meanwhile(**options: Any) -> int:
+        monkeypatch.setattr(purge, "remove", original)
+        removed = original(**options)
+        acts.delete(actor=tenant.actor, thread=back, now=timezone.now())
+        tombstones.append(Tombstone.objects.filter(thread_id=back.pk).exists())
+        imports.import_file(actor=actors.system(tenant.workspace.pk), path=tmp_path / "a.zip", now=timezone.now())
+        return removed
+
+    monkeypatch.setattr(purge, "remove", meanwhile)
+    assert run("retention_apply", "--yes")[0]["counts"]["purged"] == 0
+    assert tombstones == [True]
+    assert Thread.objects.count() == 2
 
 
 def test_archive_verify_restore(tenant: Tenant, archive_directory: str) -> None:

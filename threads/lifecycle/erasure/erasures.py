@@ -242,7 +242,7 @@ def _next_threads(erasure: Erasure, person: Person) -> int:
             _destroy(row, doomed, {pk for pk, state in chosen if state == "temporary"})
     if held:
         _block(erasure)
-        raise BlockedByHold(f"{len(held)} threads of this person are on legal hold; the others are erased.")
+        raise BlockedByHold("Threads of this person came on legal hold; what is left is erased once that is released.")
     return len(chosen)
 
 
