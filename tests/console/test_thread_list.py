@@ -9,10 +9,10 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.conftest import Tenant
-from tests.console.conftest import Everything, say
+from tests.console.conftest import Everything, say, signed_in
 from tests.console.threads import LIST, make, page, titles
 from threadhub.agents import configure
-from threadhub.console import keyset
+from threadhub.console import filters, keyset
 from threadhub.workspaces import end_users
 from threadhub.workspaces.models import User
 from threads.actions import threads
@@ -145,3 +145,24 @@ def test_a_page_that_no_index_serves_says_how_many_it_looked_through(
 )
 def test_a_value_that_nothing_has_finds_nothing(query: dict[str, str], console: Client, everything: Everything) -> None:
     assert titles(console, **query) == []
+
+
+def test_what_is_chosen_is_shown_as_chosen_where_it_is_not_offered(
+    olivia: User, console: Client, tenant: Tenant, other_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, _ = [configure.create(actor=tenant.actor, name=name, provider="echo") for name in ("Old", "New")]
+    monkeypatch.setattr(filters, "OFFERED", 1)
+
+    def selected(client: Client, name: str, value: str) -> str:
+        html = client.get(f"{LIST}?{name}={value}").content.decode()
+        found = re.search(rf'<select name="{name}".*?<option value="{value}" selected>(.*?)</option>', html, re.S)
+        assert found is not None
+        return unescape(found[1])
+
+    assert selected(console, "agent", chosen.wire_id) == "Old · acme"
+    assert selected(console, "workspace", tenant.workspace.wire_id) == "acme"
+    assert selected(console, "state", "nonsense") == "nonsense"
+    theirs, other = other_tenant.agent.wire_id, other_tenant.workspace.wire_id
+    client = signed_in(olivia)
+    assert selected(client, "agent", chosen.wire_id) == "Old"
+    assert [selected(client, "agent", theirs), selected(client, "workspace", other)] == [theirs, other]

@@ -71,10 +71,14 @@ class ConsoleFilter(ListFilter):
 
 
 class OptionFilter(ConsoleFilter):
-    """One of some options."""
+    """One of some options. An address may name another, which is shown as chosen too."""
 
     def options(self) -> list[tuple[str, str]]:
         raise NotImplementedError
+
+    def named(self, value: str) -> str:
+        """What a value that is not offered is called."""
+        return value
 
     def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """What has this value; for options of a column of the same name."""
@@ -86,9 +90,11 @@ class OptionFilter(ConsoleFilter):
         return queryset if value is None else self.chosen(value, queryset)
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
-        name = self.names[0]
+        given = self.given() or ""
         options = [("", "All"), *self.options()]
-        yield {"name": name, "given": self.given() or "", "options": options, "classes": SELECT}
+        if given not in [value for value, _ in options]:
+            options.append((given, self.named(given)))
+        yield {"name": self.names[0], "given": given, "options": options, "classes": SELECT}
 
 
 def by_column(name: str, title: str, options: Sequence[tuple[str, str]] | None = None) -> type[OptionFilter]:
@@ -105,39 +111,62 @@ def by_column(name: str, title: str, options: Sequence[tuple[str, str]] | None =
     return ColumnFilter
 
 
-class WorkspaceFilter(OptionFilter):
-    title = "Workspace"
-    names = ("workspace",)
+class RecordFilter(OptionFilter):
+    """One of the records that staff see. The newest are offered."""
+
+    prefix: ClassVar[str]  # of their wire ids
     in_order = True
-    parameter_name = "workspace"
+
+    def visible(self) -> QuerySet[Any]:
+        raise NotImplementedError
+
+    def label(self, record: Any) -> str:
+        return str(record.name)
 
     def options(self) -> list[tuple[str, str]]:
+        return [(each.wire_id, self.label(each)) for each in self.visible()[:OFFERED]]
+
+    def named(self, value: str) -> str:
+        pk = decoded(self.prefix, value)
+        record = self.visible().filter(pk=pk).first() if pk else None
+        return self.label(record) if record else value
+
+
+class WorkspaceFilter(RecordFilter):
+    title = "Workspace"
+    names = ("workspace",)
+    prefix = Workspace.PREFIX
+    parameter_name = "workspace"
+
+    def visible(self) -> QuerySet[Workspace]:
         workspaces = Workspace.objects.only("name").order_by("-pk")
         allowed = rights.of(self.request).workspaces(None)
         if allowed is not None:
             workspaces = workspaces.filter(pk__in=list(rights.of(self.request).by_workspace))
-        return sorted(((each.wire_id, each.name) for each in workspaces[:OFFERED]), key=lambda option: option[1])
+        return workspaces
+
+    def options(self) -> list[tuple[str, str]]:
+        return sorted(super().options(), key=lambda option: option[1])
 
     def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         pk = decoded(Workspace.PREFIX, value)
         return queryset.filter(workspace_id=pk) if pk else queryset.none()
 
 
-class AgentFilter(OptionFilter):
+class AgentFilter(RecordFilter):
     title = "Agent"
     names = ("agent",)
-    in_order = True
+    prefix = Agent.PREFIX
 
-    def options(self) -> list[tuple[str, str]]:
+    def visible(self) -> QuerySet[Agent]:
         agents = Agent.objects.select_related("workspace").only("name", "workspace__name").order_by("-pk")
         held = rights.of(self.request)
-        if not held.everything:
-            agents = agents.filter(workspace_id__in=list(held.by_workspace))
+        return agents if held.everything else agents.filter(workspace_id__in=list(held.by_workspace))
+
+    def label(self, record: Agent) -> str:
+        held = rights.of(self.request)
         several = held.everything or len(held.by_workspace) > 1
-        return [
-            (each.wire_id, f"{each.name} · {each.workspace.name}" if several else each.name)
-            for each in agents[:OFFERED]
-        ]
+        return f"{record.name} · {record.workspace.name}" if several else record.name
 
     def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         pk = decoded(Agent.PREFIX, value)

@@ -90,7 +90,7 @@ def _rated(value: str) -> list[QuerySet[Any]]:
 
 
 class ToolFilter(OptionFilter):
-    """Offered are the tools that agents have; an address may name any other, those of clients too."""
+    """Offered are the tools that agents have; an address may name those of clients too."""
 
     title = "Tool used"
     names = ("tool",)
@@ -100,9 +100,7 @@ class ToolFilter(OptionFilter):
         held = rights.of(self.request)
         if not held.everything:
             tools = tools.filter(workspace_id__in=list(held.by_workspace))
-        names = list(tools.values_list("name", flat=True).distinct()[:OFFERED])
-        given = self.given()
-        return [(name, name) for name in ([*names, given] if given and given not in names else names)]
+        return [(name, name) for name in tools.values_list("name", flat=True).distinct()[:OFFERED]]
 
     def chosen(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         uses = ToolUse.objects.filter(workspace_id=OuterRef("workspace_id"), thread_id=OuterRef("pk"), name=value)

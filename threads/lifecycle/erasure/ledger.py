@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from threadhub.lib import ids
 from threadhub.lib.errors import Conflict, Failed
 from threadhub.workspaces.models import Workspace
@@ -113,10 +115,11 @@ def erased(*, workspace_id: UUID) -> Erased:
 def asked_for(*, workspace_id: UUID, thread_ids: Sequence[UUID]) -> set[UUID]:
     """Which of these threads are of somebody whose erasure is under way. One that a hold blocks may last for years:
     meanwhile policies go on."""
-    entries = list(_of_table(workspace_id, states=(Erasure.State.RUNNING,)))
-    if not entries:
+    under_way = list(_confirmed(workspace_id, states=(Erasure.State.RUNNING,)).defer("progress"))
+    if not under_way:
         return set()
-    known = Erased(entries)
+    # Those that it has destroyed, which may be very many, are not there to be asked about.
+    known = Erased(_of_row(each, threads=frozenset()) for each in under_way)
     threads = Thread.objects.filter(workspace_id=workspace_id, pk__in=list(thread_ids)).only(*ASKED)
     return {thread.pk for thread in threads if known.has(thread)}
 
@@ -126,12 +129,20 @@ def _done(workspace_id: UUID) -> set[UUID]:
     return set(rows.values_list("pk", flat=True))
 
 
-def _of_table(workspace_id: UUID, *, states: Sequence[str] = tuple(Erasure.State)) -> Iterator[Entry]:
+def _confirmed(workspace_id: UUID, *, states: Sequence[str] = tuple(Erasure.State)) -> QuerySet[Erasure]:
     rows = Erasure.objects.filter(workspace_id=workspace_id, confirmed_at__isnull=False, state__in=states)
-    for each in rows.order_by("created_at"):
-        assert each.confirmed_at is not None  # noqa: S101  by the filter
-        threads = frozenset(UUID(text) for text in each.progress.get("threads", []))
-        yield Entry(each.pk, workspace_id, each.confirmed_at, frozenset(each.digests), threads, each.key)
+    return rows.order_by("created_at")
+
+
+def _of_table(workspace_id: UUID) -> Iterator[Entry]:
+    for each in _confirmed(workspace_id):
+        yield _of_row(each, threads=frozenset(UUID(text) for text in each.progress.get("threads", [])))
+
+
+def _of_row(erasure: Erasure, *, threads: frozenset[UUID]) -> Entry:
+    assert erasure.confirmed_at is not None  # noqa: S101  only of those that are
+    digests = frozenset(erasure.digests)
+    return Entry(erasure.pk, erasure.workspace_id, erasure.confirmed_at, digests, threads, erasure.key)
 
 
 def _of_files(workspace_id: UUID, *, but: AbstractSet[UUID]) -> Iterator[Entry]:
