@@ -1,29 +1,22 @@
 """Plan and apply: what is foretold is what happens, and neither too early nor never."""
 
-import os
 import threading
 import time
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from asgiref.sync import async_to_sync
 from django.db import connection
 from django.utils import timezone
-from procrastinate.contrib.django import app
 
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import age, old_thread, policy, sweep
-from threads import tasks
 from threads.actions.messages import Draft, append
-from threads.lifecycle import acts, candidates, forecast, holds, nightly, nights, plan, policies, reports, sweeper
+from threads.lifecycle import acts, candidates, holds, plan, policies, sweeper
 from threads.lifecycle.candidates import Selection
-from threads.lifecycle.erasure import erasures
 from threads.lifecycle.models import RetentionSettings
-from threads.models import Attachment, Erasure, Message, RetentionPolicy, Run, Sweep, Thread, Tombstone
+from threads.models import Attachment, Message, RetentionPolicy, Run, Sweep, Thread, Tombstone
 
 
 def planned(tenant: Tenant) -> plan.Plan:
@@ -91,82 +84,6 @@ def test_nothing_goes_before_its_time(tenant: Tenant) -> None:
     assert set(Thread.objects.values_list("pk", flat=True)) == {fresh.pk, aged.pk, empty.pk}
 
 
-def test_idle_threads_go_though_nobody_ever_touches_them_again(tenant: Tenant) -> None:
-    """The second failure of the field: nothing is ever deleted. Three nights, backlog 0 after each."""
-    for days in (100, 100, 90.5, 89.5, 88.5, 87.5, 10):
-        old_thread(tenant, days)
-    policy(tenant, days=90)
-    left = []
-    for night in range(3):
-        after = timedelta(days=night)
-        sweep(tenant, after=after)
-        backlog = plan.make(
-            selection=Selection(workspace_id=tenant.workspace.pk), cutoff=candidates.database_now() + after
-        )
-        left.append((Thread.objects.count(), backlog.total))
-    assert left == [(4, 0), (3, 0), (2, 0)]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_worker_does_it_night_after_night(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As above, without anybody's hand: what the scheduler calls, at the times of three nights."""
-    for days in (100, 90.5, 89.5, 88.5, 87.5, 10):
-        old_thread(tenant, days)
-    policy(tenant, days=90)
-    now, left = candidates.database_now(), []
-    for night in range(3):
-        for minutes in (0, 10, 20):  # it comes back, and finds nothing to do
-            moment = now + timedelta(days=night, minutes=minutes)
-            monkeypatch.setattr(candidates, "database_now", lambda moment=moment: moment)
-            async_to_sync(tasks.sweep.func)(timestamp=0)
-        left.append(Thread.objects.count())
-    assert left == [4, 3, 2]
-    assert Sweep.objects.count() == 3
-
-
-def test_the_scheduler_calls_what_must_not_be_forgotten() -> None:
-    known = {each.task.name: each.cron for each in app.periodic_registry.periodic_tasks.values()}
-    assert known["threads.sweep"] == known["threads.resume_erasures"] == "*/10 * * * *"
-    daily = {"threads.remove_stray_files", "threads.read_ratings"}
-    assert daily <= known.keys()
-    assert "threads.forecast_retention" in known
-
-
-def test_the_worker_sweeps_each_workspace_once_a_night(tenant: Tenant, other_tenant: Tenant) -> None:
-    policy(tenant)
-    old_thread(tenant)
-    old_thread(other_tenant)
-    assert nightly.sweep_all() == 1
-    old_thread(tenant)
-    assert nightly.sweep_all() == 0
-    assert (Thread.objects.count(), Sweep.objects.count()) == (2, 1)
-
-
-def test_the_night_takes_what_crashes_left_in_the_archive(tenant: Tenant, archive_directory: str) -> None:
-    policy(tenant)
-    old, fresh = Path(archive_directory) / ".partial-old", Path(archive_directory) / ".partial-fresh"
-    for path in (old, fresh):
-        path.write_bytes(b"half a bundle")
-    two_days_ago = timezone.now().timestamp() - 2 * 86_400
-    os.utime(old, (two_days_ago, two_days_ago))
-    nightly.sweep_all()
-    assert (old.exists(), fresh.exists()) == (False, True)
-
-
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Pacific/Apia", "UTC", "Australia/Lord_Howe"])
-def test_every_day_has_one_night_whatever_its_clocks_do(zone: str) -> None:
-    from datetime import UTC, datetime
-
-    now, end = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
-    seen = set()
-    while now < end:
-        night = nights.start(now=now, zone=zone)
-        assert timedelta(0) <= now - night < timedelta(hours=25)
-        seen.add(night)
-        now += timedelta(minutes=30)
-    assert len(seen) in (365, 366)
-
-
 def test_a_new_policy_waits_for_its_grace(tenant: Tenant) -> None:
     old_thread(tenant)
     now = timezone.now()
@@ -176,85 +93,6 @@ def test_a_new_policy_waits_for_its_grace(tenant: Tenant) -> None:
     policies.enable(actor=tenant.actor, policy=made, now=now)
     assert (sweep(tenant).taken, planned(tenant).skips["grace"]) == (0, 1)
     assert sweep(tenant, after=timedelta(hours=25)).taken == 1
-
-
-def test_a_hold_that_comes_between_plan_and_batch_is_kept(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    policy(tenant)
-    threads = [old_thread(tenant) for _ in range(4)]
-    after_first = _after_first_batch(
-        monkeypatch,
-        lambda: holds.place(
-            actor=tenant.actor, scope="thread", target_id=threads[2].pk, reason="case", now=timezone.now()
-        ),
-    )
-    done = sweep(tenant, batch_size=2)
-    assert after_first
-    assert (done.plan.total, done.taken, done.skips["held"]) == (4, 3, 1)
-    assert Thread.objects.get() == threads[2]
-
-
-def test_a_message_that_comes_between_plan_and_batch_saves_its_thread(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    policy(tenant)
-    threads = [old_thread(tenant) for _ in range(4)]
-    say = [Draft(role="user", content="hello again")]
-    _after_first_batch(monkeypatch, lambda: append(actor=tenant.actor, thread=threads[3], drafts=say))
-    assert sweep(tenant, batch_size=2).taken == 3
-    assert Thread.objects.get() == threads[3]
-
-
-def test_a_policy_that_is_disabled_mid_sweep_stops(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = policy(tenant)
-    for _ in range(4):
-        old_thread(tenant)
-    _after_first_batch(monkeypatch, lambda: policies.disable(actor=tenant.actor, policy=made, now=timezone.now()))
-    assert sweep(tenant, batch_size=2).taken == 2
-
-
-def test_a_trash_that_is_turned_off_mid_sweep_takes_no_more(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    RetentionSettings.objects.create(workspace=tenant.workspace, trash_days=7)
-    policy(tenant, "trash")
-    for _ in range(4):
-        old_thread(tenant)
-    _after_first_batch(monkeypatch, lambda: RetentionSettings.objects.update(trash_days=0))
-    done = sweep(tenant, batch_size=2)
-    assert (dict(done.actions), dict(done.skips)) == ({"trash": 2}, {"trash_off": 2})
-
-
-def test_a_trash_that_is_prolonged_mid_sweep_keeps_longer(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    RetentionSettings.objects.create(workspace=tenant.workspace, trash_days=7)
-    policy(tenant, "trash")
-    every = [old_thread(tenant, 100 - n) for n in range(4)]
-    _after_first_batch(monkeypatch, lambda: RetentionSettings.objects.update(trash_days=30))
-    done = sweep(tenant, batch_size=2)
-    kept = dict(Thread.objects.values_list("pk", "purge_after"))
-    assert [(kept[thread.pk] - done.plan.cutoff).days for thread in every] == [7, 7, 30, 30]
-
-
-def test_a_cap_that_is_set_mid_sweep_counts_from_then_on(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    RetentionSettings.objects.create(workspace=tenant.workspace)
-    policy(tenant)
-    for _ in range(4):
-        old_thread(tenant)
-    _after_first_batch(monkeypatch, lambda: RetentionSettings.objects.update(daily_cap=5))
-    assert sweep(tenant, batch_size=2).taken == 4
-    assert RetentionSettings.objects.get().taken_since == 2
-
-
-def _after_first_batch(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> list[int]:
-    """Something happens once the first batch is committed."""
-    seen: list[int] = []
-    original = sweeper._stay_alone
-
-    def stay_alone() -> None:
-        seen.append(1)
-        if len(seen) == 2:
-            act()
-        original()
-
-    monkeypatch.setattr(sweeper, "_stay_alone", stay_alone)
-    return seen
 
 
 def test_a_running_thread_is_left_alone(tenant: Tenant) -> None:
@@ -334,41 +172,6 @@ def test_the_brake_stops_what_nobody_foresaw(tenant: Tenant) -> None:
     assert sweep(tenant, brake=False).taken == 14
 
 
-def test_reports_are_chained(tenant: Tenant) -> None:
-    policy(tenant)
-    for _ in range(3):
-        old_thread(tenant)
-        sweep(tenant, brake=False)
-    assert reports.broken(workspace_id=tenant.workspace.pk) == []
-    Sweep.objects.filter(number=2).update(report={"taken": 0})
-    assert reports.broken(workspace_id=tenant.workspace.pk) == [2]
-    Sweep.objects.filter(number=1).delete()
-    assert reports.broken(workspace_id=tenant.workspace.pk) == [2]
-
-
-def test_the_newest_report_cannot_be_removed_unnoticed(tenant: Tenant) -> None:
-    policy(tenant)
-    for _ in range(3):
-        sweep(tenant)
-    Sweep.objects.filter(number=3).delete()
-    assert reports.broken(workspace_id=tenant.workspace.pk) == [3]
-    Sweep.objects.all().delete()
-    assert reports.broken(workspace_id=tenant.workspace.pk) == [3]
-
-
-def test_nor_another_put_in_its_place(tenant: Tenant) -> None:
-    policy(tenant)
-    for _ in range(2):
-        sweep(tenant)
-    newest = Sweep.objects.get(number=2)
-    newest.report = {"taken": 0}
-    newest.digest = reports.digest(
-        number=2, kind=newest.kind, cutoff=newest.cutoff, report=newest.report, previous=newest.previous
-    )
-    newest.save()
-    assert reports.broken(workspace_id=tenant.workspace.pk) == [2]
-
-
 def test_the_trash_empties_by_itself(tenant: Tenant) -> None:
     RetentionSettings.objects.create(workspace=tenant.workspace, trash_days=7)
     thread = old_thread(tenant)
@@ -423,39 +226,3 @@ def test_two_sweepers_do_not_meet(tenant: Tenant) -> None:
         other.execute(sweeper.UNLOCK)
     with sweeper.alone():
         pass
-
-
-def test_who_is_to_be_erased_is_left_to_the_erasure(tenant: Tenant, archive_directory: str) -> None:
-    """An erasure that is confirmed and not through, as a crash leaves it; a hold is above it."""
-    policy(tenant, "archive", 30)
-    theirs, held, other = (old_thread(tenant, external_ref=reference) for reference in ("r", "r", "s"))
-    officer = erasures.actors.system(tenant.workspace.pk)
-    planned = erasures.plan(actor=officer, kind="external_ref", value="r", now=timezone.now())
-    code = erasures.code_of(tenant.workspace.pk, planned.plan_hash)
-    assert planned_actions(tenant) == ({"archive": 3}, {})  # nobody confirmed it
-    erasures.confirm(actor=officer, erasure=planned, code=code, now=timezone.now())
-    holds.place(actor=tenant.actor, scope="thread", target_id=held.pk, reason="case", now=timezone.now())
-    done = sweep(tenant)
-    assert planned_actions(tenant)[1] == {"erasure": 1, "held": 1}
-    assert (dict(done.actions), dict(done.skips)) == ({"archive": 1}, {"erasure": 1, "held": 1})
-    states = dict(Thread.objects.values_list("pk", "state"))
-    assert states == {theirs.pk: "active", held.pk: "active", other.pk: "archived"}
-
-
-def test_an_erasure_that_a_hold_blocks_keeps_nothing_from_its_policies(tenant: Tenant, archive_directory: str) -> None:
-    policy(tenant, "archive", 30)
-    theirs = old_thread(tenant, external_ref="r")
-    officer = erasures.actors.system(tenant.workspace.pk)
-    planned = erasures.plan(actor=officer, kind="external_ref", value="r", now=timezone.now())
-    code = erasures.code_of(tenant.workspace.pk, planned.plan_hash)
-    erasures.confirm(actor=officer, erasure=planned, code=code, now=timezone.now())
-    assert not forecast.make(workspace_id=tenant.workspace.pk, now=timezone.now())
-    Erasure.objects.update(state="blocked")
-    assert forecast.make(workspace_id=tenant.workspace.pk, now=timezone.now())
-    assert dict(sweep(tenant).actions) == {"archive": 1}
-    assert Thread.objects.get(pk=theirs.pk).state == "archived"
-
-
-def planned_actions(tenant: Tenant) -> tuple[dict[str, int], dict[str, int]]:
-    foreseen = planned(tenant)
-    return dict(foreseen.actions), dict(foreseen.skips)
