@@ -137,6 +137,32 @@ def test_many_threads_change_their_state_in_one_step_of_each_counter(tenant: Ten
     assert agree(other_tenant)
 
 
+def test_threads_of_very_many_agents_are_counted_in_parts(tenant: Tenant) -> None:
+    agents = Agent.objects.bulk_create(
+        Agent(workspace=tenant.workspace, name=f"agent {number}", provider="echo") for number in range(150)
+    )
+    Thread.objects.bulk_create(
+        Thread(workspace=tenant.workspace, agent=agents[number % 150], origin="direct") for number in range(300)
+    )
+    Thread.objects.filter(workspace=tenant.workspace).update(state="archived", archived_at=timezone.now())
+    assert agree(tenant)
+    Thread.objects.filter(workspace=tenant.workspace).update(agent=agents[0])
+    assert agree(tenant)
+
+
+@pytest.mark.parametrize("first", ["title = 'a'", "state = 'archived'"])
+@pytest.mark.parametrize("then", ["title = 'b'", "state = 'archived'"])
+def test_two_updates_in_one_query_are_counted(tenant: Tenant, first: str, then: str) -> None:
+    threads = [new(tenant).pk for _ in range(6)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH one AS (UPDATE threads_thread SET {first} WHERE id = ANY (%s) RETURNING id)"
+            f" UPDATE threads_thread SET {then} WHERE id = ANY (%s)",
+            [threads[:2], threads[2:]],
+        )
+    assert agree(tenant)
+
+
 def test_an_append_touches_no_counter(tenant: Tenant) -> None:
     thread = new(tenant)
     with connection.cursor() as cursor:

@@ -2,38 +2,47 @@ from django.db import migrations
 
 # What a statement's rows add up to is kept in a setting of the transaction, which a savepoint takes back with them. A
 # counter that is written anew for each row is found by way of all its versions: a thousand threads cost a million steps.
+# The statement's trigger names no columns: of two updates in one query PostgreSQL may call that of the last one alone.
 COUNT = """
 SET LOCAL lock_timeout = '2s';
+CREATE FUNCTION threads_count_moves(moves jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('threadhub.threads_moved', '', true);
+    PERFORM threads_add_to_counts(array_agg(side.workspace), array_agg(side.agent), array_agg(side.state),
+                                  array_agg(side.number))
+       FROM (SELECT string_to_array(key, ' ') AS part, value::bigint AS number FROM jsonb_each_text(moves)) AS move,
+    LATERAL (VALUES (part[1]::uuid, part[2]::uuid, part[3], -number), (part[4]::uuid, part[5]::uuid, part[6], number))
+         AS side (workspace, agent, state, number);
+END $$;
 CREATE FUNCTION threads_count_moved() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    moved text := COALESCE(current_setting('threadhub.threads_moved', true), '');
+    moves text := COALESCE(current_setting('threadhub.threads_moved', true), '');
 BEGIN
-    IF moved <> '' THEN
-        PERFORM set_config('threadhub.threads_moved', '', true);
-        PERFORM threads_add_to_counts(array_agg(side.workspace), array_agg(side.agent), array_agg(side.state),
-                                      array_agg(side.number))
-           FROM (SELECT string_to_array(key, ' ') AS part, value::bigint AS number FROM jsonb_each_text(moved::jsonb)) AS move,
-        LATERAL (VALUES (part[1]::uuid, part[2]::uuid, part[3], -number), (part[4]::uuid, part[5]::uuid, part[6], number))
-             AS side (workspace, agent, state, number);
+    IF moves <> '' THEN
+        PERFORM threads_count_moves(moves::jsonb);
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER thread_count_moved AFTER UPDATE OF state, agent_id, workspace_id ON threads_thread
+CREATE TRIGGER thread_count_moved AFTER UPDATE ON threads_thread
     FOR EACH STATEMENT EXECUTE FUNCTION threads_count_moved();
 CREATE OR REPLACE FUNCTION threads_count_move() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    moved jsonb := COALESCE(NULLIF(current_setting('threadhub.threads_moved', true), ''), '{}')::jsonb;
+    moves jsonb := COALESCE(NULLIF(current_setting('threadhub.threads_moved', true), ''), '{}')::jsonb;
     move text := concat_ws(' ', OLD.workspace_id, OLD.agent_id, OLD.state, NEW.workspace_id, NEW.agent_id, NEW.state);
 BEGIN
-    moved := jsonb_set(moved, ARRAY[move], to_jsonb(COALESCE((moved ->> move)::bigint, 0) + 1));
-    PERFORM set_config('threadhub.threads_moved', moved::text, true);
+    moves := jsonb_set(moves, ARRAY[move], to_jsonb(COALESCE((moves ->> move)::bigint, 0) + 1));
+    IF length(moves::text) > 8000 THEN -- of very many agents: it is read and written with each row
+        PERFORM threads_count_moves(moves);
+    ELSE
+        PERFORM set_config('threadhub.threads_moved', moves::text, true);
+    END IF;
     RETURN NULL;
 END $$;
 """
 AS_BEFORE = """
 SET LOCAL lock_timeout = '2s';
 DROP TRIGGER thread_count_moved ON threads_thread;
-DROP FUNCTION threads_count_moved;
+DROP FUNCTION threads_count_moved, threads_count_moves;
 CREATE OR REPLACE FUNCTION threads_count_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM threads_add_to_counts(ARRAY[OLD.workspace_id, NEW.workspace_id], ARRAY[OLD.agent_id, NEW.agent_id],
