@@ -68,7 +68,7 @@ def test_a_step_that_waits_for_a_table_lets_others_at_it(monkeypatch: pytest.Mon
 @pytest.mark.django_db(transaction=True)
 def test_a_table_that_is_never_free_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.1)
-    monkeypatch.setattr(migrate, "TRIES", 2)
+    monkeypatch.setattr(migrate, "GIVE_UP_SECONDS", 0.15)
     monkeypatch.setattr(migrate, "PAUSE_SECONDS", 0.01)
     with psycopg.connect(**connection.get_connection_params()) as others:
         others.execute("SELECT FROM threads_retentionsettings")
