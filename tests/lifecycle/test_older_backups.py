@@ -16,7 +16,7 @@ from tests.lifecycle.conftest import old_thread
 from tests.lifecycle.test_commands import code, run
 from threads.lifecycle import acts, reading, restore
 from threads.lifecycle.bundles import adoption, archive, audit_trail
-from threads.lifecycle.erasure import erasures, ledger
+from threads.lifecycle.erasure import erasures, ledger, replay
 from threads.models import Bundle, Erasure, Thread
 
 PERSON = "customer 4711"
@@ -81,6 +81,15 @@ def test_a_replay_takes_the_person_and_finds_the_neighbour(tenant: Tenant, resto
     assert audit_trail.verify(workspace_id=tenant.workspace.pk).faults == []
     restore.restore(actor=tenant.actor, thread=Thread.objects.get(), now=timezone.now())
     assert said(neighbour) == words
+
+
+def test_a_sweep_leaves_to_a_replay_what_is_known_by_its_id_alone(tenant: Tenant, restored: Any) -> None:
+    theirs, neighbour, _ = restored
+    begun, _ = replay.begin(workspace_id=tenant.workspace.pk, now=timezone.now())
+    Erasure.objects.update(digests=[])  # as under another key
+    assert [each.state for each in begun] == ["running"]
+    ids = [theirs.pk, neighbour.pk]
+    assert ledger.asked_for(workspace_id=tenant.workspace.pk, thread_ids=ids) == {theirs.pk}
 
 
 def test_nobody_who_was_erased_is_restored_before_a_replay(

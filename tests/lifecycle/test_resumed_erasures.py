@@ -51,7 +51,7 @@ def states() -> list[str]:
 def test_a_blocked_one_does_not_keep_the_next_waiting(tenant: Tenant, two: list[Erasure]) -> None:
     code, sentence = ended("--resume")
     assert (code, states()) == (1, ["blocked", "done"])
-    assert f"{two[0].wire_id}: Threads of this person came on legal hold" in sentence
+    assert f"{two[0].wire_id}: Threads of this person are on legal hold" in sentence
     assert Thread.objects.get().external_ref == "first"
     holds.release(actor=tenant.actor, hold=Hold.objects.get(), now=NOW())
     assert ended("--resume") == (0, "")

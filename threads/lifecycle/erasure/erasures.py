@@ -242,7 +242,7 @@ def _next_threads(erasure: Erasure, person: Person) -> int:
             _destroy(row, doomed, {pk for pk, state in chosen if state == "temporary"})
     if held:
         _block(erasure)
-        raise BlockedByHold("Threads of this person came on legal hold; what is left is erased once that is released.")
+        raise BlockedByHold("Threads of this person are on legal hold; what is left is erased once it is released.")
     return len(chosen)
 
 

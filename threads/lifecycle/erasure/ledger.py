@@ -37,6 +37,7 @@ class LedgerDamaged(Failed):
 
 FORMAT = "threadhub-erasures/1"
 FOLDER = "erasures"
+AGAIN = "ledger"  # subject of an erasure that is done once more, in a database from before it
 ASKED = ("workspace_id", "created_at", "user_id", "chat_session_id", "agent_id", "external_ref")  # of a thread
 MAX_BYTES = 256 * 2**20
 
@@ -118,8 +119,8 @@ def asked_for(*, workspace_id: UUID, thread_ids: Sequence[UUID]) -> set[UUID]:
     under_way = list(_confirmed(workspace_id, states=(Erasure.State.RUNNING,)).defer("progress"))
     if not under_way:
         return set()
-    # Those that it has destroyed, which may be very many, are not there to be asked about.
-    known = Erased(_of_row(each, threads=frozenset()) for each in under_way)
+    # What one has destroyed, which may be very much, is not there to be asked about; what one destroys again may be.
+    known = Erased(_of_row(each, threads=_listed(each) if each.subject == AGAIN else frozenset()) for each in under_way)
     threads = Thread.objects.filter(workspace_id=workspace_id, pk__in=list(thread_ids)).only(*ASKED)
     return {thread.pk for thread in threads if known.has(thread)}
 
@@ -136,7 +137,11 @@ def _confirmed(workspace_id: UUID, *, states: Sequence[str] = tuple(Erasure.Stat
 
 def _of_table(workspace_id: UUID) -> Iterator[Entry]:
     for each in _confirmed(workspace_id):
-        yield _of_row(each, threads=frozenset(UUID(text) for text in each.progress.get("threads", [])))
+        yield _of_row(each, threads=_listed(each))
+
+
+def _listed(erasure: Erasure) -> frozenset[UUID]:
+    return frozenset(UUID(text) for text in erasure.progress.get("threads", []))
 
 
 def _of_row(erasure: Erasure, *, threads: frozenset[UUID]) -> Entry:

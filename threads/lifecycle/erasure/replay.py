@@ -71,7 +71,7 @@ def _begin(workspace_id: UUID, entry: Entry, person: Person, now: datetime) -> E
     found = inventory.take(workspace_id=workspace_id, person=person)
     erasure = Erasure(
         workspace_id=workspace_id,
-        subject="ledger",
+        subject=ledger.AGAIN,
         state=Erasure.State.RUNNING,
         person=person.seal(),
         digests=sorted(entry.digests),
