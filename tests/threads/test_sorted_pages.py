@@ -30,7 +30,9 @@ def lists(tenant: Tenant) -> list[ThreadQuerySet]:
             actor=tenant.actor, agent_id=agent.pk, title=TITLES[number % len(TITLES)], now=now + timedelta(hours=number)
         )
         Thread.objects.filter(pk=made.pk).update(
-            user=tenant.owner if number % 3 else None, state="archived" if number % 5 == 0 else "active"
+            user=tenant.owner if number % 3 else None,
+            state="archived" if number % 5 == 0 else "active",
+            updated_at=now + timedelta(minutes=10 * (number * 4 % 7) + number % 3),  # three of each ten minutes
         )
     every = access.visible(actor=tenant.actor)
     narrow = [every.with_agent(second.pk), every.of_user(tenant.owner.pk)]

@@ -96,7 +96,12 @@ class Thread(models.Model):
         ordering = ["-created_at", "-id"]
         # No index on updated_at, last_activity_at or the counters: an append must stay a HOT update.
         indexes = [
-            models.Index("workspace", models.F("updated_about").desc(nulls_last=True), name="thread_updated_about"),
+            models.Index(
+                "workspace",
+                models.F("updated_about").desc(nulls_last=True),
+                include=["state"],
+                name="thread_updated_about",
+            ),
             models.Index(
                 "workspace",
                 models.F("created_at").desc(),

@@ -86,6 +86,18 @@ def test_a_deep_page_reads_no_rows_before_its_own(api: Api, named: dict[str, str
     assert any("Index Only Scan Backward using thread_newest_first" in plan for _, plan in seen), seen
 
 
+@pytest.mark.parametrize("sort", ["-updated", "updated"])
+@pytest.mark.parametrize("page", [100, 400], ids=["from the beginning", "from the end"])
+def test_a_deep_page_by_updated_reads_no_rows_before_its_ten_minutes(
+    api: Api, named: dict[str, str], sort: str, page: int
+) -> None:
+    with plans() as seen:
+        assert len(api.get(f"/api/ai/threads?sort={sort}&limit=20&page={page}").json()) == 20
+    way = "Backward " if (sort == "updated") == (page == 100) else ""
+    assert any(f"Index Only Scan {way}using thread_updated_about" in plan for _, plan in seen), seen
+    assert not any("OFFSET 1980" in sql or "Seq Scan" in plan for sql, plan in seen), seen
+
+
 @pytest.mark.parametrize(
     "sort",
     [
