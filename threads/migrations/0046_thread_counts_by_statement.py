@@ -4,7 +4,6 @@ from django.db import migrations
 # counter that is written anew for each row is found by way of all its versions: a thousand threads cost a million steps.
 # The statement's trigger names no columns: of two updates in one query PostgreSQL may call that of the last one alone.
 COUNT = """
-SET LOCAL lock_timeout = '2s';
 CREATE FUNCTION threads_count_moves(moves jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('threadhub.threads_moved', '', true);
@@ -40,7 +39,6 @@ BEGIN
 END $$;
 """
 AS_BEFORE = """
-SET LOCAL lock_timeout = '2s';
 DROP TRIGGER thread_count_moved ON threads_thread;
 DROP FUNCTION threads_count_moved, threads_count_moves;
 CREATE OR REPLACE FUNCTION threads_count_move() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,16 +1,9 @@
+from importlib import import_module
+
 from django.db import migrations, models
 
-
-def replaced(included: str) -> list[str]:
-    """The old index serves until the new one is whole. Each step may come twice: an interrupted migration begins
-    again."""
-    return [
-        "DROP INDEX CONCURRENTLY IF EXISTS thread_updated_about_next",
-        "CREATE INDEX CONCURRENTLY thread_updated_about_next"
-        f" ON threads_thread (workspace_id, updated_about DESC NULLS LAST){included}",
-        "DROP INDEX CONCURRENTLY IF EXISTS thread_updated_about",
-        "ALTER INDEX thread_updated_about_next RENAME TO thread_updated_about",
-    ]
+earlier = import_module("threads.migrations.0033_orders_of_threads")
+NAME, COLUMNS = "thread_updated_about", "updated_about DESC NULLS LAST"
 
 
 class Migration(migrations.Migration):
@@ -22,17 +15,21 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             state_operations=[
-                migrations.RemoveIndex("thread", "thread_updated_about"),
+                migrations.RemoveIndex("thread", NAME),
                 migrations.AddIndex(
                     "thread",
                     models.Index(
                         models.F("workspace"),
                         models.OrderBy(models.F("updated_about"), descending=True, nulls_last=True),
                         include=["state"],
-                        name="thread_updated_about",
+                        name=NAME,
                     ),
                 ),
             ],
-            database_operations=[migrations.RunSQL(replaced(" INCLUDE (state)"), replaced(""))],
+            database_operations=[
+                migrations.RunSQL(
+                    earlier.replaced(NAME, COLUMNS, earlier.STATE), earlier.replaced(NAME, COLUMNS, earlier.NO_STATE)
+                )
+            ],
         ),
     ]
