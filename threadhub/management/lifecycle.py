@@ -27,6 +27,7 @@ from threads.lifecycle.sweeper import Bounds, SweepRunning
 FAILED, USAGE, LOCKED, NOT_VERIFIED = 1, 2, 3, 4
 DURATION = re.compile(r"([1-9][0-9]{0,6})([hdw])", re.ASCII)
 LONGEST = timedelta(days=36_525)
+MOST_PARALLEL = 16  # batches; one process packs no faster with more
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 EXIT_CODES = (
     "Exit codes: 0 done, 1 some failed, 2 wrong usage and nothing done, 3 another sweep is running,"
@@ -51,6 +52,13 @@ def positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def few(text: str) -> int:
+    number = positive(text)
+    if number > MOST_PARALLEL:
+        raise argparse.ArgumentTypeError(f"{text} is more than {MOST_PARALLEL}")
+    return number
 
 
 def an_id(prefix: str) -> Callable[[str], UUID]:
@@ -100,11 +108,17 @@ class LifecycleCommand(HubCommand):
         parser.add_argument("--older-than", type=duration, metavar="TIME", help="Made before that long, such as 90d.")
         parser.add_argument("--inactive-for", type=duration, metavar="TIME", help="Without a message for that long.")
 
-    def add_bounds(self, parser: CommandParser, *, batch_size: int = 500) -> None:
+    def add_bounds(self, parser: CommandParser, *, parallel: int | None = None) -> None:
+        """How far, and, where batches can go on beside each other, how many of them."""
         said = "Threads per transaction; default %(default)s."
         parser.add_argument("--limit", type=positive, metavar="N", help="Take at most so many threads.")
-        parser.add_argument("--batch-size", type=positive, metavar="N", default=batch_size, help=said)
+        parser.add_argument("--batch-size", type=positive, metavar="N", default=500, help=said)
         parser.add_argument("--max-seconds", type=positive, metavar="N", help="Begin no further batch after that long.")
+        if parallel is not None:
+            said = (
+                "Batches at a time, each on a connection of its own; default %(default)s. One where --limit is given."
+            )
+            parser.add_argument("--parallel", type=few, metavar="N", default=parallel, help=said)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """A database that is gone, from the first question on, is one sentence."""
@@ -158,8 +172,10 @@ class LifecycleCommand(HubCommand):
         if workspace is not None and not Workspace.objects.filter(pk=workspace).exists():
             self.misused(f"There is no workspace {ids.encode(Workspace.PREFIX, workspace)}.")
 
-    def bounds(self, *, limit: int | None, batch_size: int, max_seconds: int | None, **options: Any) -> Bounds:
-        return Bounds(limit=limit, batch_size=batch_size, max_seconds=max_seconds)
+    def bounds(
+        self, *, limit: int | None, batch_size: int, max_seconds: int | None, parallel: int = 1, **options: Any
+    ) -> Bounds:
+        return Bounds(limit=limit, batch_size=batch_size, max_seconds=max_seconds, parallel=parallel)
 
     def confirm(self, *, yes: bool, dry_run: bool, **options: Any) -> None:
         """Ask, on a terminal; elsewhere only --yes will do."""

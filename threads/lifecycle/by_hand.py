@@ -1,5 +1,6 @@
 """What commands do to many threads of a workspace by hand: archive, restore, purge the trash."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from threads.lifecycle import candidates, holds, purge, reports, resolver, rules
 from threads.lifecycle import restore as restoring
 from threads.lifecycle.apply import bundles_of
 from threads.lifecycle.bundles import archive as bundling
+from threads.lifecycle.bundles import rewrite
 from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.candidates import Candidate, Query, Selection
 from threads.lifecycle.erasure import ledger
@@ -34,7 +36,7 @@ Progress = Callable[[int], Any]
 
 @dataclass(slots=True)
 class Done:
-    """What was done, or would be."""
+    """What was done, or would be; several batches may be told at a time."""
 
     workspace_id: UUID
     threads: int = 0
@@ -45,6 +47,19 @@ class Done:
     faults: list[str] = field(default_factory=list)
     search_follows: int = 0  # messages of the workspace that search learns of later
     dry_run: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def count(self, threads: Sequence[Candidate]) -> int:
+        """These were done; how many they are."""
+        with self.lock:
+            self.threads += len(threads)
+            self.messages += sum(each.message_count for each in threads)
+        return len(threads)
+
+    def skip(self, reason: str, threads: int = 1) -> None:
+        """So many were not, for a reason."""
+        with self.lock:
+            self.skipped[reason] += threads
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -83,7 +98,7 @@ def archive(*, selection: Selection, now: datetime, bounds: Bounds, dry_run: boo
                 ids=[ids.encode(Thread.PREFIX, each) for each in thread_ids],
                 details={"bundle": bundle.name},
             )
-        return _count(chosen, done)
+        return done.count(chosen)
 
     return _through(
         candidates.in_states(selection=selection, states=["active"], now=now),
@@ -108,7 +123,7 @@ def purge_trash(*, selection: Selection, now: datetime, bounds: Bounds, dry_run:
             if decision.action == "purge":
                 chosen.append((each, decision))
             else:
-                done.skipped[decision.reason.value] += 1
+                done.skip(decision.reason.value)
         return chosen
 
     def work(batch: list[Candidate], left: int | None) -> int:
@@ -118,13 +133,13 @@ def purge_trash(*, selection: Selection, now: datetime, bounds: Bounds, dry_run:
             chosen, waiting = waiting[:room], waiting[room:]
             purged = purging.destroy(chosen)
             if kept := len(chosen) - len(purged):
-                done.skipped[Damaged.code] += kept
+                done.skip(Damaged.code, kept)
             gone += [each for each, _ in purged]
             waiting = [each for each in waiting if purging.can(each[0])]
         if gone:
             thread_ids = [ids.encode(Thread.PREFIX, each.facts.id) for each in gone]
             audit.record(actor=actor, action="thread.purge", ids=thread_ids)
-        return _count(gone, done)
+        return done.count(gone)
 
     def choose(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:
         return _first([each for each, _ in due(batch)], done, left)
@@ -172,15 +187,17 @@ def restore(
     def work(batch: list[Candidate], left: int | None) -> int:
         chosen = choose(batch, done, left)
         if trashed:
-            return _count(one_by_one(chosen), done)
+            return done.count(one_by_one(chosen))
         staging.prepare()
+        # All of them before the counters of threads, which the first group locks: another batch has its own in hand.
+        rewrite.lock(workspace_id=selection.workspace_id, thread_ids=[each.facts.id for each in chosen])
         count = 0
         for group in bundles_of(chosen):
             try:
                 restored = together(group)
             except DomainError:  # of one of them, perhaps
                 restored = one_by_one(group)
-            count += _count(restored, done)
+            count += done.count(restored)
         return count
 
     states = ["trashed"] if trashed else ["archived"]
@@ -207,7 +224,7 @@ def _through(
             left = None if bounds.limit is None else bounds.limit - done.threads
             if left == 0:
                 break
-            _count(choose(page, done, left), done)
+            done.count(choose(page, done, left))
         return done
     _, done.ended = sweeper.batches(query=query, bounds=bounds, work=work, progress=progress)
     report = done.as_json()
@@ -238,7 +255,7 @@ def _in_time(batch: Sequence[Candidate], done: Done, left: int | None, *, now: d
 
 
 def _fail(thread: Candidate, done: Done, error: DomainError) -> None:
-    done.skipped[error.code] += 1
+    done.skip(error.code)
     if len(done.faults) < MOST_FAULTS:
         done.faults.append(f"{ids.encode(Thread.PREFIX, thread.facts.id)}: {error.message}")
 
@@ -248,15 +265,9 @@ def _allowed(batch: Sequence[Candidate], done: Done, left: int | None) -> list[C
     chosen: list[Candidate] = []
     for each in batch:
         if each.held:
-            done.skipped[Reason.HELD.value] += 1
+            done.skip(Reason.HELD.value)
         elif each.facts.running:
-            done.skipped[Reason.RUN_IN_PROGRESS.value] += 1
+            done.skip(Reason.RUN_IN_PROGRESS.value)
         elif left is None or len(chosen) < left:
             chosen.append(each)
     return chosen
-
-
-def _count(chosen: Sequence[Candidate], done: Done) -> int:
-    done.threads += len(chosen)
-    done.messages += sum(each.message_count for each in chosen)
-    return len(chosen)

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import psycopg
 from django.db import DataError, IntegrityError
-from psycopg import sql
 
 from threads import search_backlog, tool_uses
 from threads.lifecycle.bundles import records
@@ -23,10 +22,10 @@ from threads.models import Thread
 LOT_BYTES = 4 * 2**20  # of lines, of one kind, until their rows go to the database
 
 
-def insert(readers: Sequence[ThreadReader], *, before: int = 0, first: sql.Composed | None = None) -> int:
+def insert(readers: Sequence[ThreadReader], *, before: int = 0) -> int:
     """The rows of archived threads into their tables, once a thread was read and is what was archived; returns how many
-    messages. `before`: how many the same command brought before. `first`: what the database does while the first lot is
-    read. Inside a transaction, which the caller takes back when this raises RestoreConflict or Damaged."""
+    messages. `before`: how many the same command brought before. Inside a transaction, which the caller takes back when
+    this raises RestoreConflict or Damaged."""
     messages = sum(int(reader.entry.counts.get("message", 0)) for reader in readers)
     if not readers:
         return 0
@@ -34,7 +33,6 @@ def insert(readers: Sequence[ThreadReader], *, before: int = 0, first: sql.Compo
     intake = Intake(
         searchable=search_backlog.is_at_once(messages=messages, before=before),
         new=Staged("message").is_new(workspace_id=workspace_id, thread_ids=thread_ids),
-        first=first,
     )
     calling: list[UUID] = []
     path = ""
@@ -72,13 +70,13 @@ def _read(reader: ThreadReader, intake: "Intake") -> bool:
 
 class Intake:
     """Rows of all kinds. A line only points at lines before it, so no lot overtakes one of a kind before its own.
-    `new`: their threads, which are locked, have no messages. `first`: what is sent before any row."""
+    `new`: their threads, which are locked, have no messages."""
 
-    def __init__(self, *, searchable: bool, new: bool, first: sql.Composed | None = None) -> None:
+    def __init__(self, *, searchable: bool, new: bool) -> None:
         self.searchable, self.new = searchable, new
         self.lots = {kind: _Lot(kind) for kind in MODELS}
         self.counts: Counter[str] = Counter()
-        self.moving: tuple[Staged | None, Statement] | None = (None, Statement(first)) if first is not None else None
+        self.moving: tuple[Staged, Statement] | None = None
 
     def put(self, kind: str, record: dict[str, Any], size: int) -> None:
         """Take a record, of a line of so many bytes. Raises BadRecord, RestoreConflict, DataError."""
@@ -118,11 +116,10 @@ class Intake:
             try:
                 inserted = statement.rows()
             except IntegrityError as error:
-                if staged is not None and isinstance(error.__cause__, psycopg.errors.UniqueViolation):
+                if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
                     raise staged.place_taken() from error
                 raise
-            if staged is not None:
-                self.counts[staged.kind] += staged.end(inserted)
+            self.counts[staged.kind] += staged.end(inserted)
 
 
 class _Lot:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from psycopg import sql
 
 from threadhub import audit
 from threadhub.lib import ids
@@ -23,12 +22,6 @@ from threads.lifecycle.erasure import ledger
 from threads.models import BundledThread, Thread
 
 GRACE = timedelta(days=7)  # so long no policy takes a restored thread again
-# Every index of a thread has its state in it: the database does this while the first messages are read.
-ALIVE = sql.SQL("""
-UPDATE threads_thread
-   SET state = {state}, archived_at = NULL, bundle_id = NULL, exempt_until = {exempt_until}, updated_at = {updated_at}
- WHERE workspace_id = {workspace} AND id = ANY({threads})
-""")
 
 
 class NotArchived(Conflict):
@@ -70,11 +63,11 @@ def restore_all(
     if any(gone.has(each) for each in found):
         raise ledger.PersonErased
     readers = rewrite.locked_readers(workspace_id=workspace_id, bundles=bundles)
-    alive = ALIVE.format(
-        state=Thread.State.ACTIVE, exempt_until=now + grace, updated_at=now, workspace=workspace_id,
-        threads=list(bundles),
-    )  # fmt: skip
-    count = insert(readers, before=before, first=alive)
+    count = insert(readers, before=before)
+    # After the messages: the threads' counters are locked from here on, and another batch may be on its way.
+    Thread.objects.filter(workspace_id=workspace_id, pk__in=list(bundles)).update(
+        state=Thread.State.ACTIVE, archived_at=None, bundle_id=None, exempt_until=now + grace, updated_at=now
+    )
     BundledThread.objects.filter(workspace_id=workspace_id, thread_id__in=list(bundles)).delete()
     for bundle_id in {reader.entry.bundle_id for reader in readers}:
         rewrite.retire_if_empty(workspace_id=workspace_id, bundle_id=bundle_id, now=now)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -19,14 +20,16 @@ UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('threadhub.sweep', 0))"
 # Taken again in every batch: had the connection been lost meanwhile, another sweeper could be at work.
 STILL = "SELECT pg_try_advisory_xact_lock(hashtextextended('threadhub.sweep', 0))"
 
-# Whether anybody has it, without taking it: another who takes it for a moment could be taken for a sweep.
-HELD = """
-SELECT EXISTS (
-    SELECT FROM pg_locks, (SELECT hashtextextended('threadhub.sweep', 0) AS key) AS lock
-     WHERE locktype = 'advisory' AND granted AND objsubid = 1
-       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND (classid::bigint, objid::bigint) = ((key >> 32) & 4294967295, key & 4294967295))
+# The database's process that has it, without taking it: who takes it for a moment could be taken for a sweep.
+HOLDER = """
+SELECT pid FROM pg_locks, (SELECT hashtextextended('threadhub.sweep', 0) AS key) AS lock
+ WHERE locktype = 'advisory' AND granted AND objsubid = 1
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND (classid::bigint, objid::bigint) = ((key >> 32) & 4294967295, key & 4294967295)
 """
+# Shared by the batches of one sweep that go on beside its first connection, which may be lost meanwhile.
+BESIDE = "SELECT pg_advisory_xact_lock_shared(hashtextextended('threadhub.sweep.beside', 0))"
+NONE_BESIDE = "SELECT pg_advisory_xact_lock(hashtextextended('threadhub.sweep.beside', 0))"
 
 
 class SweepRunning(Conflict):
@@ -37,10 +40,12 @@ class SweepRunning(Conflict):
 
 @dataclass(slots=True)
 class Bounds:
-    """How far a sweep goes, or one after the other. `pause` in seconds, between batches."""
+    """How far a sweep goes, or one after the other. `pause` in seconds, between batches; `parallel`: how many of them
+    at a time, where nothing limits how many threads may be taken."""
 
     limit: int | None = None
     batch_size: int = 500
+    parallel: int = 1
     max_seconds: float | None = None
     pause: float = 0.05
     stop: threading.Event = field(default_factory=threading.Event)
@@ -63,6 +68,7 @@ def alone() -> Iterator[None]:
         cursor.execute(LOCK)
         if not cursor.fetchone()[0]:
             raise SweepRunning
+        cursor.execute(NONE_BESIDE)  # of a sweep that lost the lock with its connection, a batch may be left
     try:
         yield
     finally:
@@ -73,9 +79,7 @@ def alone() -> Iterator[None]:
 
 def is_running() -> bool:
     """Whether a sweep, or a command that is one, is under way."""
-    with connection.cursor() as cursor:
-        cursor.execute(HELD)
-        return bool(cursor.fetchone()[0])
+    return _holder() is not None
 
 
 @contextmanager
@@ -104,27 +108,113 @@ def batches(
     progress: Callable[[int], Any] = lambda done: None,
 ) -> tuple[int, str]:
     """Give `work` the candidates batch by batch, each batch locked, read anew, and one transaction. `work` gets how
-    many it may still take (None: all) and returns how many it took. Returns how many in all, and why it ended: `done`,
-    `limit`, `time` or `stopped`."""
-    after: Key | None = None
-    taken = 0
-    while True:
-        if bounds.over is not None:
-            return taken, bounds.over
-        if bounds.limit is not None and taken >= bounds.limit:
-            return taken, "limit"
-        left = None if bounds.limit is None else bounds.limit - taken
-        with transaction.atomic():
-            _stay_alone()
-            keys = query.keys(after=after, limit=bounds.batch_size, lock=True)
-            if keys:
-                batch = load(workspace_id=query.workspace_id, thread_ids=[key[1] for key in keys])
-                taken += work(batch, left)
+    many it may still take (None: all) and returns how many it took; where `bounds` have several batches at a time, it
+    is called in several threads. Returns how many in all, and why it ended: `done`, `limit`, `time` or `stopped`."""
+    walk = _Walk(query, bounds, work, progress)
+    walk.through()
+    return walk.taken, walk.ended
+
+
+class _Walk:
+    """Candidates, from the first to the last. Whoever goes along it takes the next batch in turn; a second goes along,
+    on a connection of its own, once there was a batch that may not be the last."""
+
+    def __init__(
+        self,
+        query: Query,
+        bounds: Bounds,
+        work: Callable[[list[Candidate], int | None], int],
+        progress: Callable[[int], Any],
+    ) -> None:
+        self.query, self.bounds, self.work, self.progress = query, bounds, work, progress
+        self.after: Key | None = None
+        self.taken = 0
+        self.ended = ""
+        self.turn = threading.Lock()
+        # What the caller's transaction has done others do not see, and a limit is shared out batch by batch.
+        alone = connection.in_atomic_block or bounds.limit is not None
+        self.beside = [] if alone else [copy_context() for _ in range(bounds.parallel - 1)]
+        self.helpers: list[threading.Thread] = []
+        self.failures: list[BaseException] = []
+
+    def through(self) -> None:
+        """To the end, or as far as the bounds go. Raises what `work` raises, whoever called it."""
+        try:
+            self._go(_stay_alone)
+        except BaseException as error:  # noqa: BLE001  raised below, once the others are through
+            self.failures.insert(0, error)
+        for helper in self.helpers:
+            helper.join()
+        if self.failures:
+            raise self.failures[0]
+
+    def _go(self, stay: Callable[[], None]) -> None:
+        while True:
+            with transaction.atomic():
+                with self.turn:
+                    keys = self._next(stay)
+                if not keys:
+                    return
+                left = None if self.bounds.limit is None else self.bounds.limit - self.taken
+                batch = load(workspace_id=self.query.workspace_id, thread_ids=[key[1] for key in keys])
+                count = self.work(batch, left)
+            with self.turn:
+                self.taken += count
+                self.progress(self.taken)
+            self.bounds.stop.wait(self.bounds.pause)
+
+    def _next(self, stay: Callable[[], None]) -> list[Key]:
+        """The next batch, locked; empty where it is over."""
+        self.ended = self.ended or self._over()
+        if self.ended or self.failures:
+            return []
+        stay()
+        keys = self.query.keys(after=self.after, limit=self.bounds.batch_size, lock=True)
         if not keys:
-            return taken, "done"
-        after = keys[-1]
-        progress(taken)
-        bounds.stop.wait(bounds.pause)
+            self.ended = "done"
+            return []
+        self.after = keys[-1]
+        if len(keys) == self.bounds.batch_size:
+            self._call_helpers()
+        return keys
+
+    def _over(self) -> str:
+        if self.bounds.over is not None:
+            return self.bounds.over
+        return "limit" if self.bounds.limit is not None and self.taken >= self.bounds.limit else ""
+
+    def _call_helpers(self) -> None:
+        if not self.beside:
+            return
+        stay = _staying_with(_own_process())
+        while self.beside:
+            context = self.beside.pop()
+            helper = threading.Thread(target=self._help, args=(context, stay), name="batches", daemon=True)
+            self.helpers.append(helper)
+            helper.start()
+
+    def _help(self, context: Context, stay: Callable[[], None]) -> None:
+        try:
+            context.run(self._go, stay)
+        except BaseException as error:  # noqa: BLE001  told by the thread that called
+            self.failures.append(error)
+        finally:
+            connection.close()
+
+
+def _holder() -> int | None:
+    """The process of the database whose session is the sweep's."""
+    with connection.cursor() as cursor:
+        cursor.execute(HOLDER)
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def _own_process() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        process: int = cursor.fetchone()[0]
+    return process
 
 
 def _stay_alone() -> None:
@@ -132,3 +222,15 @@ def _stay_alone() -> None:
         cursor.execute(STILL)
         if not cursor.fetchone()[0]:
             raise SweepRunning
+
+
+def _staying_with(process: int) -> Callable[[], None]:
+    """For a batch beside: that it still is the sweep of this process, and no other begins before the batch is over."""
+
+    def stay() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(BESIDE)
+        if _holder() != process:
+            raise SweepRunning
+
+    return stay

@@ -9,8 +9,6 @@ from threadhub.management.lifecycle import FAILED, NOT_VERIFIED, Ended, Lifecycl
 from threads.lifecycle import by_hand, candidates, sweeper
 from threads.models import Thread
 
-BATCH = 1_000  # threads that nobody uses: what each batch waits for is shared by more
-
 
 class Command(LifecycleCommand):
     help = "Make archived threads active again, with their messages; with --trashed those in the trash."
@@ -18,7 +16,7 @@ class Command(LifecycleCommand):
 
     def add_own(self, parser: CommandParser) -> None:
         self.add_selection(parser)
-        self.add_bounds(parser, batch_size=BATCH)
+        self.add_bounds(parser, parallel=3)
         parser.add_argument("--thread", type=an_id(Thread.PREFIX), metavar="ID", help="Only this thread.")
         parser.add_argument("--trashed", action="store_true", help="What is in the trash, not what is archived.")
 

@@ -65,16 +65,17 @@ def store(
     """Write threads into a new bundle, durable and verified, with its row in the catalogue; the chain is locked until
     the transaction ends. `meanwhile`: what the database does while the bundle is verified."""
     workspace = ids.encode(Workspace.PREFIX, workspace_id)
-    with connection.cursor() as cursor:
-        cursor.execute(CHAIN_LOCK, [str(workspace_id)])
-    last = Bundle.objects.filter(workspace_id=workspace_id).order_by("-number").first()
-    previous = last.manifest_sha256 if last else ""
     first_at, last_at = min(s.created_at for s in sources), max(s.created_at for s in sources)
     with vault.writing() as draft, vault.writing() as index:
         with BundleWriter(draft.file) as writer:
             for source in sources:
                 writer.add(source.thread_id, source.lines)
         content = writer.content_hash.hexdigest()
+        draft.sync()
+        with connection.cursor() as cursor:  # not before: another archive of the workspace may write meanwhile
+            cursor.execute(CHAIN_LOCK, [str(workspace_id)])
+        last = Bundle.objects.filter(workspace_id=workspace_id).order_by("-number").first()
+        previous = last.manifest_sha256 if last else ""
         text = manifest.encode(
             workspace=workspace,
             content_sha256=content,

@@ -37,6 +37,11 @@ def drop(*, workspace_id: UUID, thread_ids: Sequence[UUID], now: datetime) -> No
         transaction.on_commit(lambda path=path: vault.remove(path))  # type: ignore[misc]
 
 
+def lock(*, workspace_id: UUID, thread_ids: Sequence[UUID]) -> None:
+    """Nobody rewrites the bundles of these threads, whose rows are locked, until the transaction ends."""
+    _locked(workspace_id, BundledThread.objects.filter(workspace_id=workspace_id, thread_id__in=list(thread_ids)))
+
+
 def _locked(workspace_id: UUID, going: QuerySet[BundledThread]) -> list[Bundle]:
     """The bundles of these threads, their rows locked in order. A thread that was moved meanwhile is in another now."""
     locked: dict[UUID, Bundle] = {}

@@ -64,6 +64,7 @@ class Draft:
     def __init__(self) -> None:
         self.root = local_root()
         self.path: Path | None = None
+        self.synced = False
         self.file: IO[bytes]
         if self.root is None:
             self.file = tempfile.TemporaryFile()  # noqa: SIM115  closed by discard
@@ -72,14 +73,20 @@ class Draft:
         self.path = self.root / f"{PARTIAL}{uuid.uuid4().hex}"
         self.file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
+    def sync(self) -> None:
+        """All that was written is on the disk, where it is one; more does not come. Raises OSError."""
+        self.file.flush()
+        if self.path is not None and not self.synced:
+            os.fsync(self.file.fileno())
+            self.synced = True
+
     def keep(self, name: str) -> None:
         """Durable under its name from here on. Raises OSError, StoreUnavailable."""
         check(name)
-        self.file.flush()
+        self.sync()
         if self.root is None or self.path is None:
             _put(name, self.file)
             return
-        os.fsync(self.file.fileno())
         self.file.close()
         target = self.root / name
         make_directory(target.parent)
