@@ -2,19 +2,21 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import StringIO
 from typing import Any
 
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread
 from threadhub.isolation import scope
-from threads.lifecycle import candidates, sweeper
+from threads import search_backlog
+from threads.lifecycle import apply, by_hand, candidates, sweeper
 from threads.lifecycle.bundles import archive, verify
 from threads.lifecycle.candidates import Candidate, Selection
 from threads.lifecycle.sweeper import Bounds
@@ -30,6 +32,20 @@ def walk(tenant: Tenant, work: Callable[[list[Candidate], int | None], int], **b
     )
     with sweeper.alone():
         return sweeper.batches(query=query, bounds=Bounds(batch_size=2, pause=0, parallel=2, **bounds), work=work)
+
+
+def _parameters() -> dict[str, Any]:
+    known = connection.get_connection_params().items()
+    return {name: value for name, value in known if name in ("host", "port", "user", "dbname")}
+
+
+def _until(other: Any, lock: str) -> None:
+    """Ask for a lock until it is free."""
+    for _ in range(int(SECONDS * 100)):
+        if other.execute(lock).fetchone()[0]:
+            return
+        threading.Event().wait(0.01)
+    raise TimeoutError(lock)
 
 
 def in_turn(tenant: Tenant, verb: str, **options: Any) -> None:
@@ -118,18 +134,12 @@ def test_who_lost_the_first_connection_begins_nothing_more(tenant: Tenant) -> No
         old_thread(tenant, 100 - number)
     caller, both, lost, count = threading.current_thread(), threading.Barrier(2), threading.Event(), [0]
     order: list[str] = []
-    parameters = {
-        key: value
-        for key, value in connection.get_connection_params().items()
-        if key in ("host", "port", "user", "dbname")
-    }
 
     def another() -> None:
-        with psycopg.connect(**parameters, autocommit=True) as other:
-            while not other.execute(sweeper.LOCK).fetchone()[0]:
-                other.execute("SELECT pg_sleep(0.01)")
+        with psycopg.connect(**_parameters(), autocommit=True) as other:
+            _until(other, sweeper.LOCK)
             lost.set()
-            other.execute(sweeper.NONE_BESIDE)
+            _until(other, sweeper.NONE_BESIDE)
             order.append("another")
 
     def work(batch: list[Candidate], left: int | None) -> int:
@@ -137,7 +147,7 @@ def test_who_lost_the_first_connection_begins_nothing_more(tenant: Tenant) -> No
         both.wait(SECONDS)
         if threading.current_thread() is caller:
             other.start()
-            with psycopg.connect(**parameters, autocommit=True) as killer:
+            with psycopg.connect(**_parameters(), autocommit=True) as killer:
                 killer.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
         else:
             assert lost.wait(SECONDS)
@@ -148,7 +158,7 @@ def test_who_lost_the_first_connection_begins_nothing_more(tenant: Tenant) -> No
     other = threading.Thread(target=another)
     with pytest.raises((DatabaseError, psycopg.Error, sweeper.SweepRunning)):
         walk(tenant, work)
-    other.join()
+    other.join(SECONDS)
     assert (order, count[0]) == (["batch", "another"], 2)
 
 
@@ -168,18 +178,27 @@ def test_archived_and_restored_as_one_after_the_other(tenant: Tenant, archive_di
     assert set(Thread.objects.values_list("state", flat=True)) == {"active"}
 
 
-def test_batches_that_share_bundles_wait_and_never_for_each_other(tenant: Tenant, archive_directory: str) -> None:
-    """Bundles of three, batches of two, in two months: each batch has groups, and its neighbour's bundle."""
-    every = [old_thread(tenant, 100 - 5 * number) for number in range(12)]
-    for at in range(0, 12, 3):
+def test_batches_that_need_the_same_bundles_never_wait_for_each_other(
+    tenant: Tenant, archive_directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch has two groups: one takes the first bundle and then the second, the other the second and the first."""
+    every = [old_thread(tenant, 100 - number) for number in range(4)]
+    for together in ((0, 3), (1, 2)):
         with transaction.atomic():
-            archive.archive(
-                workspace_id=tenant.workspace.pk,
-                thread_ids=[each.pk for each in every[at : at + 3]],
-                now=timezone.now(),
-            )
-    in_turn(tenant, "restore", parallel=3)
-    assert Message.objects.count() == 36
+            thread_ids = [every[number].pk for number in together]
+            archive.archive(workspace_id=tenant.workspace.pk, thread_ids=thread_ids, now=timezone.now())
+    monkeypatch.setattr(apply, "BUNDLE_MESSAGES", 1)
+    restore_all, both = by_hand.restoring.restore_all, threading.Barrier(2)
+
+    def first_group_then_wait(**options: Any) -> int:
+        count = restore_all(**options)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1.0)
+        return count
+
+    monkeypatch.setattr(by_hand.restoring, "restore_all", first_group_then_wait)
+    in_turn(tenant, "restore", parallel=2)
+    assert Message.objects.count() == 12
     assert not Bundle.objects.filter(removed_at=None).exists()
 
 
@@ -187,13 +206,65 @@ def test_what_cannot_be_restored_is_counted_whoever_meets_it(tenant: Tenant, arc
     for number in range(8):
         old_thread(tenant, 100 - number)
     in_turn(tenant, "archive")
-    lost = set(Bundle.objects.order_by("number").values_list("pk", flat=True)[:2])
-    for each in Bundle.objects.filter(pk__in=lost):
+    damaged = list(Bundle.objects.order_by("number")[:2])
+    lost = BundledThread.objects.filter(bundle_id__in=[each.pk for each in damaged]).count()
+    for each in damaged:
         archive.vault.remove(each.path)
-    with pytest.raises(CommandError, match="4 threads were not restored"):
+    with pytest.raises(CommandError, match=f"{lost} threads were not restored"):
         in_turn(tenant, "restore")
-    assert Thread.objects.filter(state="archived").count() == 4
-    assert Message.objects.count() == 12
+    assert Thread.objects.filter(state="archived").count() == lost
+    assert Message.objects.count() == 3 * (8 - lost)
+
+
+def test_search_learns_at_once_of_as_many_as_of_one_after_the_other(
+    tenant: Tenant, archive_directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        old_thread(tenant, 100 - number)
+    in_turn(tenant, "archive")
+    monkeypatch.setattr(search_backlog, "AT_ONCE", 6)
+    insert, both = by_hand.restoring.insert, threading.Barrier(2)
+
+    def together(*arguments: Any, **options: Any) -> int:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1.0)
+        return insert(*arguments, **options)
+
+    monkeypatch.setattr(by_hand.restoring, "insert", together)
+    in_turn(tenant, "restore", parallel=2)
+    assert Message.objects.filter(searchable=True).count() == 6
+
+
+def test_fewer_are_at_work_where_the_server_has_no_more_connections(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        old_thread(tenant, 100 - number)
+    wrapper_class = type(connections["default"])
+    caller, ensure = threading.current_thread(), wrapper_class.ensure_connection
+    refused: list[bool] = []
+
+    def connect(wrapper: Any) -> None:
+        if threading.current_thread() is not caller:
+            refused.append(True)
+            raise OperationalError("sorry, too many clients already")
+        ensure(wrapper)
+
+    monkeypatch.setattr(wrapper_class, "ensure_connection", connect)
+    assert walk(tenant, lambda batch, left: len(batch)) == (6, "done")
+    assert refused == [True]
+
+
+def test_a_sweep_that_cannot_begin_leaves_the_lock(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one without a first connection has in hand is not waited for without end."""
+    monkeypatch.setattr(sweeper, "LEFT_SECONDS", 0.2)
+    with psycopg.connect(**_parameters()) as left:
+        left.execute(sweeper.BESIDE)
+        with pytest.raises(sweeper.SweepRunning), sweeper.alone():
+            pass
+        assert not sweeper.is_running()
+    with sweeper.alone():
+        pass
 
 
 @pytest.mark.parametrize("number", ["0", "17", "-1", "two", ""])

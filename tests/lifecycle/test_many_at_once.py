@@ -19,7 +19,7 @@ from tests.conftest import Tenant
 from tests.lifecycle.bundled import full_thread, rows
 from tests.lifecycle.conftest import old_thread
 from threads.lifecycle import acts, restore
-from threads.lifecycle.bundles import archive, live
+from threads.lifecycle.bundles import archive, live, writer
 from threads.lifecycle.bundles.reader import ThreadReader
 from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.staging import RestoreConflict
@@ -118,6 +118,26 @@ class TestTheSameBytes:
 
 
 class TestQuestions:
+    def test_a_disk_that_is_full_half_way_ends_it_in_a_sentence(self, tenant: Tenant, monkeypatch: Any) -> None:
+        """While the database is still telling rows: they are not waited for, and the transaction is taken back."""
+        threads = [old_thread(tenant, messages=3) for _ in range(3)]
+        monkeypatch.setattr(writer, "WAITING_BYTES", 1)
+
+        def write(self: Any, frame: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(writer.BundleWriter, "_write", write)
+        with pytest.raises(OSError, match="No space left"), transaction.atomic():
+            archive.archive(workspace_id=tenant.workspace.pk, thread_ids=[each.pk for each in threads], now=NOW())
+        assert Message.objects.count() == 9
+
+    def test_rows_that_are_left_over_end_it_too(self, tenant: Tenant, monkeypatch: Any) -> None:
+        threads = [old_thread(tenant, messages=3) for _ in range(3)]
+        monkeypatch.setattr(live.Lines, "of", lambda self, number: iter([next(self.rows)[1]]))
+        with pytest.raises(RuntimeError, match="not in their order"), transaction.atomic():
+            archive.archive(workspace_id=tenant.workspace.pk, thread_ids=[each.pk for each in threads], now=NOW())
+        assert Message.objects.count() == 9
+
     def test_archiving_many_asks_no_more_than_archiving_one(self, tenant: Tenant) -> None:
         asked = []
         for count in (1, 12):

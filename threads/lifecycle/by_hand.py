@@ -45,6 +45,7 @@ class Done:
     bundles: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    begun: int = 0  # messages that were restored, or are on their way
     search_follows: int = 0  # messages of the workspace that search learns of later
     dry_run: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -55,6 +56,12 @@ class Done:
             self.threads += len(threads)
             self.messages += sum(each.message_count for each in threads)
         return len(threads)
+
+    def begin(self, threads: Sequence[Candidate]) -> int:
+        """These are on their way; how many messages were begun before them."""
+        with self.lock:
+            before, self.begun = self.begun, self.begun + sum(each.message_count for each in threads)
+        return before
 
     def skip(self, reason: str, threads: int = 1) -> None:
         """So many were not, for a reason."""
@@ -179,8 +186,8 @@ def restore(
     def together(threads: Sequence[Candidate]) -> list[Candidate]:
         thread_ids = [each.facts.id for each in threads]
         restoring.restore_all(
-            actor=actor, workspace_id=selection.workspace_id, thread_ids=thread_ids, now=now, before=done.messages,
-            erased=erased,
+            actor=actor, workspace_id=selection.workspace_id, thread_ids=thread_ids, now=now,
+            before=done.begin(threads), erased=erased,
         )  # fmt: skip
         return list(threads)
 
@@ -189,7 +196,7 @@ def restore(
         if trashed:
             return done.count(one_by_one(chosen))
         staging.prepare()
-        # All of them before the counters of threads, which the first group locks: another batch has its own in hand.
+        # All at once, in one order: groups take theirs one after the other, and another batch may have the same.
         rewrite.lock(workspace_id=selection.workspace_id, thread_ids=[each.facts.id for each in chosen])
         count = 0
         for group in bundles_of(chosen):

@@ -64,7 +64,6 @@ def restore_all(
         raise ledger.PersonErased
     readers = rewrite.locked_readers(workspace_id=workspace_id, bundles=bundles)
     count = insert(readers, before=before)
-    # After the messages: the threads' counters are locked from here on, and another batch may be on its way.
     Thread.objects.filter(workspace_id=workspace_id, pk__in=list(bundles)).update(
         state=Thread.State.ACTIVE, archived_at=None, bundle_id=None, exempt_until=now + grace, updated_at=now
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 
 from threadhub.lib.errors import Conflict
 from threads.lifecycle.candidates import Candidate, Key, Query, load
@@ -29,7 +29,8 @@ SELECT pid FROM pg_locks, (SELECT hashtextextended('threadhub.sweep', 0) AS key)
 """
 # Shared by the batches of one sweep that go on beside its first connection, which may be lost meanwhile.
 BESIDE = "SELECT pg_advisory_xact_lock_shared(hashtextextended('threadhub.sweep.beside', 0))"
-NONE_BESIDE = "SELECT pg_advisory_xact_lock(hashtextextended('threadhub.sweep.beside', 0))"
+NONE_BESIDE = "SELECT pg_try_advisory_xact_lock(hashtextextended('threadhub.sweep.beside', 0))"
+LEFT_SECONDS = 10.0  # so long a sweep waits for what one that lost its connection has in hand
 
 
 class SweepRunning(Conflict):
@@ -68,13 +69,26 @@ def alone() -> Iterator[None]:
         cursor.execute(LOCK)
         if not cursor.fetchone()[0]:
             raise SweepRunning
-        cursor.execute(NONE_BESIDE)  # of a sweep that lost the lock with its connection, a batch may be left
     try:
+        _wait_for_the_left()
         yield
     finally:
         if connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute(UNLOCK)
+
+
+def _wait_for_the_left() -> None:
+    """Of a sweep that lost the lock with its connection batches may be left. Raises SweepRunning."""
+    ends = time.monotonic() + LEFT_SECONDS
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(NONE_BESIDE)
+            if cursor.fetchone()[0]:
+                return
+        if time.monotonic() >= ends:
+            raise SweepRunning
+        time.sleep(0.1)
 
 
 def is_running() -> bool:
@@ -116,7 +130,7 @@ def batches(
 
 
 class _Walk:
-    """Candidates, from the first to the last. Whoever goes along it takes the next batch in turn; a second goes along,
+    """Candidates, from the first to the last. Whoever goes along it takes the next batch in turn; others go along, each
     on a connection of its own, once there was a batch that may not be the last."""
 
     def __init__(
@@ -190,10 +204,14 @@ class _Walk:
         while self.beside:
             context = self.beside.pop()
             helper = threading.Thread(target=self._help, args=(context, stay), name="batches", daemon=True)
-            self.helpers.append(helper)
             helper.start()
+            self.helpers.append(helper)
 
     def _help(self, context: Context, stay: Callable[[], None]) -> None:
+        try:
+            connection.ensure_connection()
+        except Error:  # the server has no more of them: then fewer are at work
+            return
         try:
             context.run(self._go, stay)
         except BaseException as error:  # noqa: BLE001  told by the thread that called

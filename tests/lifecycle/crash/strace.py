@@ -3,7 +3,7 @@
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +14,17 @@ CALLS = (
 )  # fmt: skip
 SENDS = ("sendto", "sendmsg")
 LINE = re.compile(r"^(?:\d+\s+)?(\w+)\((.*)\)\s+= (\?|-?\d+)", re.DOTALL)
+UNFINISHED = " <unfinished ...>"
+RESUMED = re.compile(r"^\d+\s+<\.\.\. (\w+) resumed>(.*)$", re.DOTALL)
 FILE = re.compile(r"\d+<([^>]*)>")
 TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The `number`th call of one kind, and what befalls it: `kill`, an error such as `EIO`, or `cut`: the process is
-    stopped, and its connection to the database cut, before it hears what became of what it sent; `term`: SIGTERM."""
+    """The `number`th call of one kind, of whichever thread comes to it first, and what befalls it: `kill`, an error
+    such as `EIO`, or `cut`: the process is stopped, and its connections to the database cut, before it hears what
+    became of what it sent; `term`: SIGTERM."""
 
     call: str
     number: int
@@ -72,7 +75,7 @@ def attach(pid: int, log: Path, point: Point | None) -> subprocess.Popen[bytes]:
 
 def calls(log: Path) -> Iterator[Call]:
     """The calls that change something, in their order."""
-    for line in log.read_text(errors="replace").splitlines():
+    for line in _whole(log.read_text(errors="replace").splitlines()):
         match = LINE.match(line)
         if match is None:
             continue
@@ -87,6 +90,20 @@ def calls(log: Path) -> Iterator[Call]:
         else:
             found, flags = tuple(FILE.findall(arguments)[:1]), ""
         yield Call(name, found, flags, result not in ("?",) and not result.startswith("-"), injected)
+
+
+def _whole(lines: Iterable[str]) -> Iterator[str]:
+    """Each call in one line, where it ended: those of several threads are written down in pieces."""
+    begun: dict[str, str] = {}
+    for line in lines:
+        thread = line.partition(" ")[0]
+        if line.endswith(UNFINISHED):
+            begun[thread] = line.removesuffix(UNFINISHED)
+        elif (end := RESUMED.match(line)) is not None:
+            yield begun.pop(thread, f"{thread} {end[1]}(") + end[2]
+        else:
+            yield line
+    yield from (f"{beginning}) = ?" for beginning in begun.values())  # it died in them
 
 
 STOPPED = "stopped by SIGSTOP"

@@ -98,13 +98,17 @@ class Stage:
         return status
 
     def _cut_when_stopped(self, pid: int) -> None:
-        """Cut the process's connection once it was stopped, then let it go on; nothing where it ends before."""
+        """Cut the process's connections once it was stopped, then let it go on; nothing where it ends before. Each
+        thread has a call of that number, so it may be stopped again."""
         deadline = time.monotonic() + END_SECONDS
-        while not (self.log.exists() and strace.STOPPED in self.log.read_text(errors="replace")):
-            if self._has_answer(0.005) or time.monotonic() > deadline:
-                return
-        self.onlooker.cut()
-        os.kill(pid, signal.SIGCONT)
+        stops = 0
+        while not self._has_answer(0.005) and time.monotonic() < deadline:
+            seen = self.log.read_text(errors="replace").count(strace.STOPPED) if self.log.exists() else 0
+            if seen > stops:
+                if not stops:
+                    self.onlooker.cut()
+                stops = seen
+                os.kill(pid, signal.SIGCONT)
 
     def _has_answer(self, seconds: float) -> bool:
         assert self.process.stdout is not None

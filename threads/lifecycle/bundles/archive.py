@@ -62,8 +62,8 @@ def archive(*, workspace_id: UUID, thread_ids: Sequence[UUID], now: datetime) ->
 def store(
     *, workspace_id: UUID, sources: Sequence[Source], now: datetime, meanwhile: "Removal | None" = None
 ) -> tuple[Bundle, list[Written]]:
-    """Write threads into a new bundle, durable and verified, with its row in the catalogue; the chain is locked until
-    the transaction ends. `meanwhile`: what the database does while the bundle is verified."""
+    """Write threads into a new bundle, durable and verified, with its row in the catalogue. From its name on the chain
+    is locked, until the transaction ends. `meanwhile`: what the database does while the bundle is verified."""
     workspace = ids.encode(Workspace.PREFIX, workspace_id)
     first_at, last_at = min(s.created_at for s in sources), max(s.created_at for s in sources)
     with vault.writing() as draft, vault.writing() as index:
@@ -72,6 +72,8 @@ def store(
                 writer.add(source.thread_id, source.lines)
         content = writer.content_hash.hexdigest()
         draft.sync()
+        if meanwhile is not None:
+            meanwhile.written()
         with connection.cursor() as cursor:  # not before: another archive of the workspace may write meanwhile
             cursor.execute(CHAIN_LOCK, [str(workspace_id)])
         last = Bundle.objects.filter(workspace_id=workspace_id).order_by("-number").first()
@@ -172,7 +174,8 @@ def _compact_runs(workspace_id: UUID, thread_ids: Sequence[UUID]) -> None:
 
 
 class Removal:
-    """The deletion of what stands in a bundle now. Between `begin` and `end` nothing is asked of the connection."""
+    """The deletion of what stands in a bundle now: `written`, `begin`, `end`. Before the first, and between the others,
+    nothing is asked of the connection."""
 
     def __init__(self, workspace_id: UUID, thread_ids: Sequence[UUID], lines: live.Lines) -> None:
         self.values = {"workspace": sql.Literal(workspace_id), "threads": sql.Literal(list(thread_ids))}
@@ -183,12 +186,16 @@ class Removal:
         return self
 
     def __exit__(self, *failed: object) -> None:
+        self.lines.close()
         if self.messages is not None:
             self.messages.abandon()
 
+    def written(self) -> None:
+        """Raise RuntimeError unless all lines were taken; from here on the connection can be asked again."""
+        self.lines.end()
+
     def begin(self) -> None:
         """Delete what belongs to the threads; of the messages, which are most of it, the end is not waited for."""
-        self.lines.end()
         for kind, model, _ in reversed(records.PARTS):
             statement = sql.SQL(DELETE).format(table=sql.Identifier(model._meta.db_table), **self.values)
             if kind == "message":

@@ -5,9 +5,11 @@ Gives, byte for byte, what `archive.live_lines` gives thread by thread.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from uuid import UUID
 
-from django.db import connection, models
+import psycopg
+from django.db import Error, connection, models
 from psycopg import sql
 
 from threads.lifecycle.bundles import records
@@ -50,9 +52,14 @@ class Lines:
             yield self.head[1]
             self.head = next(self.rows, None)
 
+    def close(self) -> None:
+        """No more of them are wanted; the connection can be asked again."""
+        with suppress(Error, psycopg.Error):  # it was ended, or is gone; whoever asks next hears of it
+            self.rows.close()
+
     def end(self) -> None:
         """Raise RuntimeError if anything was left: the database gave the rows in another order."""
-        self.rows.close()
+        self.close()
         if self.head is not None:
             raise RuntimeError("rows of threads that are archived were not in their order")
 

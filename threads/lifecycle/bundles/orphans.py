@@ -70,8 +70,8 @@ def collect(
 
 
 def remove(orphan: Orphan, *, now: datetime) -> bool:
-    """Remove an orphan's files, if it is one still; returns whether. Bundles of the workspace are written before this
-    or after it: what is written again before is in the catalogue by then, or young."""
+    """Remove an orphan's files, if it is one still; returns whether. Bundles of the workspace get their names before
+    this or after it: what was written again before is in the catalogue by then, or young."""
     if orphan.path.startswith(vault.PARTIAL):
         return _remove_partial(orphan.path, now)
     with transaction.atomic():

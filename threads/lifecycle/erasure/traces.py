@@ -89,7 +89,7 @@ def forget_exports(*, workspace_id: UUID) -> int:
 def files(*, workspace_id: UUID, threads: list[UUID]) -> int:
     """Files that a crash left: of attachments and exports, and bundles that nothing refers to. Returns how many.
 
-    The chain's lock is ours meanwhile: nobody is writing a bundle of this workspace that is not in the catalogue yet.
+    The chain's lock is ours meanwhile: no bundle of this workspace has its name and is not in the catalogue yet.
     """
     removed = 0
     for thread_id in threads:
