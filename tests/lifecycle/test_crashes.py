@@ -38,6 +38,13 @@ def test_nothing_is_lost_or_there_twice_when_it_is_broken(made: Stage, command: 
     assert report.points["kill"] >= 3
 
 
+@pytest.mark.parametrize("command", ["archive_beside", "restore_beside"])
+def test_nor_where_several_batches_are_in_hand(made: Stage, command: str) -> None:
+    report = walk(made, command, faults=["kill", "cut"], step=17)
+    assert report.findings == []
+    assert report.points["kill"] >= 3
+
+
 @pytest.mark.parametrize("command", ["archive", "restore", "purge", "erase"])
 def test_sigterm_ends_it_after_the_batch_and_the_next_run_finishes(made: Stage, command: str) -> None:
     report = walk(made, command, faults=["term"], step=SLICE)

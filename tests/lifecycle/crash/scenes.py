@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -41,22 +42,26 @@ class Scene:
         self.finish = self.finish or [(self.argv, (0,))]
 
 
-def archive_scene() -> Scene:
-    """Threads of two months: two bundles, in two transactions."""
+def archive_scene(parallel: int = 1) -> Scene:
+    """Threads of two months: two bundles, in two transactions, so many of them at a time."""
     tenant = make_tenant(f"crash {uuid.uuid4().hex}")
     threads = [full_thread(tenant, 100), old_thread(tenant, 99), old_thread(tenant, 30)]
-    argv = ["archive_threads", "--workspace", tenant.workspace.wire_id, "--batch-size", "2", "--yes"]
+    argv = [
+        "archive_threads", "--workspace", tenant.workspace.wire_id, "--batch-size", "2", "--parallel", str(parallel),
+        "--yes",
+    ]  # fmt: skip
     return _scene(tenant, argv, dict.fromkeys(map(_id, threads), "archived"))
 
 
-def restore_scene() -> Scene:
-    """Two threads of one bundle, and one that stays in it."""
+def restore_scene(parallel: int = 1) -> Scene:
+    """Two threads of one bundle, and one that stays in it; so many batches at a time."""
     tenant = make_tenant(f"crash {uuid.uuid4().hex}")
     going = [full_thread(tenant, 100), old_thread(tenant, 99)]
     staying = old_thread(tenant, 20)
     _bundle([*going, staying])
     argv = [
-        "restore_threads", "--workspace", tenant.workspace.wire_id, "--older-than", "50d", "--batch-size", "1", "--yes",
+        "restore_threads", "--workspace", tenant.workspace.wire_id, "--older-than", "50d", "--batch-size", "1",
+        "--parallel", str(parallel), "--yes",
     ]  # fmt: skip
     return _scene(tenant, argv, {**dict.fromkeys(map(_id, going), "active"), _id(staying): "archived"})
 
@@ -107,6 +112,8 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "restore": restore_scene,
     "purge": purge_scene,
     "erase": erase_scene,
+    "archive_beside": partial(archive_scene, parallel=2),
+    "restore_beside": partial(restore_scene, parallel=3),
 }
 
 
