@@ -21,6 +21,8 @@ PAUSE = 0.02  # seconds between two batches
 NOBODY = UUID(int=0)
 # What somebody holds locked comes with a later part: nobody waits for this, and this waits for nobody.
 # Chosen once and for all before anything is updated: as a part of the join, PostgreSQL may choose again for every row.
+# What is chosen is locked, so it is found again by its key alone: with `NOT searchable` asked too, and statistics that
+# know of no such row, PostgreSQL looks at all that waits for each of the batch (400,000 and 500: 47 seconds).
 NEXT = """
 WITH waiting AS MATERIALIZED (
     SELECT workspace_id, id FROM threads_message
@@ -30,7 +32,7 @@ WITH waiting AS MATERIALIZED (
 )
 UPDATE threads_message AS message SET searchable = true
   FROM waiting
- WHERE message.workspace_id = waiting.workspace_id AND message.id = waiting.id AND NOT message.searchable
+ WHERE message.workspace_id = waiting.workspace_id AND message.id = waiting.id
 RETURNING message.workspace_id, message.id
 """
 

@@ -165,6 +165,22 @@ class TestTheWorker:
         assert search_backlog.catch_up(stop=Once()) is True
         assert search_backlog.waiting() == 7
 
+    def test_a_batch_reads_no_more_than_its_own_however_it_is_planned(self, tenant: Tenant) -> None:
+        thread = old_thread(tenant, 9, messages=1)
+        add_messages(thread, 2_000)
+        # By statistics of a time when nothing waited, which a bulk restore leaves behind.
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE threads_message SET searchable = true")
+            cursor.execute("ANALYZE threads_message")
+            cursor.execute("UPDATE threads_message SET searchable = false")
+        with transaction.atomic(), connection.cursor() as cursor:
+            _, read, fetched = touched()
+            cursor.execute(search_backlog.NEXT, [search_backlog.NOBODY, search_backlog.NOBODY, 10])
+            assert len(cursor.fetchall()) == 10
+            _, read_now, fetched_now = touched()
+        assert read_now == read
+        assert fetched_now - fetched <= 40
+
     def test_it_leaves_the_machine_to_a_sweep(self, other_connection: Any) -> None:
         other_connection.execute(sweeper.LOCK)
         assert catch_up() is False
@@ -235,17 +251,22 @@ def touched() -> tuple[int, int, int]:
         return scans, read, fetched
 
 
+def add_messages(thread: Thread, last: int) -> None:
+    """From the second position to the last, searchable."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO threads_message (id, workspace_id, thread_id, position, role, kind, content, extra, partial)"
+            " SELECT gen_random_uuid(), %s, %s, n, 'user', 'text', 'number ' || n, '{}', false"
+            " FROM generate_series(2, %s) AS n",
+            [thread.workspace_id, thread.pk, last],
+        )
+
+
 class TestTheIndex:
     def test_a_search_uses_it(self, api: Api, tenant: Tenant) -> None:
         thread = old_thread(tenant, 9, messages=1)
+        add_messages(thread, 3_000)
         with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO threads_message"
-                " (id, workspace_id, thread_id, position, role, kind, content, extra, partial)"
-                " SELECT gen_random_uuid(), %s, %s, n, 'user', 'text', 'number ' || n, '{}', false"
-                " FROM generate_series(2, 3000) AS n",
-                [tenant.workspace.pk, thread.pk],
-            )
             cursor.execute("SELECT gin_clean_pending_list('message_text')")
             cursor.execute("ANALYZE threads_message, threads_thread")
         scans, read, fetched = touched()
