@@ -2,8 +2,8 @@
 
 Starts a hub of its own (`manage.py up`) in a temporary directory, fills its database, and runs the product's own
 commands as an administrator would, each in a process of its own: `archive_threads` and `restore_threads` for many
-threads and for one huge one, then `purge_trash` while readers fetch threads over HTTP. Between two of them the tables are
-vacuumed, as a row of its own: autovacuum, five minutes late or not, is no part of what comes after its cause.
+threads and for one huge one, then `purge_trash` while readers fetch threads over HTTP. Between two of them the tables
+are vacuumed, as a row of its own: autovacuum, five minutes late or not, is no part of what comes after its cause.
 
 Rates and CPU are without the start of the command, which is that of the same command with nothing to do. CPU is that of
 the command's process and of PostgreSQL (all of the server: its own upkeep and the hub's questions too). Memory is the
@@ -188,7 +188,7 @@ def command(hub: Hub, *words: str) -> Cost:
 
 
 def vacuum(hub: Hub, admin: Any, count: int) -> dict[str, float]:
-    """Clean up the tables now, which autovacuum would begin somewhere in the next command; what that cost the database."""
+    """Clean up the tables, which autovacuum would do somewhere in the next command; what that cost the database."""
     before, began = postgres_cpu(hub), time.perf_counter()
     admin.execute("VACUUM (ANALYZE) threads_thread, threads_message, threads_run")
     took, cpu = time.perf_counter() - began, postgres_cpu(hub) - before
