@@ -16,7 +16,18 @@ from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread, policy, sweep
 from tests.lifecycle.test_commands import code, run
 from threads.actions import threads
-from threads.lifecycle import apply, by_hand, candidates, counting, jobs, nightly, nights, sweeper, system_policies
+from threads.lifecycle import (
+    apply,
+    by_hand,
+    candidates,
+    census,
+    counting,
+    jobs,
+    nightly,
+    nights,
+    sweeper,
+    system_policies,
+)
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.sweeper import Bounds
 from threads.models import Bundle, Message, RetentionJob, RetentionPolicy, RetentionSettings, Sweep, Thread, Tombstone
@@ -440,7 +451,7 @@ def test_a_thread_that_vanished_is_missed_whatever_happened_meanwhile(tenant: Te
             if meanwhile == "came and went":
                 threads.delete(actor=tenant.actor, thread=made, now=timezone.now())
 
-    with pytest.raises(apply.CountsDoNotAgree):
+    with pytest.raises(census.CountsDoNotAgree):
         apply.apply(
             selection=Selection(workspace_id=tenant.workspace.pk),
             cutoff=candidates.database_now(),

@@ -114,6 +114,34 @@ def test_an_archive_that_loses_a_thread_is_exit_code_4(tenant: Tenant, monkeypat
     assert code("retention_apply", "--yes") == 4
 
 
+@pytest.mark.parametrize("command", ["archive_threads", "restore_threads", "purge_trash"])
+def test_by_hand_too_threads_add_up_afterwards(tenant: Tenant, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    for _ in range(3):
+        old_thread(tenant)
+    kept = old_thread(tenant, 1)
+    workspace = f"--workspace={tenant.workspace.wire_id}"
+    if command == "restore_threads":
+        run("archive_threads", workspace, "--older-than=90d", "--yes")
+    if command == "purge_trash":
+        old = Thread.objects.exclude(pk=kept.pk)
+        old.update(state="trashed", trashed_at=timezone.now(), purge_after=timezone.now())
+    (done,) = run(command, workspace, "--limit=2", "--yes")
+    assert done["counts"]["before"] == 4
+    assert sum(done["counts"].values()) == 8
+    assert Sweep.objects.latest("number").report["counts"] == done["counts"]
+    original = sweeper.batches
+
+    def loses_one(**options: Any) -> tuple[int, str]:
+        Message.objects.filter(thread=kept).delete()
+        Thread.objects.filter(pk=kept.pk).delete()
+        return original(**options)
+
+    monkeypatch.setattr(sweeper, "batches", loses_one)
+    reports = Sweep.objects.count()
+    assert code(command, workspace, "--limit=1", "--yes") == 4
+    assert Sweep.objects.count() == reports  # what is not true is not reported
+
+
 def test_what_was_purged_meanwhile_and_brought_back_is_no_fault(
     tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

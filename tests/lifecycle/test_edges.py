@@ -23,7 +23,7 @@ from tests.lifecycle.test_commands import code, run
 from tests.lifecycle.test_sweeps import everything
 from threads.actions import threads
 from threads.actions.messages import Draft, append
-from threads.lifecycle import acts, apply, holds, purge, reading, restore
+from threads.lifecycle import acts, census, holds, purge, reading, restore
 from threads.lifecycle.bundles import archive as bundling
 from threads.lifecycle.bundles import audit_trail, records, verify
 from threads.models import Bundle, BundledThread, Hold, Message, Sweep, Thread, Tombstone
@@ -192,8 +192,8 @@ def test_a_sweep_that_died_half_way_is_finished_by_the_next(
     assert done[action] == 2
     assert Sweep.objects.count() == 0  # what died has no report
     assert sweep(tenant, batch_size=2, brake=False).taken == 3
-    census = apply.census(tenant.workspace.pk, until=timezone.now())
-    assert census == {"active": 1, "archived": 0, "trashed": 0, "purged": 0, DONE[action]: len(every)}
+    counted = census.take(workspace_id=tenant.workspace.pk, until=timezone.now())
+    assert counted == {"active": 1, "archived": 0, "trashed": 0, "purged": 0, DONE[action]: len(every)}
     assert Message.objects.of_thread(young).count() == 3
     if action == "archive":
         sound(tenant.workspace.pk)

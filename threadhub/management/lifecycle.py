@@ -22,6 +22,7 @@ from threadhub.management.progress import Progress, shown
 from threadhub.workspaces.models import User, Workspace
 from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.candidates import Selection
+from threads.lifecycle.census import CountsDoNotAgree
 from threads.lifecycle.sweeper import Bounds, SweepRunning
 
 FAILED, USAGE, LOCKED, NOT_VERIFIED = 1, 2, 3, 4
@@ -134,7 +135,7 @@ class LifecycleCommand(HubCommand):
             raise
         except SweepRunning as error:
             raise Ended(error.message, LOCKED) from error
-        except Damaged as error:
+        except (Damaged, CountsDoNotAgree) as error:
             raise Ended(error.message, NOT_VERIFIED) from error
         except DomainError as error:
             raise Ended(error.message, FAILED) from error

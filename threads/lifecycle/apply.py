@@ -9,14 +9,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfoNotFoundError
 
 from django.db import models
-from django.db.models.functions import Cast
 
 from threadhub import audit
 from threadhub.lib import ids
-from threadhub.lib.errors import Failed
 from threadhub.workspaces import actor as actors
-from threads.activity import first_id_at
-from threads.lifecycle import candidates, holds, nights, purge, reports, resolver, rules, sweeper, trash
+from threads.lifecycle import candidates, census, holds, nights, purge, reports, resolver, rules, sweeper, trash
 from threads.lifecycle import plan as plans
 from threads.lifecycle.bundles import archive
 from threads.lifecycle.bundles.verify import Damaged
@@ -25,17 +22,10 @@ from threads.lifecycle.plan import Plan
 from threads.lifecycle.purge import Due
 from threads.lifecycle.resolver import Rule
 from threads.lifecycle.sweeper import Bounds
-from threads.models import RetentionPolicy, RetentionSettings, Sweep, SystemPolicy, Thread, Tombstone
+from threads.models import RetentionPolicy, RetentionSettings, Sweep, SystemPolicy, Thread
 
 BUNDLE_THREADS = 1_000
-OF_ITS_TIME = "^.{14}7"  # a UUIDv7, as the hub makes them; those of what was imported may be others
 BUNDLE_MESSAGES = 200_000  # a bundle gets no further thread beyond; a thread with more has one of its own
-
-
-class CountsDoNotAgree(Failed):
-    """After the sweep the threads do not add up to those before it."""
-
-    code = "counts_do_not_agree"
 
 
 @dataclass(slots=True)
@@ -85,7 +75,7 @@ def apply(
     expect: Callable[[int], Any] = lambda total: None,
 ) -> Outcome:
     """Do what is due in a workspace at `cutoff`. The caller holds the sweep's lock. `expect` gets how many it will
-    take, once that is planned. Raises CountsDoNotAgree."""
+    take, once that is planned. Raises census.CountsDoNotAgree."""
     workspace_id = selection.workspace_id
     settings = rules.settings_of(workspace_id)
     plan = plans.make(selection=selection, cutoff=cutoff, sizes=False)
@@ -95,7 +85,7 @@ def apply(
         return _reported(outcome, workspace_id)
     bounds, capped = _within_cap(bounds, settings, cutoff)
     expect(plan.total if bounds.limit is None else min(plan.total, bounds.limit))
-    before = census(workspace_id, until=cutoff)
+    before = census.take(workspace_id=workspace_id, until=cutoff)
     sweep = _Sweep(selection, cutoff, settings, outcome)
     query = candidates.due(selection=selection, rules=sweep.rules, now=cutoff)
     _, outcome.ended = sweeper.batches(query=query, bounds=bounds, work=sweep.batch, progress=progress)
@@ -103,7 +93,7 @@ def apply(
         outcome.ended = "cap"
     if outcome.ended == "done" and outcome.whole and not outcome.failed:
         _end_first_acts(workspace_id, cutoff)
-    outcome.counts = verify(workspace_id, before, outcome)
+    outcome.counts = census.compare(workspace_id=workspace_id, before=before, until=cutoff)
     return _reported(outcome, workspace_id)
 
 
@@ -118,50 +108,6 @@ def foresee(*, selection: Selection, cutoff: datetime, bounds: Bounds, brake: bo
     elif narrowed.limit is not None and plan.total >= narrowed.limit:
         ended, taken = "cap" if capped else "limit", narrowed.limit
     return {**plan.as_json(), "ended": ended, "taken": taken}
-
-
-def census(workspace_id: UUID, *, until: datetime) -> dict[str, int]:
-    """How many threads that were made until then are in which state; `purged`: tombstones."""
-    rows = (
-        Thread.objects.filter(workspace_id=workspace_id, created_at__lte=until)
-        .exclude(state=Thread.State.TEMPORARY)
-        .order_by()
-        .values_list("state")
-        .annotate(count=models.Count("pk"))
-    )
-    return {
-        "active": 0,
-        "archived": 0,
-        "trashed": 0,
-        **dict(rows),
-        "purged": _buried(workspace_id, until),
-    }
-
-
-def _buried(workspace_id: UUID, until: datetime) -> int:
-    """Tombstones, but for those of threads that were made after that: by their ids, which tell the time."""
-    stones = Tombstone.objects.filter(workspace_id=workspace_id)
-    later = stones.filter(thread_id__gte=first_id_at(until)).annotate(spelled=Cast("thread_id", models.CharField()))
-    return stones.count() - later.filter(spelled__regex=OF_ITS_TIME).count()
-
-
-def verify(workspace_id: UUID, before: dict[str, int], outcome: Outcome) -> dict[str, int]:
-    """Nothing vanished: what there was is there, in some state, or has a tombstone; and not both. What was made
-    meanwhile stands for nothing that was lost; what was imported meanwhile may be older, so there may be more."""
-    after = census(workspace_id, until=outcome.plan.cutoff)
-    if sum(after.values()) < sum(before.values()):
-        raise CountsDoNotAgree(f"There were {before}, there are {after}.")
-    if twice := _twice(workspace_id, outcome.plan.cutoff):
-        raise CountsDoNotAgree(f"{twice} threads that were purged are still there.")
-    return {"before": sum(before.values()), **after}
-
-
-def _twice(workspace_id: UUID, since: datetime) -> int:
-    """How many threads have a tombstone that is as new as this sweep, and a row: an import that brings one back removes
-    its tombstone. Only the newest tombstones are read, by the index tombstone_newest."""
-    stones = Tombstone.objects.filter(workspace_id=workspace_id, purged_at__gte=since)
-    there = Thread.objects.filter(workspace_id=workspace_id, pk=models.OuterRef("thread_id"))
-    return stones.filter(models.Exists(there)).count()
 
 
 def _end_first_acts(workspace_id: UUID, cutoff: datetime) -> None:

@@ -17,7 +17,7 @@ from threadhub.lib.errors import DomainError
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import Workspace
 from threads import counts, search_backlog
-from threads.lifecycle import candidates, holds, purge, reports, resolver, rules, staging, sweeper, trash
+from threads.lifecycle import candidates, census, holds, purge, reports, resolver, rules, staging, sweeper, trash
 from threads.lifecycle import restore as restoring
 from threads.lifecycle.apply import bundles_of
 from threads.lifecycle.bundles import archive as bundling
@@ -48,6 +48,7 @@ class Done:
     begun: int = 0  # messages that were restored, or are on their way
     search_follows: int = 0  # messages of the workspace that search learns of later
     dry_run: bool = False
+    counts: dict[str, int] = field(default_factory=dict)  # of the workspace: before, and afterwards by state
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def count(self, threads: Sequence[Candidate]) -> int:
@@ -76,6 +77,7 @@ class Done:
             "ended": "dry run" if self.dry_run else self.ended,
             "bundles": self.bundles,
             "skipped": dict(sorted(self.skipped.items())),
+            **({"counts": self.counts} if self.counts else {}),
             **({"search_follows": self.search_follows} if self.search_follows else {}),
         }
 
@@ -225,7 +227,8 @@ def _through(
     progress: Progress,
     choose: Callable[[Sequence[Candidate], Done, int | None], list[Candidate]],
 ) -> Done:
-    """Batch by batch with a report at the end; in a dry run only what would be chosen is counted."""
+    """Batch by batch; at the end the workspace's threads are counted again, and a report is kept. In a dry run only
+    what would be chosen is counted. Raises census.CountsDoNotAgree."""
     if done.dry_run:
         for page in query.pages(PAGE):
             left = None if bounds.limit is None else bounds.limit - done.threads
@@ -233,7 +236,9 @@ def _through(
                 break
             done.count(choose(page, done, left))
         return done
+    before = census.take(workspace_id=done.workspace_id, until=now)
     _, done.ended = sweeper.batches(query=query, bounds=bounds, work=work, progress=progress)
+    done.counts = census.compare(workspace_id=done.workspace_id, before=before, until=now)
     report = done.as_json()
     reports.keep(workspace_id=done.workspace_id, kind=kind, cutoff=now, now=candidates.database_now(), report=report)
     return done

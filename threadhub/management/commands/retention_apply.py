@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from threadhub.management.lifecycle import FAILED, NOT_VERIFIED, Ended, LifecycleCommand
+from threadhub.management.lifecycle import FAILED, Ended, LifecycleCommand
 from threads.lifecycle import apply, candidates, sweeper
 
 
@@ -33,18 +33,15 @@ class Command(LifecycleCommand):
                     if bounds.limit is not None:
                         bounds.limit -= told["taken"]
                     continue
-                try:
-                    with self.progress("threads") as progress:
-                        outcome = apply.apply(
-                            selection=selection,
-                            cutoff=cutoff,
-                            bounds=bounds,
-                            brake=not no_brake,
-                            progress=progress,
-                            expect=progress.expect,
-                        )
-                except apply.CountsDoNotAgree as error:
-                    raise Ended(error.message, NOT_VERIFIED) from error
+                with self.progress("threads") as progress:
+                    outcome = apply.apply(
+                        selection=selection,
+                        cutoff=cutoff,
+                        bounds=bounds,
+                        brake=not no_brake,
+                        progress=progress,
+                        expect=progress.expect,
+                    )
                 self.tell({"workspace": outcome.plan.as_json()["workspace"], **outcome.as_json()}, as_json=as_json)
                 ended.add(outcome.ended)
                 faults += outcome.failed
