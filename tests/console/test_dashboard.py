@@ -199,10 +199,10 @@ def test_what_retention_will_take_is_what_policies_say(
         for age in ages:
             old_thread(whose, age)
         forecast.make(workspace_id=whose.workspace.pk, now=timezone.now())
-    told, columns = panel(console, "What retention will take")
+    told, columns = panel(console, "Due for retention")
     assert told == "4 threads in 30 days, 1 of them for ever"
     assert [each.partition(": ")[2] for each in columns] == [
         "1 thread, 0 of them for ever", "2 threads, 0 of them for ever", "1 thread, 1 of them for ever",
     ]  # fmt: skip
     assert columns[0].startswith(f"{day():%b} {day().day}:"), "what is due already is taken today"
-    assert panel(signed_in(olivia), "What retention will take")[0] == "3 threads in 30 days, 0 of them for ever"
+    assert panel(signed_in(olivia), "Due for retention")[0] == "3 threads in 30 days, 0 of them for ever"

@@ -1,4 +1,4 @@
-"""What retention will take in the days to come."""
+"""What will be due for retention in the days to come."""
 
 from datetime import UTC, timedelta
 

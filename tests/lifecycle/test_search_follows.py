@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from threading import Event
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -23,7 +24,9 @@ from threadhub.launch import examination
 from threads import search_backlog
 from threads.actions import copy
 from threads.actions.messages import Draft, append
-from threads.lifecycle import acts, holds, restore, sweeper
+from threads.lifecycle import acts, by_hand, holds, restore, sweeper
+from threads.lifecycle.candidates import Selection
+from threads.lifecycle.sweeper import Bounds
 from threads.models import BundledThread, Message, Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,6 +87,24 @@ class TestOfARestore:
         done = run("restore_threads", f"--workspace={tenant.workspace.wire_id}", "--yes", "--batch-size=1")
         assert (done[0]["taken"], done[0]["search_follows"]) == (3, 6)
         assert found(api) == 3
+
+    def test_what_failed_together_counts_once(
+        self, api: Api, tenant: Tenant, three: list[Thread], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = restore.restore_all
+
+        def fails(*, thread_ids: list[UUID], **options: Any) -> int:
+            if three[-1].pk in thread_ids:
+                raise restore.NotArchived
+            return whole(thread_ids=thread_ids, **options)
+
+        monkeypatch.setattr(restore, "restore_all", fails)
+        done = by_hand.restore(
+            selection=Selection(workspace_id=tenant.workspace.pk), now=NOW(), bounds=Bounds(), trashed=False,
+            dry_run=False, progress=lambda taken: None,
+        )  # fmt: skip
+        assert (done.threads, len(done.faults)) == (2, 1)
+        assert (found(api), search_backlog.waiting()) == (3, 3)
 
     def test_what_is_said_next_is_found_at_once(self, api: Api, tenant: Tenant, three: list[Thread]) -> None:
         restored(tenant)

@@ -239,7 +239,7 @@ def _forecast(workspaces: list[UUID] | None, days: list[date]) -> Chart:
             purged[row["day"]] += row["number"]
     total, gone = sum(values.values()), sum(purged.values())
     return chart(
-        title="What retention will take",
+        title="Due for retention",
         figure=f"{int(total):,}",
         caption=f"threads in 30 days, {int(gone):,} of them for ever",
         days=days,

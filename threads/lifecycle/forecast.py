@@ -1,4 +1,4 @@
-"""What retention will take in the next days, if nothing is said or changed until then. Made once a day for each
+"""What will be due for retention in the next days, if nothing is said or changed until then. Made once a day for each
 workspace and kept, since it looks at every thread that could be due: the candidates and the resolver of a sweep."""
 
 import logging

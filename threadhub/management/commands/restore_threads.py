@@ -16,7 +16,7 @@ class Command(LifecycleCommand):
 
     def add_own(self, parser: CommandParser) -> None:
         self.add_selection(parser)
-        self.add_bounds(parser, parallel=3)
+        self.add_bounds(parser, parallel=2)
         parser.add_argument("--thread", type=an_id(Thread.PREFIX), metavar="ID", help="Only this thread.")
         parser.add_argument("--trashed", action="store_true", help="What is in the trash, not what is archived.")
 
