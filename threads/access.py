@@ -62,10 +62,15 @@ def visible(*, actor: Actor) -> ThreadQuerySet:
     return Thread.objects.visible_to(actor)
 
 
-def get(*, actor: Actor, thread_id: UUID, agent_id: UUID | None = None, with_agent: bool = True) -> Thread:
+def get(
+    *, actor: Actor, thread_id: UUID, agent_id: UUID | None = None, with_agent: bool = True, locked: bool = False
+) -> Thread:
     """One thread, of `agent_id` where the path names an agent. Raises ThreadNotFound for absent and foreign alike.
-    `with_agent`: whether its agent is read beside it."""
+    `with_agent`: whether its agent is read beside it; `locked`: whether nobody else writes it until the transaction
+    ends."""
     threads = visible(actor=actor).filter(pk=thread_id)
+    if locked:
+        threads = threads.select_for_update(of=("self",))
     if agent_id is not None:
         threads = threads.with_agent(agent_id)
     if with_agent:

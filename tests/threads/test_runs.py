@@ -20,8 +20,10 @@ from threads import access
 from threads.actions import threads
 from threads.actions.messages import Draft
 from threads.attachments import Upload
+from threads.lifecycle import acts
 from threads.models import Message, Run, RunEvent, Thread
 from threads.runs import end
+from threads.runs import start as starting
 from threads.runs.answer import claim, hand_back
 from threads.runs.execute import execute
 from threads.runs.follow import follow
@@ -226,6 +228,30 @@ def test_enqueued_questions_are_answered_in_the_order_of_asking(tenant: Tenant, 
     work_off(thread)
     said = [content for _, _, content in conversation(thread)]
     assert said == ["/say one", "one", "/say two", "two", "/say three", "three"]
+
+
+def test_asking_in_a_thread_reads_it_once_and_locks_it(tenant: Tenant, thread: Thread) -> None:
+    drafts = [Draft("user", "/say one")]
+    with CaptureQueriesContext(connection) as queries:
+        started = starting.ask(
+            actor=tenant.actor, agent_id=tenant.agent.pk, thread_id=thread.pk, drafts=drafts, now=timezone.now()
+        )
+    assert started.thread == thread
+    asked = [str(query["sql"]) for query in queries]
+    (reading,) = [each for each in asked if 'FROM "threads_thread"' in each]
+    assert reading.endswith('FOR UPDATE OF "threads_thread"')
+    assert not [each for each in asked if each.startswith("SAVEPOINT")]
+
+
+def test_an_archived_thread_is_not_asked_in(tenant: Tenant, thread: Thread) -> None:
+    answer(tenant, thread, "/say one")
+    acts.archive(actor=tenant.actor, thread=thread, now=timezone.now())
+    drafts = [Draft("user", "/say two")]
+    with pytest.raises(access.ThreadArchived):
+        starting.ask(
+            actor=tenant.actor, agent_id=tenant.agent.pk, thread_id=thread.pk, drafts=drafts, now=timezone.now()
+        )
+    assert Run.objects.of_thread(thread).count() == 0
 
 
 def test_a_question_waits_with_as_many_queries_however_many_wait_before_it(tenant: Tenant, thread: Thread) -> None:

@@ -71,10 +71,10 @@ def ask(
 ) -> Started:
     """Ask an agent in one of its threads, or in a new one with this reference; as `start` otherwise."""
     if thread_id is not None:
-        thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_agent=False)
+        thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_agent=False, locked=True)
     else:
         thread = threads.create(actor=actor, agent_id=agent_id, external_ref=external_ref, now=now)
-    return start(actor=actor, thread=thread, drafts=drafts, now=now, wish=wish)
+    return _start(actor, thread, drafts, now, wish or Wish(), locked=thread_id is not None)
 
 
 @transaction.atomic
@@ -88,10 +88,18 @@ def start(*, actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetim
     Raises ThreadNotFound, AgentDisabled, PermissionMissing, ThreadArchived, ThreadRunning, NothingAsked,
     ClientToolNameTaken, BudgetExceeded.
     """
-    wish = wish or Wish()
+    return _start(actor, thread, drafts, now, wish or Wish(), locked=False)
+
+
+def _start(
+    actor: Actor, thread: Thread, drafts: Sequence[Draft], now: datetime, wish: Wish, *, locked: bool
+) -> Started:
     agent = agents.get_to_invoke(actor=actor, agent_id=thread.agent_id)
     tools.check_names(agent=agent, client_tools=wish.client_tools)
-    thread = access.lock(thread=thread, with_agent=False)
+    if not locked:
+        thread = access.lock(thread=thread, with_agent=False)
+    elif thread.state == Thread.State.ARCHIVED:
+        raise access.ThreadArchived
     thread.agent = agent
     if not thread.taken_over:
         budgets.check(agent=agent, now=now)
