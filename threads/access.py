@@ -67,7 +67,7 @@ def get(
 ) -> Thread:
     """One thread, of `agent_id` where the path names an agent. Raises ThreadNotFound for absent and foreign alike.
     `with_agent`: whether its agent is read beside it; `locked`: whether nobody else writes it until the transaction
-    ends."""
+    ends; an archived one is not refused."""
     threads = visible(actor=actor).filter(pk=thread_id)
     if locked:
         threads = threads.select_for_update(of=("self",))

@@ -120,7 +120,7 @@ async def sweep(timestamp: int) -> None:
 @app.periodic(cron="23 * * * *")
 @app.task(name="threads.forecast_retention", queue="upkeep", queueing_lock="threads.forecast_retention")
 async def forecast_retention(timestamp: int) -> None:
-    """Foretell what retention will take, where that was not done within a day."""
+    """Foretell what will be due for retention, where that was not done within a day."""
     from threads.lifecycle.forecast import make_due
 
     await in_thread(make_due)(now=timezone.now())

@@ -3,7 +3,7 @@
 Starts a hub of its own (`manage.py up`) in a temporary directory, fills its database, and runs the product's own
 commands as an administrator would, each in a process of its own: `archive_threads` and `restore_threads` for many
 threads and for one huge one, then `purge_trash` while readers fetch threads over HTTP. Between two of them the tables
-are vacuumed, as a row of its own: autovacuum, five minutes late or not, is no part of what comes after its cause.
+are vacuumed, as a row of its own, so that autovacuum, which may come minutes later, does not fall into the next one.
 
 Rates and CPU are without the start of the command, which is that of the same command with nothing to do. CPU is that of
 the command's process and of PostgreSQL (all of the server: its own upkeep and the hub's questions too). Memory is the

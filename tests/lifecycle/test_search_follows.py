@@ -39,10 +39,15 @@ def _five_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_backlog, "BATCH", 2)
 
 
+def last_month() -> int:
+    """Days since it was, so that threads that are a few days older are of one month, and go into one bundle."""
+    return NOW().day
+
+
 @pytest.fixture
 def three(tenant: Tenant) -> list[Thread]:
     """Archived, of three messages each."""
-    threads = [old_thread(tenant, 9 - number) for number in range(3)]
+    threads = [old_thread(tenant, last_month() + 9 - number) for number in range(3)]
     for thread in threads:
         acts.archive(actor=tenant.actor, thread=thread, now=NOW())
     return threads

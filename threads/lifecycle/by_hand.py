@@ -239,8 +239,8 @@ def _through(
     progress: Progress,
     choose: Callable[[Sequence[Candidate], Done, int | None], list[Candidate]],
 ) -> Done:
-    """Batch by batch; at the end the workspace's threads are counted again, and a report is kept. In a dry run only
-    what would be chosen is counted. Raises census.CountsDoNotAgree."""
+    """Batch by batch; where there was something to do, the workspace's threads are counted before and afterwards. A
+    report is kept. In a dry run only what would be chosen is counted. Raises census.CountsDoNotAgree."""
     if done.dry_run:
         for page in query.pages(PAGE):
             left = None if bounds.limit is None else bounds.limit - done.threads
@@ -248,9 +248,11 @@ def _through(
                 break
             done.count(choose(page, done, left))
         return done
-    before = census.take(workspace_id=done.workspace_id, until=now)
+    # Of all workspaces, most have nothing of what somebody looks for: theirs are not counted.
+    before = census.take(workspace_id=done.workspace_id, until=now) if query.keys(after=None, limit=1) else None
     _, done.ended = sweeper.batches(query=query, bounds=bounds, work=work, progress=progress)
-    done.counts = census.compare(workspace_id=done.workspace_id, before=before, until=now)
+    if before is not None:
+        done.counts = census.compare(workspace_id=done.workspace_id, before=before, until=now)
     report = done.as_json()
     reports.keep(workspace_id=done.workspace_id, kind=kind, cutoff=now, now=candidates.database_now(), report=report)
     return done

@@ -19,7 +19,7 @@ from threads.models import Bundle, RetentionJob
 
 COUNTS = {
     "before": "Threads before", "active": "Active afterwards", "archived": "Archived afterwards",
-    "trashed": "In the trash afterwards", "purged": "Destroyed",
+    "trashed": "In the trash afterwards", "purged": "Destroyed so far",
 }  # fmt: skip
 
 
