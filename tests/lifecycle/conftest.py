@@ -15,8 +15,8 @@ from threadhub.isolation import scope
 from threads.actions import threads
 from threads.actions.messages import Draft, append
 from threads.lifecycle import apply, candidates, policies
+from threads.lifecycle.batches import Bounds
 from threads.lifecycle.candidates import Selection
-from threads.lifecycle.sweeper import Bounds
 from threads.models import RetentionPolicy, Thread
 
 

@@ -28,8 +28,8 @@ from threads.lifecycle import (
     sweeper,
     system_policies,
 )
+from threads.lifecycle.batches import Bounds
 from threads.lifecycle.candidates import Selection
-from threads.lifecycle.sweeper import Bounds
 from threads.models import Bundle, Message, RetentionJob, RetentionPolicy, RetentionSettings, Sweep, Thread, Tombstone
 
 DAY = timedelta(days=1)

@@ -16,10 +16,10 @@ from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread
 from threadhub.isolation import scope
 from threads import search_backlog
-from threads.lifecycle import apply, by_hand, candidates, sweeper
+from threads.lifecycle import apply, batches, by_hand, candidates, sweeper
+from threads.lifecycle.batches import Bounds
 from threads.lifecycle.bundles import archive, verify
 from threads.lifecycle.candidates import Candidate, Selection
-from threads.lifecycle.sweeper import Bounds
 from threads.models import Bundle, BundledThread, Message, Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,7 +31,7 @@ def walk(tenant: Tenant, work: Callable[[list[Candidate], int | None], int], **b
         selection=Selection(workspace_id=tenant.workspace.pk), states=["active"], now=timezone.now()
     )
     with sweeper.alone():
-        return sweeper.batches(query=query, bounds=Bounds(batch_size=2, pause=0, parallel=2, **bounds), work=work)
+        return batches.through(query=query, bounds=Bounds(batch_size=2, pause=0, parallel=2, **bounds), work=work)
 
 
 def _parameters() -> dict[str, Any]:

@@ -83,7 +83,7 @@ def test_a_cap_that_is_set_mid_sweep_counts_from_then_on(tenant: Tenant, monkeyp
 def _after_first_batch(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> list[int]:
     """Something happens once the first batch is committed."""
     seen: list[int] = []
-    original = sweeper._stay_alone
+    original = sweeper.stay_alone
 
     def stay_alone() -> None:
         seen.append(1)
@@ -91,7 +91,7 @@ def _after_first_batch(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) 
             act()
         original()
 
-    monkeypatch.setattr(sweeper, "_stay_alone", stay_alone)
+    monkeypatch.setattr(sweeper, "stay_alone", stay_alone)
     return seen
 
 

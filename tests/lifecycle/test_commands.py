@@ -15,7 +15,7 @@ from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread, policy
 from threadhub.lib import ids
 from threadhub.workspaces import actor as actors
-from threads.lifecycle import acts, census, holds, purge, sweeper
+from threads.lifecycle import acts, batches, census, holds, purge, sweeper
 from threads.lifecycle.bundles import archive
 from threads.lifecycle.importing import imports
 from threads.models import Bundle, BundledThread, Hold, Message, RetentionSettings, Sweep, Thread, Tombstone
@@ -129,14 +129,14 @@ def test_by_hand_too_threads_add_up_afterwards(tenant: Tenant, monkeypatch: pyte
     assert done["counts"]["before"] == 4
     assert sum(done["counts"].values()) == 8
     assert Sweep.objects.latest("number").report["counts"] == done["counts"]
-    original = sweeper.batches
+    original = batches.through
 
     def loses_one(**options: Any) -> tuple[int, str]:
         Message.objects.filter(thread=kept).delete()
         Thread.objects.filter(pk=kept.pk).delete()
         return original(**options)
 
-    monkeypatch.setattr(sweeper, "batches", loses_one)
+    monkeypatch.setattr(batches, "through", loses_one)
     reports = Sweep.objects.count()
     assert code(command, workspace, "--limit=1", "--yes") == 4
     assert Sweep.objects.count() == reports  # what is not true is not reported

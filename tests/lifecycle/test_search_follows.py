@@ -25,8 +25,8 @@ from threads import search_backlog
 from threads.actions import copy
 from threads.actions.messages import Draft, append
 from threads.lifecycle import acts, by_hand, holds, restore, sweeper
+from threads.lifecycle.batches import Bounds
 from threads.lifecycle.candidates import Selection
-from threads.lifecycle.sweeper import Bounds
 from threads.models import BundledThread, Message, Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -20,10 +20,11 @@ from threadhub.lib.errors import DomainError
 from threadhub.management.command import HubCommand
 from threadhub.management.progress import Progress, shown
 from threadhub.workspaces.models import User, Workspace
+from threads.lifecycle.batches import Bounds
 from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.census import CountsDoNotAgree
-from threads.lifecycle.sweeper import Bounds, SweepRunning
+from threads.lifecycle.sweeper import SweepRunning
 
 FAILED, USAGE, LOCKED, NOT_VERIFIED = 1, 2, 3, 4
 DURATION = re.compile(r"([1-9][0-9]{0,6})([hdw])", re.ASCII)

@@ -13,15 +13,26 @@ from django.db import models
 from threadhub import audit
 from threadhub.lib import ids
 from threadhub.workspaces import actor as actors
-from threads.lifecycle import candidates, census, holds, nights, purge, reports, resolver, rules, sweeper, trash
+from threads.lifecycle import (
+    batches,
+    candidates,
+    census,
+    holds,
+    nights,
+    purge,
+    reports,
+    resolver,
+    rules,
+    trash,
+)
 from threads.lifecycle import plan as plans
+from threads.lifecycle.batches import Bounds
 from threads.lifecycle.bundles import archive
 from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.candidates import Candidate, Selection
 from threads.lifecycle.plan import Plan
 from threads.lifecycle.purge import Due
 from threads.lifecycle.resolver import Rule
-from threads.lifecycle.sweeper import Bounds
 from threads.models import RetentionPolicy, RetentionSettings, Sweep, SystemPolicy, Thread
 
 BUNDLE_THREADS = 1_000
@@ -88,7 +99,7 @@ def apply(
     before = census.take(workspace_id=workspace_id, until=cutoff)
     sweep = _Sweep(selection, cutoff, settings, outcome)
     query = candidates.due(selection=selection, rules=sweep.rules, now=cutoff)
-    _, outcome.ended = sweeper.batches(query=query, bounds=bounds, work=sweep.batch, progress=progress)
+    _, outcome.ended = batches.through(query=query, bounds=bounds, work=sweep.batch, progress=progress)
     if outcome.ended == "limit" and capped:
         outcome.ended = "cap"
     if outcome.ended == "done" and outcome.whole and not outcome.failed:

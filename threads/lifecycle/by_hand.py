@@ -19,16 +19,27 @@ from threadhub.lib.errors import DomainError
 from threadhub.workspaces import actor as actors
 from threadhub.workspaces.models import Workspace
 from threads import counts, search_backlog
-from threads.lifecycle import candidates, census, holds, purge, reports, resolver, rules, staging, sweeper, trash
+from threads.lifecycle import (
+    batches,
+    candidates,
+    census,
+    holds,
+    purge,
+    reports,
+    resolver,
+    rules,
+    staging,
+    trash,
+)
 from threads.lifecycle import restore as restoring
 from threads.lifecycle.apply import bundles_of
+from threads.lifecycle.batches import Bounds
 from threads.lifecycle.bundles import archive as bundling
 from threads.lifecycle.bundles import rewrite
 from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.candidates import Candidate, Query, Selection
 from threads.lifecycle.erasure import ledger
 from threads.lifecycle.resolver import Reason
-from threads.lifecycle.sweeper import Bounds
 from threads.models import Sweep, Thread
 
 PAGE = 2_000
@@ -250,7 +261,7 @@ def _through(
         return done
     # Of all workspaces, most have nothing of what somebody looks for: theirs are not counted.
     before = census.take(workspace_id=done.workspace_id, until=now) if query.keys(after=None, limit=1) else None
-    _, done.ended = sweeper.batches(query=query, bounds=bounds, work=work, progress=progress)
+    _, done.ended = batches.through(query=query, bounds=bounds, work=work, progress=progress)
     if before is not None:
         done.counts = census.compare(workspace_id=done.workspace_id, before=before, until=now)
     report = done.as_json()

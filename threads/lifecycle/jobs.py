@@ -20,10 +20,10 @@ from threadhub.workspaces.permissions import Permission
 from threads import tasks
 from threads.lifecycle import apply, by_hand, candidates, failures, rules, sweeper
 from threads.lifecycle import plan as plans
+from threads.lifecycle.batches import Bounds
 from threads.lifecycle.bundles import audit_trail
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.plan import Plan
-from threads.lifecycle.sweeper import Bounds
 from threads.models import Bundle, RetentionJob
 
 logger = logging.getLogger(__name__)

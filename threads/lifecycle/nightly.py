@@ -11,9 +11,9 @@ from django.db import connection
 
 from threadhub.workspaces.models import Workspace
 from threads.lifecycle import apply, candidates, failures, nights, reports, rules, sweeper
+from threads.lifecycle.batches import Bounds
 from threads.lifecycle.bundles import orphans
 from threads.lifecycle.candidates import Selection
-from threads.lifecycle.sweeper import Bounds
 from threads.models import RetentionPolicy, RetentionSettings, Sweep, SystemPolicy, Thread
 
 logger = logging.getLogger(__name__)
