@@ -36,4 +36,4 @@ def test_a_members_list_beside_a_limited_agent_is_read_by_index(tenant: Tenant, 
         assert len(page) == 51
         assert closed.pk not in {thread.agent_id for thread in page}
     assert "Index Scan using thread_by_user on threads_thread" in plan, plan
-    assert "Seq Scan on threads_thread" not in plan, plan
+    assert "Seq Scan on threads_thread " not in plan, plan
