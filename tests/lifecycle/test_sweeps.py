@@ -14,6 +14,7 @@ from tests.conftest import Tenant
 from tests.lifecycle.conftest import age, old_thread, policy, sweep
 from threads.actions.messages import Draft, append
 from threads.lifecycle import acts, candidates, holds, plan, policies, sweeper
+from threads.lifecycle.batches import Bounds
 from threads.lifecycle.candidates import Selection
 from threads.lifecycle.models import RetentionSettings
 from threads.models import Attachment, Message, RetentionPolicy, Run, Sweep, Thread, Tombstone
@@ -118,7 +119,7 @@ def test_limit_cap_time_and_stop_end_a_sweep(tenant: Tenant) -> None:
     assert (done.taken, done.ended) == (3, "cap")
     assert sweep(tenant).taken == 0
     RetentionSettings.objects.update(daily_cap=None)
-    bounds = sweeper.Bounds()
+    bounds = Bounds()
     bounds.stop.set()
     assert sweep(tenant, stop=bounds.stop).ended == "stopped"
     assert (sweep(tenant).ended, Thread.objects.count()) == ("done", 0)
