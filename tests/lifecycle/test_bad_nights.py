@@ -2,8 +2,7 @@
 workspace that fails, a sweep that is cut into many."""
 
 import threading
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,70 +14,12 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread, policy, sweep
 from tests.lifecycle.test_commands import code, run
-from threads.actions import threads
-from threads.lifecycle import (
-    apply,
-    by_hand,
-    candidates,
-    census,
-    counting,
-    jobs,
-    nightly,
-    nights,
-    sweeper,
-    system_policies,
-)
+from threads.lifecycle import apply, by_hand, candidates, counting, jobs, nightly, nights, sweeper
 from threads.lifecycle.batches import Bounds
 from threads.lifecycle.candidates import Selection
-from threads.models import Bundle, Message, RetentionJob, RetentionPolicy, RetentionSettings, Sweep, Thread, Tombstone
+from threads.models import Bundle, RetentionJob, RetentionPolicy, RetentionSettings, Sweep, Thread, Tombstone
 
 DAY = timedelta(days=1)
-
-
-class TestFirstActs:
-    """A policy may take as many threads as its preview had, in however many sweeps."""
-
-    def test_a_first_act_of_several_nights_ends(self, tenant: Tenant) -> None:
-        for number in range(40):
-            old_thread(tenant, 100 if number < 30 else 1, messages=1)
-        policy(tenant)
-        RetentionSettings.objects.create(workspace=tenant.workspace, daily_cap=12)
-        ends = [sweep(tenant, after=DAY * night) for night in range(3)]
-        assert [(done.taken, done.ended) for done in ends] == [(12, "cap"), (12, "cap"), (6, "done")]
-
-    def test_what_nobody_previewed_is_braked_after_it(self, tenant: Tenant) -> None:
-        for _ in range(20):
-            old_thread(tenant, messages=1)
-        policy(tenant)
-        assert sweep(tenant, limit=15).taken == 15
-        assert sweep(tenant).taken == 5
-        for _ in range(14):
-            old_thread(tenant, messages=1)
-        assert sweep(tenant).ended == "brake"
-
-    def test_what_came_to_nothing_is_not_owed(self, tenant: Tenant) -> None:
-        """Previewed with twenty, of which five were still due: a later surprise is one."""
-        for _ in range(20):
-            old_thread(tenant, messages=1)
-        policy(tenant)
-        Thread.objects.filter(pk__in=list(Thread.objects.values_list("pk", flat=True)[:15])).update(
-            last_activity_at=timezone.now()
-        )
-        assert sweep(tenant).taken == 5
-        for _ in range(20):
-            old_thread(tenant, messages=1)
-        assert sweep(tenant).ended == "brake"
-
-    def test_a_system_policy_acts_in_every_workspace(self, tenant: Tenant, other_tenant: Tenant) -> None:
-        for each in (tenant, other_tenant):
-            for _ in range(20):
-                old_thread(each, messages=1)
-        made = system_policies.create(actor=tenant.actor, now=timezone.now(), action="purge", days=90)
-        system_policies.preview(actor=tenant.actor, policy=made)
-        made.refresh_from_db()
-        system_policies.enable(actor=tenant.actor, policy=made, now=timezone.now() - 2 * DAY)
-        assert nightly.sweep_all() == 40
-        assert Thread.objects.count() == 0
 
 
 class TestDamagedBundles:
@@ -269,69 +210,6 @@ class TestOthers:
         patched.setattr(apply, "apply", failing)
 
 
-class TestCap:
-    def test_a_night_that_comes_a_second_early_has_its_whole_cap(self, tenant: Tenant) -> None:
-        RetentionSettings.objects.create(workspace=tenant.workspace, daily_cap=3, brake_percent=100)
-        for _ in range(6):
-            old_thread(tenant)
-        policy(tenant)
-        assert self.at(tenant, datetime(2040, 5, 1, 3, 0, 2, tzinfo=UTC)).taken == 3
-        assert self.at(tenant, datetime(2040, 5, 2, 3, 0, 1, tzinfo=UTC)).taken == 3
-
-    def test_two_sweeps_of_one_night_share_it(self, tenant: Tenant) -> None:
-        RetentionSettings.objects.create(
-            workspace=tenant.workspace, daily_cap=3, brake_percent=100, time_zone="Asia/Tokyo"
-        )
-        for _ in range(6):
-            old_thread(tenant)
-        policy(tenant)
-        tokyo = ZoneInfo("Asia/Tokyo")
-        assert self.at(tenant, datetime(2040, 5, 1, 3, tzinfo=tokyo), limit=2).taken == 2
-        later = self.at(tenant, datetime(2040, 5, 2, 2, 59, tzinfo=tokyo))
-        assert (later.taken, later.ended) == (1, "cap")
-
-    def test_what_a_sweep_took_that_died_counts(self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-        RetentionSettings.objects.create(workspace=tenant.workspace, daily_cap=3, brake_percent=100)
-        for _ in range(6):
-            old_thread(tenant)
-        policy(tenant)
-        cutoff = candidates.database_now()
-
-        def dies(taken: int) -> None:
-            if taken == 2:
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            self.at(tenant, cutoff, progress=dies, batch_size=1)
-        assert self.at(tenant, cutoff).taken == 1
-
-    def test_a_sweep_as_of_the_day_before_counts_to_this_one(self, tenant: Tenant) -> None:
-        """Which somebody confirmed before three, and the worker does after the nightly one."""
-        RetentionSettings.objects.create(workspace=tenant.workspace, daily_cap=3, brake_percent=100)
-        for _ in range(8):
-            old_thread(tenant)
-        policy(tenant)
-        before, after = datetime(2040, 5, 1, 2, 50, tzinfo=UTC), datetime(2040, 5, 1, 3, 10, tzinfo=UTC)
-        assert [self.at(tenant, moment).taken for moment in (after, before, after)] == [3, 0, 0]
-
-    def test_it_counts_by_utc_where_nobody_knows_the_zone(self, tenant: Tenant) -> None:
-        RetentionSettings.objects.create(workspace=tenant.workspace, daily_cap=3, time_zone="Mars/Olympus")
-        old_thread(tenant)
-        policy(tenant)
-        assert self.at(tenant, candidates.database_now()).taken == 1
-
-    @staticmethod
-    def at(
-        tenant: Tenant, moment: datetime, progress: Callable[[int], Any] = lambda taken: None, **bounds: Any
-    ) -> apply.Outcome:
-        return apply.apply(
-            selection=Selection(workspace_id=tenant.workspace.pk),
-            cutoff=moment.astimezone(UTC),
-            bounds=Bounds(**{"pause": 0, **bounds}),
-            progress=progress,
-        )
-
-
 class TestManyWorkspaces:
     def test_a_stop_begins_no_further_workspace(
         self, tenant: Tenant, other_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
@@ -434,27 +312,3 @@ def test_dry_runs_say_what_bounds_would_leave(tenant: Tenant) -> None:
     assert archiving.threads == 14
     (told,) = run("restore_threads", "--dry-run", "--limit=1", workspace)
     assert told["taken"] == 1
-
-
-@pytest.mark.parametrize("meanwhile", ["came", "came and went"])
-def test_a_thread_that_vanished_is_missed_whatever_happened_meanwhile(tenant: Tenant, meanwhile: str) -> None:
-    for _ in range(3):
-        old_thread(tenant)
-    lost = old_thread(tenant, 1)
-    policy(tenant)
-
-    def lose(taken: int) -> None:
-        if Thread.objects.filter(pk=lost.pk).exists():
-            Message.objects.filter(thread=lost).delete()
-            Thread.objects.filter(pk=lost.pk).delete()
-            made = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
-            if meanwhile == "came and went":
-                threads.delete(actor=tenant.actor, thread=made, now=timezone.now())
-
-    with pytest.raises(census.CountsDoNotAgree):
-        apply.apply(
-            selection=Selection(workspace_id=tenant.workspace.pk),
-            cutoff=candidates.database_now(),
-            bounds=Bounds(pause=0),
-            progress=lose,
-        )

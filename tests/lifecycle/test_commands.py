@@ -15,7 +15,7 @@ from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread, policy
 from threadhub.lib import ids
 from threadhub.workspaces import actor as actors
-from threads.lifecycle import acts, batches, census, holds, purge, sweeper
+from threads.lifecycle import acts, batches, holds, purge, sweeper
 from threads.lifecycle.bundles import archive
 from threads.lifecycle.importing import imports
 from threads.models import Bundle, BundledThread, Hold, Message, RetentionSettings, Sweep, Thread, Tombstone
@@ -140,15 +140,6 @@ def test_by_hand_too_threads_add_up_afterwards(tenant: Tenant, monkeypatch: pyte
     reports = Sweep.objects.count()
     assert code(command, workspace, "--limit=1", "--yes") == 4
     assert Sweep.objects.count() == reports  # what is not true is not reported
-
-
-def test_threads_are_counted_at_one_moment(tenant: Tenant, django_assert_num_queries: Any) -> None:
-    """What a client destroys between two questions would count twice."""
-    old_thread(tenant)
-    acts.delete(actor=tenant.actor, thread=old_thread(tenant), now=timezone.now())
-    with django_assert_num_queries(1):
-        found = census.take(workspace_id=tenant.workspace.pk, until=timezone.now())
-    assert found == {"active": 1, "archived": 0, "trashed": 0, "purged": 1}
 
 
 def test_a_workspace_in_which_nothing_is_to_be_done_is_not_counted(tenant: Tenant, other_tenant: Tenant) -> None:
