@@ -18,8 +18,8 @@ from threadhub.agents import access as agents
 from threadhub.lib import ids
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
-from threads.lifecycle import expiry
-from threads.lifecycle.expiry import IN_FORCE_OF_ONE, InForce
+from threads.lifecycle import in_force
+from threads.lifecycle.in_force import InForce, Question
 from threads.models import Thread
 
 SHALLOW = 200  # rows: to skip so many costs nothing, whichever way
@@ -147,21 +147,24 @@ def page(wanted: Wanted, *, now: datetime, ascending: bool, skip: int, rows: int
     if told is None or rows < 1:
         return None
     names, values = told
-    values["now"] = now
+    asked = Question(wanted.actor.workspace_id, now)
+    values |= asked.values
     if skip <= SHALLOW or not COUNTED.issuperset(names):
-        return _read(names, values, ascending=ascending, skip=skip, rows=rows)
+        return _read(names, values, asked, ascending=ascending, skip=skip, rows=rows)
     count = _count(names, values)
     if skip >= count or skip <= count // 2:
-        return _read(names, values, ascending=ascending, skip=skip, rows=rows)
+        return _read(names, values, asked, ascending=ascending, skip=skip, rows=rows)
     # Nearer to the other end, from which it is read backwards; unless threads came or went meanwhile.
     here = min(rows, count - skip)
-    found = _read(names, values, ascending=not ascending, skip=count - skip - here, rows=here)
+    found = _read(names, values, asked, ascending=not ascending, skip=count - skip - here, rows=here)
     if found is None or found.count != count:
-        return _read(names, values, ascending=ascending, skip=skip, rows=rows)
+        return _read(names, values, asked, ascending=ascending, skip=skip, rows=rows)
     return Page(found.rows[::-1], found.count, found.in_force)
 
 
-def _read(names: tuple[str, ...], values: dict[str, Any], *, ascending: bool, skip: int, rows: int) -> Page | None:
+def _read(
+    names: tuple[str, ...], values: dict[str, Any], asked: Question, *, ascending: bool, skip: int, rows: int
+) -> Page | None:
     """None where there are no rows, and so nothing beside them."""
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
         cursor.execute(_page_sql(names, ascending, rows, skip > 0, skip > SHALLOW), {**values, "skip": skip})
@@ -171,7 +174,7 @@ def _read(names: tuple[str, ...], values: dict[str, Any], *, ascending: bool, sk
         return None
     shown = [ThreadRow._make(row[:WIDTH]) for row in found]
     shown.sort(key=CREATED, reverse=not ascending)
-    return Page(shown, beside[WIDTH], expiry.read_from(beside[WIDTH + 1]))
+    return Page(shown, beside[WIDTH], asked.answer(beside[WIDTH + 1]))
 
 
 def _count(names: tuple[str, ...], values: dict[str, Any]) -> int:
@@ -235,7 +238,7 @@ def _page_sql(names: tuple[str, ...], ascending: bool, rows: int, skips: bool, d
     return form.format(
         columns=COLUMNS,
         count=_number(names),
-        in_force=IN_FORCE_OF_ONE,
+        in_force=in_force.OF_ONE,
         where=where(names),
         direction="ASC" if ascending else "DESC",
         rows=rows,

@@ -12,8 +12,8 @@ from django.db import connection
 
 from threadhub.workspaces.actor import Actor
 from threads import thread_rows
-from threads.lifecycle import expiry
-from threads.lifecycle.expiry import IN_FORCE_OF_ONE, InForce
+from threads.lifecycle import in_force
+from threads.lifecycle.in_force import InForce, Question
 from threads.message_rows import COLUMNS as MESSAGE_COLUMNS
 from threads.message_rows import MessageRow
 from threads.thread_rows import COLUMNS, WIDTH, ThreadRow, Wanted
@@ -74,8 +74,9 @@ def read(
     if told is None:
         return None
     names, values = told
+    asked = Question(actor.workspace_id, now)
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
-        values |= {"thread": thread_id, "now": now}
+        values |= {"thread": thread_id, **asked.values}
         if part is not None:
             values |= {"one": part.one, "after": part.after, "before": part.before}
         cursor.execute(_sql((*names, "one"), *_form(part)), values)
@@ -84,12 +85,12 @@ def read(
     if at is None:
         return None
     head = found.pop(at)
-    version, simple, in_force, files = head[WIDTH : WIDTH + BESIDE]
+    version, simple, told_in_force, files = head[WIDTH : WIDTH + BESIDE]
     if not simple:
         return None
     messages = [MessageRow(*row[WIDTH + BESIDE :]) for row in found]
     messages.sort(key=lambda row: row.position)
-    return Whole(ThreadRow(*head[:WIDTH]), version, expiry.read_from(in_force), files, messages)
+    return Whole(ThreadRow(*head[:WIDTH]), version, asked.answer(told_in_force), files, messages)
 
 
 def _form(part: Part | None) -> tuple[str, str] | tuple[None, None]:
@@ -116,7 +117,7 @@ def _sql(names: tuple[str, ...], positions: str | None, order: str | None) -> st
         where=thread_rows.where(names),
         columns=COLUMNS,
         version=VERSION,
-        in_force=IN_FORCE_OF_ONE,
+        in_force=in_force.OF_ONE,
         nothing=", NULL" * len(MessageRow._fields) if positions is not None else "",
     )
     if positions is None:

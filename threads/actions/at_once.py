@@ -16,8 +16,8 @@ from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import thread_rows
 from threads.actions.messages import Draft
-from threads.lifecycle import expiry
-from threads.lifecycle.expiry import IN_FORCE_OF_ONE
+from threads.lifecycle import in_force
+from threads.lifecycle.in_force import Question
 from threads.models import Message, Thread
 from threads.thread_rows import Page, ThreadRow, Wanted
 
@@ -101,6 +101,7 @@ def create(
     if told is None or not may or actor.kind == "session" or (external_ref and sensitive.kind_of(external_ref)):
         return None
     names, values = told
+    asked = Question(actor.workspace_id, now)
     made = _new_row(actor, agent_id, now, title, external_ref, metadata)
     values |= audit.values(actor=actor, action="thread.create", ids=[made.wire_id])
     values |= {
@@ -112,12 +113,12 @@ def create(
         "metadata": made.metadata_text,
         "state": made.state,
         "origin": made.origin,
-        "now": now,
+        **asked.values,
     }
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
         cursor.execute(_create_sql("open" in names), values)
         row = cursor.fetchone()
-    return None if row is None else Page([made], 1, expiry.read_from(row[0]))
+    return None if row is None else Page([made], 1, asked.answer(row[0]))
 
 
 def _new_row(
@@ -164,5 +165,5 @@ def _create_sql(limited: bool) -> str:
     return CREATE.format(
         may=f" AND agent.id <> ALL ({thread_rows.CLOSED})" if limited else "",
         told=audit.part(source="made", details="'{}'::jsonb"),
-        in_force=IN_FORCE_OF_ONE,
+        in_force=in_force.OF_ONE,
     )

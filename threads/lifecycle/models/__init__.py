@@ -5,6 +5,7 @@ from threads.lifecycle.models.export import Export
 from threads.lifecycle.models.forecast import RetentionForecast
 from threads.lifecycle.models.hold import Hold
 from threads.lifecycle.models.job import RetentionJob
+from threads.lifecycle.models.lifecycle_version import LifecycleVersion
 from threads.lifecycle.models.policy import PolicyTerms, RetentionPolicy, SystemPolicy
 from threads.lifecycle.models.settings import RetentionSettings
 from threads.lifecycle.models.storage import StorageSize
@@ -19,6 +20,7 @@ __all__ = [
     "Erasure",
     "Export",
     "Hold",
+    "LifecycleVersion",
     "PolicyTerms",
     "RetentionForecast",
     "RetentionJob",
