@@ -2,9 +2,8 @@
 workspace's policies and holds are read once, and the resolver does the rest."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from threads.lifecycle import in_force, resolver
@@ -12,8 +11,7 @@ from threads.lifecycle.in_force import InForce
 from threads.lifecycle.resolver import Facts, Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(NamedTuple):
     """`at`: when the policy will act as things stand; None: never."""
 
     held: bool
@@ -41,15 +39,27 @@ class Expiry:
 
     def of(self, thread: Any) -> Outlook:
         """What is to be told of a thread, or of a row with the same names."""
+        return HELD if self.in_force.cover.covers(thread) else self._outlook(self._facts(thread))
+
+    def and_until(self, thread: Any) -> tuple[Outlook, datetime | None]:
+        """The same, and until when it is told if nothing is written; None: for ever."""
         if self.in_force.cover.covers(thread):
-            return HELD
-        decision = resolver.resolve(facts(thread), self.in_force.rules, now=self.now, trash_on=self.in_force.trash_on)
+            return HELD, None
+        known = self._facts(thread)
+        return self._outlook(known), resolver.steady_until(known, self.in_force.rules, now=self.now)
+
+    def _facts(self, thread: Any) -> Facts:
+        return facts(thread, metadata=thread.metadata if self.in_force.by_metadata else None)
+
+    def _outlook(self, known: Facts) -> Outlook:
+        decision = resolver.resolve(known, self.in_force.rules, now=self.now, trash_on=self.in_force.trash_on)
         rule = decision.rule
         return Outlook(False, decision.at, rule, rule.action if rule else None)
 
 
-def facts(thread: Any, **more: Any) -> Facts:
-    """A thread's row as the resolver's facts; a run in progress only postpones, and is not looked at here."""
+def facts(thread: Any, *, metadata: Any) -> Facts:
+    """A thread's row as the resolver's facts; a run in progress only postpones, and is not looked at here. `metadata`:
+    the thread's, where a rule asks for some."""
     return Facts(
         id=thread.id,
         agent_id=thread.agent_id,
@@ -60,9 +70,8 @@ def facts(thread: Any, **more: Any) -> Facts:
         trashed_at=thread.trashed_at,
         purge_after=thread.purge_after,
         external_ref=thread.external_ref,
-        metadata=thread.metadata,
+        metadata=metadata,
         origin=thread.origin,
         pinned=thread.pinned,
         exempt_until=thread.exempt_until,
-        **more,
     )

@@ -68,6 +68,7 @@ class InForce:
     rules: tuple[Rule, ...]
     trash_on: bool
     cover: holds.Cover
+    by_metadata: bool  # whether any rule asks for some of a thread's
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> "InForce":
@@ -82,7 +83,8 @@ class InForce:
                 trash_on = row["trash_days"] > 0
             else:
                 rules.append(_rule(kind, row))
-        return cls(tuple(rules), trash_on, holds.Cover(holding))
+        by_metadata = any(rule.metadata is not None for rule in rules)
+        return cls(tuple(rules), trash_on, holds.Cover(holding), by_metadata)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 FAR = datetime.max.replace(tzinfo=UTC)
@@ -47,8 +47,7 @@ class Reason(StrEnum):
     TRASH = "trash"  # its time in the trash is over
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known of a thread. Times are aware; None: there is none."""
 
     id: UUID
@@ -86,8 +85,7 @@ class Rule:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """`action` is archive, trash, purge or None: nothing now. `at`: when something will happen as things stand."""
 
     action: str | None
@@ -118,6 +116,13 @@ def resolve(
     if choice.action is None:
         return choice
     return _due(choice, facts, now)
+
+
+def steady_until(facts: Facts, rules: Sequence[Rule], *, now: datetime) -> datetime | None:
+    """Until when `resolve` names the same rule and moment, if facts and rules stay as they are; None: for ever. Only
+    what keeps a thread comes to an end by itself."""
+    ends = [_end_of(facts, rule) for rule in rules if rule.action == "retain"]
+    return min((end for end in (*ends, facts.exempt_until) if end is not None and end > now), default=None)
 
 
 def resolve_for_sweep(

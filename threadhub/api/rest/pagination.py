@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
 from django.core import signing
 from django.db.models import Q, QuerySet
 from rest_framework.pagination import BasePagination
@@ -177,9 +179,8 @@ class KeysetPagination(BasePagination):
         return _beyond(queryset, key, ascending=self.order == "desc")
 
     def _link(self, *, backwards: bool, row: Any) -> str:
-        key = [row.created_at.isoformat(), row.pk.hex] if row is not None else None
-        cursor = signing.Signer(salt=self.salt).sign_object(["b" if backwards else "f", key])
-        return address(self.request, cursor=cursor)
+        key = (row.created_at.isoformat(), row.pk.hex) if row is not None else None
+        return address(self.request, cursor=_signed(settings.SECRET_KEY, self.salt, "b" if backwards else "f", key))
 
     def _place(self, request: Request) -> Place | None:
         text = request.query_params.get("cursor")
@@ -211,6 +212,12 @@ class UncountedPagination(KeysetPagination):
         whole["required"].remove("count")
         del whole["properties"]["count"]
         return whole
+
+
+@lru_cache(maxsize=1024)
+def _signed(secret: str, salt: str, direction: str, key: tuple[str, str] | None) -> str:
+    """A cursor; the same place of the same list is asked for again and again."""
+    return signing.Signer(key=secret, salt=salt).sign_object([direction, key])
 
 
 def read_skip(request: Request, limit: int = MAX_SKIP) -> int:

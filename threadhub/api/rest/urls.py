@@ -87,7 +87,8 @@ THREAD: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete"
 POLICY: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 AGENT: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 
-urlpatterns: list[Any] = [
+urlpatterns: list[Any] = [  # they are tried one after the other: those first that are asked most
+    path("agents/<str:agent_id>/threads", AgentThreads.as_view({"get": "list", "post": "create"})),
     path("threads", Threads.as_view({"get": "list"})),
     path("threads/<str:thread_id>", Threads.as_view(THREAD)),
     # A server's own: a visitor's words come in by invoking, and instructions are not for visitors to read.
@@ -110,7 +111,6 @@ urlpatterns: list[Any] = [
     path("agents/<str:agent_id>/budget", AgentBudget.as_view(BUDGET)),
     path("agents/<str:agent_id>/usage", AgentUsage.as_view({"get": "retrieve"})),
     path("agents/<str:agent_id>/invoke", awaiting(InvokeAgent.as_view({"post": "create"}))),
-    path("agents/<str:agent_id>/threads", AgentThreads.as_view({"get": "list", "post": "create"})),
     path("agents/<str:agent_id>/threads/by-ref/<reference:external_ref>", AgentThreads.as_view({"put": "upsert"})),
     path("agents/<str:agent_id>/threads/<str:thread_id>", AgentThreads.as_view({"get": "retrieve"})),
     path(

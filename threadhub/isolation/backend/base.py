@@ -34,9 +34,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
     @property
     def pool(self) -> Any:
         """Django's, with a cheaper look at connections that have just worked (pool.py)."""
-        made: Any = super().pool
-        if made is not None and made._check is ConnectionPool.check_connection:
-            made._check = pools.check
+        made: Any = self._connection_pools.get(self.alias)  # type: ignore[attr-defined]  # no stub
+        if made is None:
+            made = super().pool
+            if made is not None and made._check is ConnectionPool.check_connection:
+                made._check = pools.check
         return made
 
     def connect(self) -> None:
@@ -51,7 +53,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.savepoint_ids, self.atomic_blocks, self.run_on_commit = [], [], []
         self.health_check_done, self.close_at = True, 0.0  # back to the pool after each request
         self.connection = self.get_new_connection({})
-        self.set_autocommit(True)
+        if self.connection.autocommit:
+            self.autocommit = True
+        else:
+            self.set_autocommit(True)
 
     def prepared_cursor(self) -> Any:
         """A cursor whose statements PostgreSQL plans once for a connection, when they come again: for those that hot

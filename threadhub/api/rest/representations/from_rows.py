@@ -29,6 +29,7 @@ from threads.thread_rows import Page, ThreadRow
 from threads.whole_rows import Whole
 
 A_PAGE = 100  # messages whose files are looked for one by one
+DOCUMENT = Message.Kind.DOCUMENT.value
 Context = dict[str, Any]
 NOTHING_AHEAD = Outlook(held=False, at=None, rule=None, action=None)  # where neither policy nor hold is in force
 
@@ -37,10 +38,10 @@ def threads(found: Iterable[Thread]) -> list[dict[str, Any]]:
     """As ThreadRepresentation. Policies and holds are read once for each workspace."""
     known: dict[UUID, Expiry] = {}
     shown = []
-    for thread in found:
-        if thread.workspace_id not in known:
-            known[thread.workspace_id] = Expiry(workspace_id=thread.workspace_id, now=timezone.now())
-        shown.append(_thread(thread, known[thread.workspace_id].of(thread)))
+    for each in found:
+        if each.workspace_id not in known:
+            known[each.workspace_id] = Expiry(workspace_id=each.workspace_id, now=timezone.now())
+        shown.append(thread(each, known[each.workspace_id].of(each)))
     return shown
 
 
@@ -61,12 +62,12 @@ def threads_with_messages(found: Sequence[Thread], context: Context) -> list[dic
 
 def page(found: Page, *, now: datetime) -> list[dict[str, Any]]:
     """As `threads`, of rows of one workspace with what is in force there."""
-    return [_thread(row, outlook) for row, outlook in zip(found.rows, _outlooks(found.rows, found, now), strict=True)]
+    return [thread(row, outlook) for row, outlook in zip(found.rows, _outlooks(found.rows, found, now), strict=True)]
 
 
 def whole(found: Whole, context: Context, *, outlook: Outlook) -> dict[str, Any]:
     """As `threads_with_messages`, of one."""
-    return {**_thread(found.thread, outlook), "messages": messages(found, found.messages, context)}
+    return {**thread(found.thread, outlook), "messages": messages(found, found.messages, context)}
 
 
 def messages(found: Whole, rows: Sequence[MessageRow], context: Context) -> list[dict[str, Any]]:
@@ -74,7 +75,7 @@ def messages(found: Whole, rows: Sequence[MessageRow], context: Context) -> list
     few = {"message_id__in": [row.id for row in rows]} if len(rows) <= A_PAGE else {"thread_id": found.thread.id}
     files = _files(**few) if found.files else {}
     told = {"thread_wire_id": found.thread.wire_id, **context}
-    return [_message(row, files.get(row.id, []), told) for row in rows]
+    return [_message(row, files.get(row.id, []) if files else [], told) for row in rows]
 
 
 def appended(sent: Draft, stored: Appended, context: Context) -> dict[str, Any]:
@@ -115,7 +116,8 @@ def _outlooks(rows: Sequence[ThreadRow], beside: Page | Whole, now: datetime) ->
     return (expiry.of(row) for row in rows)
 
 
-def _thread(thread: Thread | ThreadRow, outlook: Outlook) -> dict[str, Any]:
+def thread(thread: Thread | ThreadRow, outlook: Outlook) -> dict[str, Any]:
+    """As ThreadRepresentation, of one of which is known what is to become of it."""
     rule, user_id, session_id, active_at = outlook.rule, thread.user_id, thread.chat_session_id, thread.last_activity_at
     return {
         "id": ids.encode(Thread.PREFIX, thread.pk),
@@ -151,7 +153,7 @@ def _message(row: MessageRow, files: list[Attachment], context: Context) -> dict
         "id": ids.encode(Message.PREFIX, row.id),
         "thread_id": context["thread_wire_id"],
         "role": row.role,
-        "message_type": _type(row.kind, files),
+        "message_type": row.kind if row.kind != DOCUMENT else _kind_of(files),
         "content": row.content,
         "title": row.title,
         "tool_calls": row.tool_calls and [_call(each) for each in orjson.loads(row.tool_calls)],
@@ -164,8 +166,8 @@ def _message(row: MessageRow, files: list[Attachment], context: Context) -> dict
         "documents": DocumentRepresentation(files, many=True, context=context).data if files else [],
         "partial": row.partial,
         "author": PERSON if row.author else None,
-        "run_id": _id(Run.PREFIX, row.run_id),
-        "usage": as_shown(orjson.loads(row.usage) if row.usage else None, context),
+        "run_id": row.run_id and ids.encode(Run.PREFIX, row.run_id),
+        "usage": row.usage and as_shown(orjson.loads(row.usage), context),
         "extra": {} if row.extra == "{}" else orjson.loads(row.extra),
     }
     versions = context.get("versions")
@@ -178,9 +180,7 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
     return {"id": call["id"], "function": call["name"], "name": call["name"], "arguments": call["arguments"]}
 
 
-def _type(kind: str, files: list[Attachment]) -> str:
-    if kind != Message.Kind.DOCUMENT:
-        return kind
+def _kind_of(files: list[Attachment]) -> str:
     return "pdf" if {each.content_type for each in files} <= {"application/pdf"} else "document"
 
 
@@ -190,7 +190,3 @@ def _files(**where: Any) -> dict[UUID, list[Attachment]]:
     for each in Attachment.objects.filter(**where).order_by("message", "id"):
         files.setdefault(each.message_id, []).append(each)
     return files
-
-
-def _id(prefix: str, value: UUID | None) -> str | None:
-    return None if value is None else ids.encode(prefix, value)

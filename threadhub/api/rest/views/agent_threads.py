@@ -12,7 +12,7 @@ from threadhub.api.rest.filters import ThreadFilter
 from threadhub.api.rest.inputs import plain_bodies
 from threadhub.api.rest.inputs.threads import NewThread, ThreadUpsert
 from threadhub.api.rest.pagination import KeysetPagination
-from threadhub.api.rest.representations import from_rows
+from threadhub.api.rest.representations import from_rows, written
 from threadhub.api.rest.representations.threads import ThreadRepresentation, ThreadWithMessages
 from threadhub.api.rest.views import whole_thread
 from threadhub.api.rest.views.base import InThread
@@ -43,7 +43,7 @@ class AgentThreads(InThread):
         queryset = self.get_queryset()
         page = self.page_of_rows(agent_id=self.agent_id)
         if page is not None:
-            return self.get_paginated_response(from_rows.page(page, now=self.now))
+            return self.get_paginated_response(written.page(page, now=self.now))
         return self.get_paginated_response(from_rows.threads(self.filtered_page(queryset)))
 
     @extend_schema(request=NewThread, responses={200: ThreadRepresentation})

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from threadhub.api.rest.filters import ThreadFilter, truth
 from threadhub.api.rest.inputs.threads import NothingSent, ThreadChange
 from threadhub.api.rest.pagination import KeysetPagination
-from threadhub.api.rest.representations import from_rows
+from threadhub.api.rest.representations import from_rows, written
 from threadhub.api.rest.representations.threads import (
     DONE,
     Done,
@@ -72,7 +72,7 @@ class Threads(InThread):
             return self.get_paginated_response(from_rows.threads_with_messages(rows, {}))
         page = self.page_of_rows()
         if page is not None:
-            return self.get_paginated_response(from_rows.page(page, now=self.now))
+            return self.get_paginated_response(written.page(page, now=self.now))
         return self.get_paginated_response(from_rows.threads(self.filtered_page(self.get_queryset())))
 
     @extend_schema(responses={200: ThreadWithMessages})
