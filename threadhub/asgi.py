@@ -20,7 +20,7 @@ from django.conf import settings  # noqa: E402
 
 from threadhub.audit import watching  # noqa: E402  has models, which want the apps to be there
 from threadhub.handler import Handler  # noqa: E402
-from threadhub.lib import garbage  # noqa: E402
+from threadhub.lib import garbage, remembered  # noqa: E402
 from threadhub.limits import streams  # noqa: E402
 from threadhub.workspaces import known_keys  # noqa: E402
 
@@ -39,6 +39,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     import_module(settings.ROOT_URLCONF)  # else the first request loads the views
     garbage.keep_what_is_loaded()
     watching.watch(every_seconds=FLUSH_SECONDS)
+    remembered.watch(every_seconds=FLUSH_SECONDS)
     streams.keep()
     known_keys.listen()
     while (await receive())["type"] == "lifespan.startup":

@@ -21,21 +21,23 @@ from threads.thread_rows import COLUMNS, WIDTH, ThreadRow, Wanted
 # What is shown of a thread changes with its row: messages come and go, and branches change, in the transaction that
 # changes it (tests/api/rest/test_changes_are_told.py), and so does whatever is beside its messages.
 VERSION = (
-    "concat_ws('.', thread.version, extract(epoch FROM thread.updated_at), thread.last_position, thread.message_count)"
+    "concat_ws('.', thread.xmin::text, extract(epoch FROM thread.updated_at), thread.last_position,"
+    " thread.message_count)"
 )
 HEAD = """
-WITH thread AS MATERIALIZED (SELECT *, thread.xmin::text AS version FROM threads_thread AS thread WHERE {where})
-SELECT {columns}, {version}, thread.path IS NULL AND thread.bundle_id IS NULL, {in_force},
+WITH thread AS MATERIALIZED (SELECT *, {version} AS version FROM threads_thread AS thread WHERE {where})
+SELECT {columns}, thread.version, thread.path IS NULL AND thread.bundle_id IS NULL, {in_force},
        EXISTS (SELECT FROM threads_attachment WHERE workspace_id = %(workspace)s AND thread_id = %(thread)s){nothing}
   FROM thread
 """
-# By the unique index on (thread, position).
+# By the unique index on (thread, position); none of a version that is known.
 MESSAGES = """
 UNION ALL
 (SELECT {nothing}, {columns}
   FROM thread
   JOIN threads_message AS message ON message.workspace_id = thread.workspace_id AND message.thread_id = thread.id
- WHERE thread.path IS NULL AND thread.bundle_id IS NULL{positions}{order})
+ WHERE thread.path IS NULL AND thread.bundle_id IS NULL{positions}
+   AND thread.version IS DISTINCT FROM %(known)s::text{order})
 """
 BESIDE = 4  # of the columns of HEAD: what stands beside the thread's own
 
@@ -66,10 +68,16 @@ class Whole:
 
 
 def read(
-    *, actor: Actor, thread_id: UUID, agent_id: UUID | None, now: datetime, part: Part | None = ALL
+    *,
+    actor: Actor,
+    thread_id: UUID,
+    agent_id: UUID | None,
+    now: datetime,
+    part: Part | None = ALL,
+    known: str | None = None,
 ) -> Whole | None:
     """The thread that the actor may see, of `agent_id` where it is not None, with this part of its messages in their
-    order. None: ask the gate (access.get)."""
+    order, or without them where its version is `known`. None: ask the gate (access.get)."""
     told = thread_rows.conditions(Wanted(actor, agent_id=agent_id))
     if told is None:
         return None
@@ -78,7 +86,7 @@ def read(
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
         values |= {"thread": thread_id, **asked.values}
         if part is not None:
-            values |= {"one": part.one, "after": part.after, "before": part.before}
+            values |= {"one": part.one, "after": part.after, "before": part.before, "known": known}
         cursor.execute(_sql((*names, "one"), *_form(part)), values)
         found = cursor.fetchall()
     at = next((at for at, row in enumerate(found) if row[0] is not None), None)

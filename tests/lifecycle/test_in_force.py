@@ -12,6 +12,7 @@ from django.utils import timezone
 from tests.conftest import Api, Tenant
 from tests.lifecycle.conftest import old_thread, policy
 from threadhub.isolation.scope import Door, as_owner, through, within
+from threadhub.lib import remembered
 from threads.lifecycle import in_force
 from threads.lifecycle.in_force import InForce, Question
 from threads.models import Hold, LifecycleVersion, RetentionPolicy, RetentionSettings, SystemPolicy
@@ -24,7 +25,7 @@ BOOKS = {"acted_count", "previewed_at", "previewed_terms", "previewed_count", "u
 
 @pytest.fixture(autouse=True)
 def nothing_known() -> None:
-    in_force.forget()
+    remembered.forget()
 
 
 @pytest.fixture
@@ -211,27 +212,6 @@ def test_it_is_the_same_that_several_workspaces_are_told(tenant: Tenant) -> None
     assert len(one.rules) == 3
     assert vars(one.cover) == vars(several.cover)
     assert one.trash_on is several.trash_on is True
-
-
-def test_no_more_is_remembered_than_there_is_room_for(
-    tenant: Tenant, other_tenant: Tenant, read: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(in_force, "REMEMBERED", 1)
-    for _ in range(2):
-        for each in (tenant, other_tenant):
-            with within(each.workspace.pk):
-                assert asked(each) is None
-    assert len(read) == 4
-    monkeypatch.setattr(in_force, "REMEMBERED", 10)
-    monkeypatch.setattr(in_force, "REMEMBERED_CHARACTERS", 3)
-    for _ in range(2):
-        for each in (tenant, other_tenant):
-            with within(each.workspace.pk):
-                assert asked(each) is None
-    assert len(read) == 8
-    with within(other_tenant.workspace.pk):
-        assert asked(other_tenant) is None
-    assert len(read) == 8, "the last one is known, whatever its size"
 
 
 def test_emptied_tables_are_another_version(tenant: Tenant) -> None:

@@ -4,8 +4,6 @@ than that they are still the same (LifecycleVersion).
 """
 
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +13,7 @@ from uuid import UUID
 import orjson
 from django.db import connection
 
+from threadhub.lib.remembered import Remembered
 from threads.lifecycle import holds
 from threads.lifecycle.resolver import Rule
 
@@ -55,8 +54,7 @@ OF_ONE = """(
             OFFSET 0) AS version (now)
      WHERE version.now IS DISTINCT FROM %(known_version)s::text)"""
 
-REMEMBERED = 1024  # workspaces
-REMEMBERED_CHARACTERS = 16 * 2**20  # of what was read of all of them; some thousand holds are a million
+REMEMBERED = 16 * 2**20  # characters that were read of all workspaces; some thousand holds are a million
 
 Row = tuple[str, dict[str, Any]]
 
@@ -98,9 +96,7 @@ class _Known:
     characters: int
 
 
-_lock = threading.Lock()
-_known: OrderedDict[UUID, _Known] = OrderedDict()
-_characters = 0  # of all that is known
+_known: Remembered[UUID, _Known] = Remembered(REMEMBERED, lambda known: known.characters)
 
 
 class Question:
@@ -126,7 +122,7 @@ class Question:
         version, _, rows = text.partition(" ")
         read: list[Row] = orjson.loads(rows) if rows else []
         in_force = InForce.of(read) if read else None
-        _keep(self.workspace_id, _Known(version, in_force, self.now, _end_of(read), len(text)))
+        _known.put(self.workspace_id, _Known(version, in_force, self.now, _end_of(read), len(text)))
         return in_force
 
 
@@ -136,25 +132,6 @@ def of_workspaces(workspace_ids: list[UUID], now: datetime) -> dict[UUID, InForc
         cursor.execute(OF_SEVERAL, {"workspaces": workspace_ids, "now": now})
         rows = [(pk, kind, json.loads(row)) for pk, kind, row in cursor.fetchall()]
     return {each: InForce.of((kind, row) for pk, kind, row in rows if pk in (each, None)) for each in workspace_ids}
-
-
-def forget() -> None:
-    """All that is known: for a process that starts anew."""
-    global _characters
-    with _lock:
-        _known.clear()
-        _characters = 0
-
-
-def _keep(workspace_id: UUID, known: _Known) -> None:
-    global _characters
-    with _lock:
-        before = _known.pop(workspace_id, None)
-        _known[workspace_id] = known
-        _characters += known.characters - (before.characters if before is not None else 0)
-        while len(_known) > REMEMBERED or (_characters > REMEMBERED_CHARACTERS and len(_known) > 1):
-            _, dropped = _known.popitem(last=False)
-            _characters -= dropped.characters
 
 
 def _end_of(rows: Iterable[Row]) -> datetime | None:

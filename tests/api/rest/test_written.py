@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from tests.conftest import Api, Tenant
 from threadhub.api.rest.representations import from_rows, written
-from threadhub.lib import json
+from threadhub.lib import json, remembered
+from threads import whole_rows
 from threads.actions import threads as actions
+from threads.actions.messages import Draft, append
+from threads.attachments import Upload
 from threads.lifecycle import holds
 from threads.lifecycle.holds import Cover
 from threads.lifecycle.in_force import InForce
@@ -48,7 +51,7 @@ ROW = ThreadRow(
 
 @pytest.fixture(autouse=True)
 def nothing_known() -> None:
-    written.forget()
+    remembered.forget()
 
 
 @pytest.fixture
@@ -139,7 +142,7 @@ def test_at_any_moment_it_is_what_would_be_written_then(
     state = "archived" if archived_at else "active"
     row = ROW._replace(exempt_until=exempt_until, archived_at=archived_at, state=state, pinned=pinned)
     in_force = under(*rules)
-    written.forget()
+    remembered.forget()
     for half_day in asked:
         now = NOW + half_day * DAY / 2
         assert page(row, in_force, now) == json.dumps(from_rows.page(Page([row], 1, in_force), now=now))
@@ -157,24 +160,84 @@ def test_what_ends_by_itself_is_written_out_anew_when_it_has_ended(written_out: 
     assert len(written_out) == 2
 
 
-def test_a_thread_has_one_place_and_the_oldest_make_room(
-    written_out: list[UUID], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(written, "REMEMBERED", 2)
+def test_a_thread_has_one_place(written_out: list[UUID]) -> None:
     for title in ("a", "b", "c"):
         page(ROW._replace(title=title), None, NOW)
-    assert len(written._known) == 1
-    for number in (5, 6, 5):
-        page(ROW._replace(id=UUID(int=number)), None, NOW)
-    assert [pk.int for pk in written._known] == [5, 6]
-    assert len(written_out) == 5
+    page(ROW._replace(title="c"), None, NOW)
+    assert len(written._rows) == 1
+    assert len(written_out) == 3
 
 
 def test_what_is_large_is_written_out_each_time(written_out: list[UUID]) -> None:
-    large = ROW._replace(metadata_text=json.dumps({"k": "x" * written.LARGEST}).decode())
+    large = ROW._replace(metadata_text=json.dumps({"k": "x" * written.LARGEST_ROW}).decode())
     assert page(large, None, NOW) == page(large, None, NOW)
     assert len(written_out) == 2
 
 
 def test_numbers_beyond_64_bits_are_told_as_floats() -> None:
     assert b'"k":1e+30' in page(ROW._replace(metadata_text=f'{{"k": 1{"0" * 30}}}'), None, NOW)
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many messages were read, for each thread that was."""
+    numbers: list[int] = []
+    read = whole_rows.read
+
+    def noted(**asked: Any) -> Any:
+        found = read(**asked)
+        numbers.append(len(found.messages))
+        return found
+
+    monkeypatch.setattr(whole_rows, "read", noted)
+    return numbers
+
+
+def say(tenant: Tenant, thread: Thread, *texts: str) -> None:
+    append(actor=tenant.actor, thread=thread, drafts=[Draft(role="user", content=text) for text in texts])
+
+
+def texts(api: Api, thread: Thread) -> list[str]:
+    return [message["content"] for message in api.get(f"/threads/{thread.wire_id}").json()["messages"]]
+
+
+def test_messages_are_read_again_only_when_the_thread_has_changed(tenant: Tenant, api: Api, said: list[int]) -> None:
+    thread = make(tenant)
+    say(tenant, thread, "one", "two")
+    assert [texts(api, thread) for _ in range(3)] == [["one", "two"]] * 3
+    assert said == [2, 0, 0]
+    say(tenant, thread, "three")
+    assert [texts(api, thread) for _ in range(2)] == [["one", "two", "three"]] * 2
+    assert said == [2, 0, 0, 3, 0]
+    first = api.get(f"/threads/{thread.wire_id}").json()["messages"][0]["id"]
+    assert api.delete(f"/threads/{thread.wire_id}/messages/{first}").status_code == 200
+    assert [texts(api, thread) for _ in range(2)] == [["two", "three"]] * 2
+
+
+def test_remembered_messages_are_told_to_nobody_who_may_not_see_the_thread(
+    tenant: Tenant, other_tenant: Tenant, api: Api, client: Any
+) -> None:
+    thread = make(tenant)
+    say(tenant, thread, "one")
+    assert texts(api, thread) == ["one"]
+    other = client.get(f"/threads/{thread.wire_id}", headers={"Authorization": f"Bearer {other_tenant.key}"})
+    assert other.status_code == 404
+    actions.delete(actor=tenant.actor, thread=thread, now=NOW)
+    assert api.get(f"/threads/{thread.wire_id}").status_code == 404
+
+
+def test_messages_with_files_are_read_each_time(tenant: Tenant, api: Api, said: list[int]) -> None:
+    thread = make(tenant)
+    file = Upload("a.txt", "text/plain", b"text")
+    append(actor=tenant.actor, thread=thread, drafts=[Draft(role="user", content="see", uploads=[file])])
+    assert [texts(api, thread) for _ in range(2)] == [["see"]] * 2
+    assert said == [1, 1]
+
+
+def test_the_policy_of_a_thread_is_told_at_once_beside_remembered_messages(tenant: Tenant, api: Api) -> None:
+    thread = make(tenant)
+    say(tenant, thread, "one")
+    assert texts(api, thread) == ["one"]
+    holds.place(actor=tenant.actor, scope="workspace", reason="asked", now=NOW)
+    shown = api.get(f"/threads/{thread.wire_id}").json()
+    assert (shown["held"], len(shown["messages"])) == (True, 1)

@@ -65,11 +65,6 @@ def page(found: Page, *, now: datetime) -> list[dict[str, Any]]:
     return [thread(row, outlook) for row, outlook in zip(found.rows, _outlooks(found.rows, found, now), strict=True)]
 
 
-def whole(found: Whole, context: Context, *, outlook: Outlook) -> dict[str, Any]:
-    """As `threads_with_messages`, of one."""
-    return {**thread(found.thread, outlook), "messages": messages(found, found.messages, context)}
-
-
 def messages(found: Whole, rows: Sequence[MessageRow], context: Context) -> list[dict[str, Any]]:
     """As MessageRepresentation, of some messages of a thread."""
     few = {"message_id__in": [row.id for row in rows]} if len(rows) <= A_PAGE else {"thread_id": found.thread.id}

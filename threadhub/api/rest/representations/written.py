@@ -1,28 +1,31 @@
-"""Threads of a list as they were written out a moment ago: a row that is still the same, under the same policies and
-holds, is not written out again. What is remembered is a function of the row, of what is in force and of the moment, so
-it cannot be out of date; a thread has one place in it, and the oldest make room.
+"""Threads and their messages as they were written out a moment ago. What is still the same is not written out again:
+of a list's thread its row, under the same policies and holds; of a thread's messages its version (whole_rows.VERSION),
+for which they need not even be read.
 """
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
+from django.conf import settings
 
 from threadhub.api.rest.representations import from_rows
 from threadhub.lib import json
+from threadhub.lib.remembered import Remembered
 from threads.lifecycle.expiry import Expiry, Outlook
 from threads.lifecycle.in_force import InForce
 from threads.thread_rows import Page, ThreadRow
+from threads.whole_rows import Whole
 
-REMEMBERED = 4096  # threads; one takes some 2 KB
-LARGEST = 4096  # bytes: what has more metadata is written out each time
+ROWS = 4096
+LARGEST_ROW = 4096  # bytes: what has more metadata is written out each time
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class _Row:
     """The same while the row is, what is in force is, and the moment is in [since, until)."""
 
     row: ThreadRow
@@ -32,8 +35,19 @@ class _Written:
     text: orjson.Fragment
 
 
-_lock = threading.Lock()
-_known: dict[UUID, _Written] = {}
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """A thread's, as one JSON array."""
+
+    version: str
+    text: orjson.Fragment
+    length: int
+
+
+_rows: Remembered[UUID, _Row] = Remembered(ROWS)
+_messages: Remembered[tuple[UUID, str], Messages] = Remembered(
+    settings.MESSAGES_REMEMBERED_BYTES, lambda messages: messages.length
+)
 
 
 def page(found: Page, *, now: datetime) -> list[orjson.Fragment]:
@@ -41,16 +55,26 @@ def page(found: Page, *, now: datetime) -> list[orjson.Fragment]:
     return list(_each(found, now))
 
 
-def forget() -> None:
-    """All that is remembered: for a process that starts anew."""
-    with _lock:
-        _known.clear()
+def messages_of(thread_id: UUID, threads_path: str) -> Messages | None:
+    """What is remembered of a thread's messages, as they are shown below a path."""
+    return _messages.get((thread_id, threads_path))
+
+
+def whole(found: Whole, context: dict[str, Any], known: Messages | None, *, outlook: Outlook) -> dict[str, Any]:
+    """As `from_rows.whole`; `known`: what was remembered when it was read."""
+    if known is None or known.version != found.version:
+        shown = from_rows.messages(found, found.messages, context)
+        text = json.dumps_stored(shown)
+        known = Messages(found.version, orjson.Fragment(text), len(text))
+        if not found.files:  # what a file is, is told by rows of its own
+            _messages.put((found.thread.id, context["threads_path"]), known)
+    return {**from_rows.thread(found.thread, outlook), "messages": known.text}
 
 
 def _each(found: Page, now: datetime) -> Iterator[orjson.Fragment]:
     expiry: Expiry | None = None
     for row in found.rows:
-        known = _known.get(row.id)
+        known = _rows.get(row.id)
         if known is not None and known.in_force is found.in_force and known.row == row and _is_within(now, known):
             yield known.text
         elif found.in_force is None:
@@ -60,7 +84,7 @@ def _each(found: Page, now: datetime) -> Iterator[orjson.Fragment]:
             yield _write(row, found.in_force, now, *expiry.and_until(row))
 
 
-def _is_within(now: datetime, known: _Written) -> bool:
+def _is_within(now: datetime, known: _Row) -> bool:
     return known.since <= now and (known.until is None or now < known.until)
 
 
@@ -69,10 +93,6 @@ def _write(
 ) -> orjson.Fragment:
     text = json.dumps_stored(from_rows.thread(row, outlook))
     fragment = orjson.Fragment(text)
-    if len(text) <= LARGEST:
-        with _lock:
-            _known.pop(row.id, None)
-            _known[row.id] = _Written(row, in_force, now, until, fragment)
-            while len(_known) > REMEMBERED:
-                del _known[next(iter(_known))]
+    if len(text) <= LARGEST_ROW:
+        _rows.put(row.id, _Row(row, in_force, now, until, fragment))
     return fragment

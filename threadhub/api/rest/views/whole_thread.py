@@ -7,12 +7,13 @@ from rest_framework.response import Response
 
 from threadhub.api import etags
 from threadhub.api.rest.position_page import PositionPage
-from threadhub.api.rest.representations import from_rows
+from threadhub.api.rest.representations import from_rows, written
 from threadhub.api.rest.representations.messages import versions
 from threadhub.api.rest.views.base import InThread
 from threadhub.lib import ids
 from threadhub.lib.errors import Invalid
 from threads import reading, whole_rows
+from threads.lifecycle.expiry import Outlook
 from threads.message_rows import MessageRow
 from threads.models import Message
 from threads.whole_rows import ALL, Part, Whole
@@ -24,16 +25,19 @@ KNOWN: dict[str, Any] = {}  # the body of an answer that its asker has: it is no
 def answer(view: InThread) -> Response:
     """The thread of the view's path. Raises ThreadNotFound, ChatSessionNotFound."""
     context = {"threads_path": view.threads_path}
-    asked = "If-None-Match" in view.request.headers
-    found = _read(view, None if asked else ALL)
+    if "If-None-Match" in view.request.headers:
+        response = _unchanged(view, context)
+        if response is not None:
+            return response
+    known = written.messages_of(view.named()[0], view.threads_path)
+    found = _read(view, ALL, known.version if known is not None else None)
     if found is None:
         return _by_objects(view, context)
     reading.note(actor=view.actor, threads=[found.thread])
-    response = _shown(view, found, context, only_if_new=asked)
-    if response is None:
-        found = _read(view, ALL)
-        response = _shown(view, found, context) if found is not None else None
-    return response if response is not None else _by_objects(view, context)
+    outlook = from_rows.outlook_of(found, now=view.now)
+    response = Response(written.whole(found, context, known, outlook=outlook))
+    etags.tag(response, _whole_tag(view, found, context, outlook))
+    return response
 
 
 def messages(view: InThread) -> Response | None:
@@ -116,17 +120,26 @@ def _by_objects(view: InThread, context: dict[str, Any]) -> Response:
     return Response(from_rows.threads_with_messages([thread], context | versions(thread, thread.branch))[0])
 
 
-def _read(view: InThread, part: Part | None) -> Whole | None:
+def _read(view: InThread, part: Part | None, known: str | None = None) -> Whole | None:
     thread_id, agent_id = view.named()
-    return whole_rows.read(actor=view.acting, thread_id=thread_id, agent_id=agent_id, now=view.now, part=part)
+    return whole_rows.read(
+        actor=view.acting, thread_id=thread_id, agent_id=agent_id, now=view.now, part=part, known=known
+    )
 
 
-def _shown(view: InThread, found: Whole, context: dict[str, Any], *, only_if_new: bool = False) -> Response | None:
-    """The answer with its tag. `only_if_new`: None where its asker has none or an older one."""
-    outlook = from_rows.outlook_of(found, now=view.now)
-    tag = etags.of_version(view.actor, context, found.version, outlook)
-    if only_if_new and not etags.is_known(view.request, tag):
+def _unchanged(view: InThread, context: dict[str, Any]) -> Response | None:
+    """The answer to who has the thread as it is."""
+    found = _read(view, None)
+    if found is None:
         return None
-    response = Response(KNOWN if only_if_new else from_rows.whole(found, context, outlook=outlook))
+    tag = _whole_tag(view, found, context, from_rows.outlook_of(found, now=view.now))
+    if not etags.is_known(view.request, tag):
+        return None
+    reading.note(actor=view.actor, threads=[found.thread])
+    response = Response(KNOWN)
     etags.tag(response, tag)
     return response
+
+
+def _whole_tag(view: InThread, found: Whole, context: dict[str, Any], outlook: Outlook) -> str:
+    return etags.of_version(view.actor, context, found.version, outlook)
