@@ -324,6 +324,8 @@ LOGGING = {
     # What clients get wrong is the request log's, at INFO.
     "loggers": {"django.request": {"level": "ERROR"}, "django.security": {"level": "CRITICAL"}},
 }
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.INFO  # the library's own too: what is not set is looked for in vain
+DJANGO_STRUCTLOG_STATUS_2XX_LOG_LEVEL = logging.INFO
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # origin.py says the address, and believes known proxies only
 DJANGO_STRUCTLOG_REQUEST_CANCELLED_LOG_LEVEL = logging.INFO  # readers come and go

@@ -3,7 +3,7 @@
 import hmac
 import ipaddress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 from uuid import UUID
 
@@ -84,4 +84,9 @@ def network_of(address: str) -> str:
 
 def digest(*parts: str) -> bytes:
     """16 bytes that tell nothing without SECRET_KEY."""
-    return hmac.digest(settings.SECRET_KEY.encode(), "\0".join(("limits", *parts)).encode(), "sha256")[:16]
+    return _digest(settings.SECRET_KEY, parts)
+
+
+@lru_cache(maxsize=4096)
+def _digest(secret: str, parts: tuple[str, ...]) -> bytes:
+    return hmac.digest(secret.encode(), "\0".join(("limits", *parts)).encode(), "sha256")[:16]

@@ -25,6 +25,8 @@ def sentence(name: str, known: Collection[str], noun: str) -> str:
 
 def check_query(request: Request, known: Collection[str]) -> None:
     """Raise Invalid, with a row each, for query parameters that are unknown, repeated or not storable as text."""
+    if not request.META["QUERY_STRING"]:
+        return
     rows: list[dict[str, Any]] = []
     for name, values in request.query_params.lists():
         if name not in known:

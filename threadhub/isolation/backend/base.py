@@ -58,6 +58,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
         else:
             self.set_autocommit(True)
 
+    def close_if_unusable_or_obsolete(self) -> None:
+        """A connection of the pool that is in order goes back to it. Whether it still is, its next user is told
+        (pool.py)."""
+        here = self.connection
+        if here is None or self.pool is None or self.in_atomic_block or self.errors_occurred or not here.autocommit:
+            super().close_if_unusable_or_obsolete()
+            return
+        self.run_on_commit = []
+        self._close()
+        self.connection = None
+
     def prepared_cursor(self) -> Any:
         """A cursor whose statements PostgreSQL plans once for a connection, when they come again: for those that hot
         requests ask. Django's own cursors put the values into the text, so that each is a new statement.
