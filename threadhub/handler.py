@@ -12,6 +12,8 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
+from io import BytesIO
+from itertools import chain, repeat
 from typing import IO, Any, cast
 
 from asgiref.sync import iscoroutinefunction
@@ -116,6 +118,21 @@ class Handler(ForApi, ASGIHandler):
             with ThreadPoolExecutor(1, thread_name_prefix="stream") as own:
                 response.streaming_content = _chunks(cast("Iterator[bytes]", response.streaming_content), own)
                 await self._stream(response, send, own)
+
+    async def read_body(self, receive: Receive) -> IO[bytes]:
+        """What comes at once needs no file that could grow onto a disk."""
+        first = await receive()
+        if first["type"] == "http.disconnect":
+            raise RequestAborted
+        if not first.get("more_body"):
+            return BytesIO(first.get("body", b""))
+        messages = chain([first], repeat(None))
+
+        async def receive_again() -> Message:
+            return next(messages) or await receive()
+
+        whole: IO[bytes] = await super().read_body(receive_again)
+        return whole
 
     def create_request(self, scope: Mapping[str, Any], body_file: IO[bytes]) -> Any:
         """A body that came in chunks has a length by now; REST framework takes one without for empty."""
