@@ -37,6 +37,51 @@ def take_positions(*, thread_id: UUID, workspace_id: UUID, count: int) -> Positi
     return Positions(*row) if row else None
 
 
+# By the primary keys of threads and runs. Thread first, then run: the order in which everybody locks them.
+LOCK_THREAD = """
+SELECT FROM threads_thread WHERE id = %(thread)s AND workspace_id = %(workspace)s FOR UPDATE
+"""
+LOCK_THREAD_OF_RUN = """
+SELECT FROM threads_thread
+ WHERE id = (SELECT thread_id FROM threads_run WHERE id = %(run)s AND workspace_id = %(workspace)s)
+   AND workspace_id = %(workspace)s AND taken_over_at IS NULL
+   FOR UPDATE
+"""
+# By the unique index on (thread, number), and by those of what is live and of what waits.
+STANDING = """
+SELECT coalesce((SELECT number FROM threads_run WHERE thread_id = %(thread)s AND workspace_id = %(workspace)s
+                  ORDER BY number DESC LIMIT 1), 0),
+       EXISTS (SELECT FROM threads_run WHERE thread_id = %(thread)s AND workspace_id = %(workspace)s
+                  AND status IN ('queued', 'running')),
+       EXISTS (SELECT FROM threads_run WHERE thread_id = %(thread)s AND workspace_id = %(workspace)s AND waiting)
+"""
+
+
+def lock_thread(*, thread_id: UUID, workspace_id: UUID) -> bool:
+    """Nobody else writes it until the transaction ends; whether it is there."""
+    return _any(LOCK_THREAD, {"thread": thread_id, "workspace": workspace_id})
+
+
+def lock_thread_of_run(*, run_id: UUID, workspace_id: UUID) -> bool:
+    """The same by one of its runs, where no person answers in it."""
+    return _any(LOCK_THREAD_OF_RUN, {"run": run_id, "workspace": workspace_id})
+
+
+def standing(*, thread_id: UUID, workspace_id: UUID) -> tuple[int, bool, bool]:
+    """Of a thread: the number of its newest run (0: it had none), whether any is live, and whether any waits for
+    outputs or approvals."""
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(STANDING, {"thread": thread_id, "workspace": workspace_id})
+        number, any_live, any_waiting = cursor.fetchone()
+    return number, any_live, any_waiting
+
+
+def _any(sql: str, values: dict[str, Any]) -> bool:
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(sql, values)
+        return bool(cursor.rowcount)
+
+
 def notify(channel: str, payload: str) -> None:
     """NOTIFY with the transaction's commit."""
     with connection.cursor() as cursor:

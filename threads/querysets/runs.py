@@ -14,14 +14,6 @@ class RunQuerySet(models.QuerySet["Run"]):
         """The runs of one thread, newest first."""
         return self.filter(thread_id=thread.id, workspace_id=thread.workspace_id).order_by("-number")
 
-    def standing(self, thread: Thread) -> tuple[int, bool, bool]:
-        """Of one thread, in one statement: the number of its newest run (0: it had none), whether any is live, and
-        whether any waits for outputs or approvals."""
-        runs = self.of_thread(thread)
-        any_of = {"any_live": models.Exists(runs.live()), "any_waiting": models.Exists(runs.filter(waiting=True))}
-        found: tuple[int, bool, bool] | None = runs.annotate(**any_of).values_list("number", *any_of).first()
-        return found or (0, False, False)
-
     def live(self) -> RunQuerySet:
         """Queued or running."""
         return self.filter(status__in=("queued", "running"))

@@ -7,14 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import transaction
 
 from threadhub.agents import budgets
 from threadhub.agents.events import ToolCall
 from threadhub.lib import ids
 from threads import sql, tasks, titles
 from threads.actions.messages import Draft, store
-from threads.models import Message, Run, Thread
+from threads.models import Message, Run
 from threads.runs import continuing, events, queue, waiting
 from threads.runs.continuing import OpenCall
 from threads.runs.end import WORKER_LOST, may_start_over, refuse, start_over, stored, write_last_events
@@ -41,14 +41,13 @@ class Outcome:
 @transaction.atomic
 def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
     """Take a queued run whose turn it is: one worker gets it. None: not to be had any more, or not yet."""
-    runs = Run.objects.filter(pk=run_id, workspace_id=workspace_id)
-    of_run = models.Subquery(runs.values("thread_id"))
-    if not Thread.objects.select_for_update().filter(pk=of_run, taken_over_at__isnull=True).exists():
+    if not sql.lock_thread_of_run(run_id=run_id, workspace_id=workspace_id):
         return None  # gone, or a person answers in it
     run = (
-        runs.select_for_update(of=("self",))
+        Run.objects.select_for_update(of=("self",))
         .select_related("agent", "thread")
-        .filter(status=Run.Status.QUEUED, lease_expires_at__isnull=False)
+        .filter(pk=run_id, workspace_id=workspace_id, status=Run.Status.QUEUED, lease_expires_at__isnull=False)
+        .order_by()
         .first()
     )
     if run is None:
@@ -206,12 +205,13 @@ def result_draft(run: Run, result: ToolResult) -> Draft:
 
 def _lock(run: Run) -> Run:
     """Thread first, then run: the order in which everybody locks them."""
-    if not Thread.objects.select_for_update().filter(pk=run.thread_id, workspace_id=run.workspace_id).exists():
+    if not sql.lock_thread(thread_id=run.thread_id, workspace_id=run.workspace_id):
         raise RunOver
     locked = (
         Run.objects.select_for_update(of=("self",))
         .select_related("thread")
         .filter(pk=run.id, status=Run.Status.RUNNING)
+        .order_by()
         .first()
     )
     if locked is None:

@@ -13,7 +13,7 @@ from threadhub.agents import access as agents
 from threadhub.agents import budgets
 from threadhub.agents.models import DoubleTexting
 from threadhub.workspaces.actor import Actor
-from threads import access
+from threads import access, sql
 from threads.actions import takeover, threads
 from threads.actions.messages import Draft, store
 from threads.models import Run, Thread
@@ -62,19 +62,31 @@ class Started:
 def ask(
     *,
     actor: Actor,
+    thread_id: UUID,
+    drafts: Sequence[Draft],
+    now: datetime,
+    agent_id: UUID | None = None,
+    wish: Wish | None = None,
+) -> Started:
+    """Ask in a thread that the actor may see, of `agent_id` where it is not None; as `start` otherwise, with one
+    reading of the thread."""
+    thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_agent=False, locked=True)
+    return _start(actor, thread, drafts, now, wish or Wish(), locked=True)
+
+
+@transaction.atomic
+def ask_anew(
+    *,
+    actor: Actor,
     agent_id: UUID,
     drafts: Sequence[Draft],
     now: datetime,
-    thread_id: UUID | None = None,
     external_ref: str | None = None,
     wish: Wish | None = None,
 ) -> Started:
-    """Ask an agent in one of its threads, or in a new one with this reference; as `start` otherwise."""
-    if thread_id is not None:
-        thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_agent=False, locked=True)
-    else:
-        thread = threads.create(actor=actor, agent_id=agent_id, external_ref=external_ref, now=now)
-    return _start(actor, thread, drafts, now, wish or Wish(), locked=thread_id is not None)
+    """Ask an agent in a new thread, with this reference; as `start` otherwise."""
+    thread = threads.create(actor=actor, agent_id=agent_id, external_ref=external_ref, now=now)
+    return _start(actor, thread, drafts, now, wish or Wish(), locked=False)
 
 
 @transaction.atomic
@@ -105,7 +117,7 @@ def _start(
         budgets.check(agent=agent, now=now)
     if not drafts and not thread.message_count:
         raise access.NothingAsked
-    number, any_live, any_waiting = Run.objects.all().standing(thread)
+    number, any_live, any_waiting = sql.standing(thread_id=thread.pk, workspace_id=thread.workspace_id)
     if any_waiting:
         _abandon(actor, thread, now)
     strategy = wish.double_texting or DoubleTexting(agent.double_texting)

@@ -21,7 +21,7 @@ from threadhub.workspaces.permissions import Permission
 from threads import access
 from threads.models import Run, Thread
 from threads.runs.end import cancel_if_live
-from threads.runs.start import ask, start
+from threads.runs.start import ask, ask_anew
 
 ANSWERS = {(200, "application/json"): Answer, (200, "text/event-stream"): OpenApiTypes.ANY}
 
@@ -63,9 +63,16 @@ class InvokeThread(Invoke):
     @extend_schema(request=ThreadInvoke, parameters=[ON_DISCONNECT], responses=ANSWERS)
     def create(self, request: Request, **path: Any) -> HttpResponseBase:
         actor = self.acting
-        thread = self.find_thread(actor)
+        thread_id, agent_id = self.named()
         asking = Asking.parse(request, ThreadInvoke)
-        started = start(actor=actor, thread=thread, drafts=asking.drafts, now=self.now, wish=asking.wish)
+        started = ask(
+            actor=actor,
+            thread_id=thread_id,
+            agent_id=agent_id,
+            drafts=asking.drafts,
+            now=self.now,
+            wish=asking.wish,
+        )
         return self.answer_run(started.run)
 
     def answer_run(self, run: Run) -> HttpResponseBase:
@@ -79,16 +86,25 @@ class InvokeAgent(Invoke):
     @extend_schema(request=AgentInvoke, parameters=[ON_DISCONNECT], responses=ANSWERS)
     def create(self, request: Request, agent_id: str) -> HttpResponseBase:
         asking = Asking.parse(request, AgentInvoke)
-        thread_id = asking.body.get("thread_id")
-        started = ask(
-            actor=self.actor,
-            agent_id=self.agent_id,
-            thread_id=path_id(Thread.PREFIX, thread_id, access.ThreadNotFound) if thread_id is not None else None,
-            external_ref=asking.body.get("external_ref"),
-            drafts=asking.drafts,
-            now=self.now,
-            wish=asking.wish,
-        )
+        text = asking.body.get("thread_id")
+        if text is None:
+            started = ask_anew(
+                actor=self.actor,
+                agent_id=self.agent_id,
+                external_ref=asking.body.get("external_ref"),
+                drafts=asking.drafts,
+                now=self.now,
+                wish=asking.wish,
+            )
+        else:
+            started = ask(
+                actor=self.actor,
+                agent_id=self.agent_id,
+                thread_id=path_id(Thread.PREFIX, text, access.ThreadNotFound),
+                drafts=asking.drafts,
+                now=self.now,
+                wish=asking.wish,
+            )
         return self.answer_run(started.run)
 
     def answer_run(self, run: Run) -> HttpResponseBase:
