@@ -34,10 +34,10 @@ def test_what_is_old_is_forgotten_whether_or_not_anybody_asks(monkeypatch: pytes
     kept: Remembered[str, int] = Remembered(10)
     kept.put("a", 1)
     assert kept.get("a") == 1
-    remembered.watch(every_seconds=0.02)
+    remembered.watch(every_seconds=0.5)
     deadline = time.monotonic() + 10
     while kept._kept._Cache__data and time.monotonic() < deadline:  # type: ignore[attr-defined]  # what is in memory
-        time.sleep(0.01)
+        time.sleep(0.05)
     assert not kept._kept._Cache__data  # type: ignore[attr-defined]
     assert kept.get("a") is None
 

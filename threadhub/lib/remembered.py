@@ -55,7 +55,7 @@ class Remembered(Generic[K, V]):
 
 
 def forget() -> None:
-    """All of everything: for a process that starts anew."""
+    """All of everything, as in a process that starts anew."""
     for each in list(_all):
         each.forget()
 

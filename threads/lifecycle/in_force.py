@@ -5,7 +5,7 @@ than that they are still the same (LifecycleVersion).
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -54,7 +54,8 @@ OF_ONE = """(
             OFFSET 0) AS version (now)
      WHERE version.now IS DISTINCT FROM %(known_version)s::text)"""
 
-REMEMBERED = 16 * 2**20  # characters that were read of all workspaces; some thousand holds are a million
+REMEMBERED = 16 * 2**20  # characters that were read of all workspaces; ten thousand holds are a million
+ENTRY = 1024  # what a workspace takes besides, roughly
 
 Row = tuple[str, dict[str, Any]]
 
@@ -67,6 +68,7 @@ class InForce:
     trash_on: bool
     cover: holds.Cover
     by_metadata: bool  # whether any rule asks for some of a thread's
+    mark: object = field(default_factory=object, compare=False, repr=False)  # of this reading: another one is another
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> "InForce":
@@ -96,7 +98,7 @@ class _Known:
     characters: int
 
 
-_known: Remembered[UUID, _Known] = Remembered(REMEMBERED, lambda known: known.characters)
+_known: Remembered[UUID, _Known] = Remembered(REMEMBERED, lambda known: known.characters + ENTRY)
 
 
 class Question:

@@ -12,18 +12,30 @@ BEGIN
     RETURN NULL;
 END $$
 """
-# By the statement: there may be many holds.
+# By the statement: there may be many holds. Of those that were released before and after nothing is in force: an erasure
+# changes them while it holds locks of much else.
 HOLDS_CHANGED = """
 CREATE FUNCTION threads_holds_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    own uuid[];
 BEGIN
+    IF TG_OP = 'INSERT' THEN
+        own := ARRAY(SELECT DISTINCT workspace_id FROM changed WHERE released_at IS NULL ORDER BY 1);
+    ELSIF TG_OP = 'DELETE' THEN
+        own := ARRAY(SELECT DISTINCT workspace_id FROM was WHERE released_at IS NULL ORDER BY 1);
+    ELSE
+        own := ARRAY(SELECT workspace_id FROM changed WHERE released_at IS NULL
+                     UNION SELECT workspace_id FROM was WHERE released_at IS NULL ORDER BY 1);
+    END IF;
     INSERT INTO threads_lifecycleversion (workspace_id, version)
-    SELECT workspace_id, gen_random_uuid() FROM (SELECT DISTINCT workspace_id FROM changed ORDER BY 1) AS own
+    SELECT workspace_id, gen_random_uuid() FROM unnest(own) AS workspace_id
         ON CONFLICT (workspace_id) DO UPDATE SET version = excluded.version;
     RETURN NULL;
 END $$
 """
+# Emptying passes the wall; so must this, for the owner who empties.
 EMPTIED = """
-CREATE FUNCTION threads_lifecycle_emptied() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION threads_lifecycle_emptied() RETURNS trigger LANGUAGE plpgsql SET threadhub.door = 'migration' AS $$
 BEGIN
     UPDATE threads_lifecycleversion SET version = gen_random_uuid();
     RETURN NULL;
@@ -46,15 +58,26 @@ CREATE TRIGGER settings_changed AFTER UPDATE ON threads_retentionsettings FOR EA
 CREATE TRIGGER holds_placed AFTER INSERT ON threads_hold
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION threads_holds_changed();
 CREATE TRIGGER holds_changed AFTER UPDATE ON threads_hold
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION threads_holds_changed();
+    REFERENCING OLD TABLE AS was NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION threads_holds_changed();
 CREATE TRIGGER holds_removed AFTER DELETE ON threads_hold
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION threads_holds_changed();
+    REFERENCING OLD TABLE AS was FOR EACH STATEMENT EXECUTE FUNCTION threads_holds_changed();
 CREATE TRIGGER policies_emptied AFTER TRUNCATE ON threads_retentionpolicy
     FOR EACH STATEMENT EXECUTE FUNCTION threads_lifecycle_emptied();
 CREATE TRIGGER settings_emptied AFTER TRUNCATE ON threads_retentionsettings
     FOR EACH STATEMENT EXECUTE FUNCTION threads_lifecycle_emptied();
 CREATE TRIGGER holds_emptied AFTER TRUNCATE ON threads_hold
     FOR EACH STATEMENT EXECUTE FUNCTION threads_lifecycle_emptied();
+"""
+# What serves meanwhile writes it from the moment the triggers are there; its wall comes at the end of `migrate`.
+GRANTS = """
+DO $$
+DECLARE
+    reader text;
+BEGIN
+    FOR reader IN SELECT rolname FROM pg_roles WHERE rolname IN ('threadhub_app', 'threadhub_door') LOOP
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON threads_lifecycleversion TO %I', reader);
+    END LOOP;
+END $$
 """
 # Behind the triggers' lock: nothing is written between.
 THOSE_THAT_ARE = """
@@ -102,6 +125,7 @@ class Migration(migrations.Migration):
             ],
             options={"ordering": ["workspace"]},
         ),
+        migrations.RunSQL(GRANTS, migrations.RunSQL.noop),
         migrations.RunSQL(CHANGED, migrations.RunSQL.noop),
         migrations.RunSQL(HOLDS_CHANGED, migrations.RunSQL.noop),
         migrations.RunSQL(EMPTIED, migrations.RunSQL.noop),

@@ -69,7 +69,7 @@ def ask(
     wish: Wish | None = None,
 ) -> Started:
     """Ask in a thread that the actor may see, of `agent_id` where it is not None; as `start` otherwise, with one
-    reading of the thread."""
+    reading of the thread: whatever is refused is refused once nobody else writes it."""
     thread = access.get(actor=actor, thread_id=thread_id, agent_id=agent_id, with_agent=False, locked=True)
     return _start(actor, thread, drafts, now, wish or Wish(), locked=True)
 

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from weakref import ref
 
 import pytest
 from hypothesis import given
@@ -176,6 +177,21 @@ def test_what_is_large_is_written_out_each_time(written_out: list[UUID]) -> None
 
 def test_numbers_beyond_64_bits_are_told_as_floats() -> None:
     assert b'"k":1e+30' in page(ROW._replace(metadata_text=f'{{"k": 1{"0" * 30}}}'), None, NOW)
+
+
+def test_rows_keep_nothing_of_what_was_in_force_alive() -> None:
+    in_force = under(cover=Cover([("thread", UUID(int=number), None) for number in range(9)]))
+    page(ROW, in_force, NOW)
+    cover = ref(in_force.cover)
+    del in_force
+    assert cover() is None
+    assert len(written._rows) == 1
+
+
+def test_messages_of_next_to_nothing_take_room_too(tenant: Tenant, api: Api) -> None:
+    before = written._messages._kept.currsize
+    assert texts(api, make(tenant)) == []
+    assert written._messages._kept.currsize >= before + written.ENTRY
 
 
 @pytest.fixture

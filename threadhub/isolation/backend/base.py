@@ -66,8 +66,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             super().close_if_unusable_or_obsolete()
             return
         self.run_on_commit = []
-        self._close()
-        self.connection = None
+        try:
+            self._close()
+        finally:
+            self.connection = None
 
     def prepared_cursor(self) -> Any:
         """A cursor whose statements PostgreSQL plans once for a connection, when they come again: for those that hot

@@ -16,12 +16,12 @@ from threadhub.api.rest.representations import from_rows
 from threadhub.lib import json
 from threadhub.lib.remembered import Remembered
 from threads.lifecycle.expiry import Expiry, Outlook
-from threads.lifecycle.in_force import InForce
 from threads.thread_rows import Page, ThreadRow
 from threads.whole_rows import Whole
 
 ROWS = 4096
 LARGEST_ROW = 4096  # bytes: what has more metadata is written out each time
+ENTRY = 512  # bytes that a thread's messages take besides their text, roughly
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class _Row:
     """The same while the row is, what is in force is, and the moment is in [since, until)."""
 
     row: ThreadRow
-    in_force: InForce | None
+    mark: object | None  # of what was in force, which itself may be large
     since: datetime
     until: datetime | None
     text: orjson.Fragment
@@ -46,7 +46,7 @@ class Messages:
 
 _rows: Remembered[UUID, _Row] = Remembered(ROWS)
 _messages: Remembered[tuple[UUID, str], Messages] = Remembered(
-    settings.MESSAGES_REMEMBERED_BYTES, lambda messages: messages.length
+    settings.MESSAGES_REMEMBERED_BYTES, lambda messages: messages.length + ENTRY
 )
 
 
@@ -73,15 +73,16 @@ def whole(found: Whole, context: dict[str, Any], known: Messages | None, *, outl
 
 def _each(found: Page, now: datetime) -> Iterator[orjson.Fragment]:
     expiry: Expiry | None = None
+    mark = found.in_force.mark if found.in_force is not None else None
     for row in found.rows:
         known = _rows.get(row.id)
-        if known is not None and known.in_force is found.in_force and known.row == row and _is_within(now, known):
+        if known is not None and known.mark is mark and known.row == row and _is_within(now, known):
             yield known.text
         elif found.in_force is None:
-            yield _write(row, None, now, from_rows.NOTHING_AHEAD, None)
+            yield _write(row, mark, now, from_rows.NOTHING_AHEAD, None)
         else:
             expiry = expiry or Expiry(workspace_id=row.workspace_id, now=now, known=found.in_force)
-            yield _write(row, found.in_force, now, *expiry.and_until(row))
+            yield _write(row, mark, now, *expiry.and_until(row))
 
 
 def _is_within(now: datetime, known: _Row) -> bool:
@@ -89,10 +90,10 @@ def _is_within(now: datetime, known: _Row) -> bool:
 
 
 def _write(
-    row: ThreadRow, in_force: InForce | None, now: datetime, outlook: Outlook, until: datetime | None
+    row: ThreadRow, mark: object | None, now: datetime, outlook: Outlook, until: datetime | None
 ) -> orjson.Fragment:
     text = json.dumps_stored(from_rows.thread(row, outlook))
     fragment = orjson.Fragment(text)
     if len(text) <= LARGEST_ROW:
-        _rows.put(row.id, _Row(row, in_force, now, until, fragment))
+        _rows.put(row.id, _Row(row, mark, now, until, fragment))
     return fragment

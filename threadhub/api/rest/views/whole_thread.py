@@ -26,7 +26,10 @@ def answer(view: InThread) -> Response:
     """The thread of the view's path. Raises ThreadNotFound, ChatSessionNotFound."""
     context = {"threads_path": view.threads_path}
     if "If-None-Match" in view.request.headers:
-        response = _unchanged(view, context)
+        found = _read(view, None)
+        if found is None:
+            return _by_objects(view, context)
+        response = _unchanged(view, found, context)
         if response is not None:
             return response
     known = written.messages_of(view.named()[0], view.threads_path)
@@ -127,11 +130,8 @@ def _read(view: InThread, part: Part | None, known: str | None = None) -> Whole 
     )
 
 
-def _unchanged(view: InThread, context: dict[str, Any]) -> Response | None:
+def _unchanged(view: InThread, found: Whole, context: dict[str, Any]) -> Response | None:
     """The answer to who has the thread as it is."""
-    found = _read(view, None)
-    if found is None:
-        return None
     tag = _whole_tag(view, found, context, from_rows.outlook_of(found, now=view.now))
     if not etags.is_known(view.request, tag):
         return None
