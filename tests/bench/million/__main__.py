@@ -4,8 +4,9 @@
 
 Seeds an embedded PostgreSQL of its own in a temporary directory (1,000,000 threads and 20,000,000 messages over four
 workspaces, one of them large; `--quick`: 20,000 threads), serves it as README says for production, and beside it by
-`bare.py`: no framework, cached credentials, one prepared statement whose JSON is sent as it is. Both are asked the same
-in turn, round by round. What counts is the ratio in one run; CPU is that of the web processes and of PostgreSQL.
+`bare.py`: no framework, cached credentials, one prepared statement whose JSON is sent as it is. The same statements are
+run by pgbench too. All are asked the same in turn, round by round. What counts is the ratio in one run; CPU is that of
+the web processes and of PostgreSQL.
 """
 
 import argparse
@@ -18,12 +19,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench.million import load, seed, serving, workloads
+from tests.bench.million import load, reference, seed, serving, workloads
 from tests.bench.million.load import Round
 
 QUICK, WHOLE = 20_000, 1_000_000
 CONNECTIONS = 8
-SIDES = ("hub", "bare")
+SIDES = ("hub", "bare", "pgbench")
 
 
 def main() -> None:
@@ -57,12 +58,15 @@ def _measure(home: Path, wanted: argparse.Namespace) -> dict[str, Any]:
         with serving.hub(home, workers=wanted.workers) as hub, serving.bare(database, workers=wanted.workers) as bare:
             for number in range(wanted.rounds + 1):
                 for workload in chosen:
-                    for side, server in zip(SIDES, (hub, bare), strict=True):
-                        asked = workloads.requests(workload, world)
-                        seconds = wanted.seconds if number else min(wanted.seconds, 1.0)  # the first warms up
-                        done = load.run(server, asked, connections=CONNECTIONS, seconds=seconds)
+                    seconds = wanted.seconds if number else min(wanted.seconds, 1.0)  # the first warms up
+                    once = {"connections": CONNECTIONS, "seconds": seconds}
+                    done = [
+                        *(load.run(server, workloads.requests(workload, world), **once) for server in (hub, bare)),
+                        reference.run(database, workload, world, **once),
+                    ]
+                    for side, each in zip(SIDES, done, strict=True):
                         if number:
-                            rounds.setdefault((workload.name, side), []).append(done)
+                            rounds.setdefault((workload.name, side), []).append(each)
         sizes = seed.sizes(database)
     rows = [_row(workload, rounds) for workload in chosen]
     return {"threads": world.threads, "workers": wanted.workers, "workloads": rows, "sizes": sizes}
@@ -94,8 +98,8 @@ def _table(figures: dict[str, Any]) -> str:
     lines = [
         f"{figures['threads']:,} threads, {CONNECTIONS} connections, {figures['workers']} web processes each side",
         "",
-        "| workload | requests/s | p50 ms | p99 ms | CPU ms: web + PostgreSQL | ratio to bare | goal |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| workload | requests/s | p50 ms | p99 ms | CPU ms: web + PostgreSQL | ratio to bare | goal | by pgbench |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in figures["workloads"]:
         hub, bare = row["hub"], row["bare"]
@@ -103,10 +107,9 @@ def _table(figures: dict[str, Any]) -> str:
         cpu = (
             f"{hub['web_cpu_ms']:g} + {hub['postgres_cpu_ms']:g} ({bare['web_cpu_ms']:g} + {bare['postgres_cpu_ms']:g})"
         )
-        goal = f"{row['goal']:.2f}"
-        lines.append(
-            f"| {row['name']} {row['title']} | {' | '.join(cells)} | {cpu} | **{row['ratio']:.2f}** | {goal} |"
-        )
+        alone = row["pgbench"]
+        last = f"**{row['ratio']:.2f}** | {row['goal']:.2f} | {alone['per_second']:g}, {alone['postgres_cpu_ms']:g} ms"
+        lines.append(f"| {row['name']} {row['title']} | {' | '.join(cells)} | {cpu} | {last} |")
     lines += ["", "bare in brackets", "", "| relation | rows | table MB | indexes MB |", "| --- | ---: | ---: | ---: |"]
     for size in figures["sizes"]:
         lines.append(f"| {size['name']} | {size['rows']:,} | {size['table_mb']:,} | {size['indexes_mb']:,} |")

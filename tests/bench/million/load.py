@@ -31,11 +31,11 @@ class Round:
 
 def run(server: Server, asked: Iterator[bytes], *, connections: int, seconds: float) -> Round:
     """Ask for so long. Raises Failed for any answer that is not 2xx."""
-    web, postgres = _cpu(server.web()), _cpu(server.postgres())
+    web, postgres = cpu_of(server.web()), cpu_of(server.postgres())
     began = time.perf_counter()
     times = asyncio.run(_ask(server.port, asked, connections, began + seconds))
     took = time.perf_counter() - began
-    web, postgres = _cpu(server.web()) - web, _cpu(server.postgres()) - postgres
+    web, postgres = cpu_of(server.web()) - web, cpu_of(server.postgres()) - postgres
     times.sort()
     return Round(
         per_second=len(times) / took,
@@ -110,7 +110,7 @@ class _Connection(asyncio.Protocol):
         self.transport.close()
 
 
-def _cpu(processes: set[Process]) -> float:
+def cpu_of(processes: set[Process]) -> float:
     """Milliseconds of CPU, user and system, that these have used so far, their ended children included."""
     used = 0
     for process in processes:

@@ -30,13 +30,13 @@ ALL = (
 LIST = "/threads?include_messages=false&take=20"
 DEEP = 0.7  # of the large workspace, and no deeper than `skip` may go
 MAX_SKIP = 10_000
+TEXT = "200 bytes of it " * 12 + "and more"
 
 
 def requests(workload: Workload, world: World) -> Iterator[bytes]:
     """One request after the other, without end, each as the bytes that are sent."""
     chance = random.Random(7)
-    skip = min(MAX_SKIP, int(world.large_threads * DEEP))
-    text = json.dumps({"role": "user", "content": "200 bytes of it " * 12 + "and more"}).encode()
+    skip, text = deep(world), json.dumps({"role": "user", "content": TEXT}).encode()
     for number in itertools.count():
         match workload.name:
             case "W1":
@@ -53,6 +53,11 @@ def requests(workload: Workload, world: World) -> Iterator[bytes]:
             case _:
                 pairs = quote(json.dumps({"k": chance.randrange(METADATA_VALUES)}))
                 yield request(world, "GET", f"{LIST}&metadata={pairs}")
+
+
+def deep(world: World) -> int:
+    """Threads that W5 skips."""
+    return min(MAX_SKIP, int(world.large_threads * DEEP))
 
 
 def request(world: World, method: str, path: str, body: bytes = b"") -> bytes:
