@@ -123,16 +123,18 @@ class KeysetPagination(BasePagination):
         """How many rows the whole list has; None where that is not told."""
         return queryset.count()
 
+    def envelope(self, data: Any) -> dict[str, Any]:
+        """The page around its rows."""
+        return {
+            "count": self.count,
+            "has_more": self.next is not None,
+            "next": self.next,
+            "previous": self.previous,
+            "data": data,
+        }
+
     def get_paginated_response(self, data: Any) -> Response:
-        return Response(
-            {
-                "count": self.count,
-                "has_more": self.next is not None,
-                "next": self.next,
-                "previous": self.previous,
-                "data": data,
-            }
-        )
+        return Response(self.envelope(data))
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         link = {"type": "string", "format": "uri", "nullable": True}
@@ -202,10 +204,10 @@ class UncountedPagination(KeysetPagination):
     def rows_in(self, queryset: QuerySet[Any]) -> int | None:
         return None
 
-    def get_paginated_response(self, data: Any) -> Response:
-        response = super().get_paginated_response(data)
-        del response.data["count"]
-        return response
+    def envelope(self, data: Any) -> dict[str, Any]:
+        page = super().envelope(data)
+        del page["count"]
+        return page
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         whole = super().get_paginated_response_schema(schema)

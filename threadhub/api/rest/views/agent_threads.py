@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,7 +13,7 @@ from threadhub.api.rest.filters import ThreadFilter
 from threadhub.api.rest.inputs import plain_bodies
 from threadhub.api.rest.inputs.threads import NewThread, ThreadUpsert
 from threadhub.api.rest.pagination import KeysetPagination
-from threadhub.api.rest.representations import from_rows, written
+from threadhub.api.rest.representations import from_rows
 from threadhub.api.rest.representations.threads import ThreadRepresentation, ThreadWithMessages
 from threadhub.api.rest.views import whole_thread
 from threadhub.api.rest.views.base import InThread
@@ -39,11 +40,11 @@ class AgentThreads(InThread):
         return access.visible(actor=self.actor).with_agent(agent.id)
 
     @extend_schema(responses={200: ThreadRepresentation(many=True)})
-    def list(self, request: Request, agent_id: str) -> Response:
+    def list(self, request: Request, agent_id: str) -> HttpResponse:
         queryset = self.get_queryset()
         page = self.page_of_rows(agent_id=self.agent_id)
         if page is not None:
-            return self.get_paginated_response(written.page(page, now=self.now))
+            return page
         return self.get_paginated_response(from_rows.threads(self.filtered_page(queryset)))
 
     @extend_schema(request=NewThread, responses={200: ThreadRepresentation})
@@ -59,7 +60,7 @@ class AgentThreads(InThread):
         return made(thread, status=200)
 
     @extend_schema(responses={200: ThreadWithMessages})
-    def retrieve(self, request: Request, **path: Any) -> Response:
+    def retrieve(self, request: Request, **path: Any) -> HttpResponse:
         return whole_thread.answer(self)
 
     @extend_schema(request=ThreadUpsert, responses={200: ThreadRepresentation, 201: ThreadRepresentation})

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,15 +14,16 @@ from chat_sessions import sessions
 from chat_sessions.models import ChatSession
 from threadhub.agents.access import AgentNotFound
 from threadhub.agents.models import Agent
+from threadhub.api.renderers import as_json
 from threadhub.api.rest import filters, unknown
 from threadhub.api.rest.filters import FilterSetBackend
 from threadhub.api.rest.pagination import KeysetPagination, UncountedPagination
+from threadhub.api.rest.representations import written
 from threadhub.api.rest.schema import RestSchema
 from threadhub.api.views import ApiViewSet, path_id
 from threadhub.workspaces.actor import Actor
 from threads import access, reading, thread_rows
 from threads.models import Thread
-from threads.thread_rows import Page
 
 
 class RestViewSet(ApiViewSet):
@@ -54,14 +56,15 @@ class RestViewSet(ApiViewSet):
         rows: Any = self.paginate_queryset(self.filter_queryset(queryset))
         return list(rows)
 
-    def page_of_rows(self, **more: Any) -> Page | None:
+    def page_of_rows(self, **more: Any) -> HttpResponse | None:
         """A page of threads by prepared statements. None: ask the queryset. Raises Invalid."""
         wanted = filters.wanted(self.request, self.actor, **more)
         if wanted is None:
             return None
         read = partial(thread_rows.page, wanted, now=self.now)
         assert isinstance(self.paginator, KeysetPagination)  # noqa: S101
-        return self.paginator.page_of_rows(read, self.request, self)
+        page = self.paginator.page_of_rows(read, self.request, self)
+        return None if page is None else as_json(self.paginator.envelope(written.page(page, now=self.now)))
 
     def _known_query(self) -> tuple[str, ...]:
         action = self.action or ""

@@ -64,7 +64,11 @@ class InvokeThread(Invoke):
     def create(self, request: Request, **path: Any) -> HttpResponseBase:
         actor = self.acting
         thread_id, agent_id = self.named()
-        asking = Asking.parse(request, ThreadInvoke)
+        try:
+            asking = Asking.parse(request, ThreadInvoke)
+        except Exception:
+            self.find_thread(actor)  # where there is no such thread, that is what is wrong
+            raise
         started = ask(
             actor=actor,
             thread_id=thread_id,

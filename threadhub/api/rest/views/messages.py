@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any, cast
 
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -56,7 +57,7 @@ class Messages(InThread):
     filterset_class = MessageFilter
 
     @extend_schema(responses={200: MessagePage}, parameters=PARAMETERS)
-    def list(self, request: Request, **path: Any) -> Response:
+    def list(self, request: Request, **path: Any) -> HttpResponse:
         page = whole_thread.messages(self)
         return page if page is not None else self._by_objects(request)
 
@@ -84,7 +85,7 @@ class Messages(InThread):
         return Response(MessageRepresentation(message, context=self._context()).data, status=201, headers=headers)
 
     @extend_schema(responses={200: MessageRepresentation})
-    def retrieve(self, request: Request, **path: Any) -> Response:
+    def retrieve(self, request: Request, **path: Any) -> HttpResponse:
         found = whole_thread.message(self)
         if found is not None:
             return found

@@ -3,6 +3,7 @@
 import builtins
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -57,7 +58,7 @@ class SessionThreads(InThread):
         return Response(self._with_messages([thread])[0], headers=headers)
 
     @extend_schema(responses={200: ThreadWithMessages})
-    def retrieve(self, request: Request, **path: Any) -> Response:
+    def retrieve(self, request: Request, **path: Any) -> HttpResponse:
         return whole_thread.answer(self)
 
     @extend_schema(responses={200: Done})

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,7 +10,7 @@ from rest_framework.response import Response
 from threadhub.api.rest.filters import ThreadFilter, truth
 from threadhub.api.rest.inputs.threads import NothingSent, ThreadChange
 from threadhub.api.rest.pagination import KeysetPagination
-from threadhub.api.rest.representations import from_rows, written
+from threadhub.api.rest.representations import from_rows
 from threadhub.api.rest.representations.threads import (
     DONE,
     Done,
@@ -65,18 +66,18 @@ class Threads(InThread):
         return access.visible(actor=self.actor)
 
     @extend_schema(responses={200: ListedThread(many=True)}, parameters=[INCLUDE_MESSAGES])
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         if include_messages(request):
             rows: Any = self.filtered_page(self.get_queryset())
             reading.note(actor=self.actor, threads=rows)
             return self.get_paginated_response(from_rows.threads_with_messages(rows, {}))
         page = self.page_of_rows()
         if page is not None:
-            return self.get_paginated_response(written.page(page, now=self.now))
+            return page
         return self.get_paginated_response(from_rows.threads(self.filtered_page(self.get_queryset())))
 
     @extend_schema(responses={200: ThreadWithMessages})
-    def retrieve(self, request: Request, **path: Any) -> Response:
+    def retrieve(self, request: Request, **path: Any) -> HttpResponse:
         return whole_thread.answer(self)
 
     @extend_schema(request=ThreadChange, responses={200: ThreadRepresentation})

@@ -3,9 +3,11 @@ all by who has it."""
 
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework.response import Response
 
 from threadhub.api import etags
+from threadhub.api.renderers import as_json
 from threadhub.api.rest.position_page import PositionPage
 from threadhub.api.rest.representations import from_rows, written
 from threadhub.api.rest.representations.messages import versions
@@ -22,7 +24,7 @@ ANY = "*"
 KNOWN: dict[str, Any] = {}  # the body of an answer that its asker has: it is not sent
 
 
-def answer(view: InThread) -> Response:
+def answer(view: InThread) -> HttpResponse:
     """The thread of the view's path. Raises ThreadNotFound, ChatSessionNotFound."""
     context = {"threads_path": view.threads_path}
     if "If-None-Match" in view.request.headers:
@@ -38,12 +40,12 @@ def answer(view: InThread) -> Response:
         return _by_objects(view, context)
     reading.note(actor=view.actor, threads=[found.thread])
     outlook = from_rows.outlook_of(found, now=view.now)
-    response = Response(written.whole(found, context, known, outlook=outlook))
+    response = as_json(written.whole(found, context, known, outlook=outlook))
     etags.tag(response, _whole_tag(view, found, context, outlook))
     return response
 
 
-def messages(view: InThread) -> Response | None:
+def messages(view: InThread) -> HttpResponse | None:
     """A page of its messages. None: by objects, which also say what is wrong with what was asked."""
     asked = view.request.query_params.dict()
     if "role" in asked or "branch" in asked:
@@ -63,7 +65,7 @@ def messages(view: InThread) -> Response | None:
     return _tagged(view, found, asked, page.envelope(found.thread.message_count, _messages(view, found, page.rows)))
 
 
-def message(view: InThread) -> Response | None:
+def message(view: InThread) -> HttpResponse | None:
     """One of its messages. None: by objects."""
     known = _known(view, {})
     if known is not None:
@@ -96,7 +98,7 @@ def _messages(view: InThread, found: Whole, rows: list[MessageRow]) -> list[dict
     return from_rows.messages(found, rows, {"threads_path": view.threads_path})
 
 
-def _known(view: InThread, asked: dict[str, str]) -> Response | None:
+def _known(view: InThread, asked: dict[str, str]) -> HttpResponse | None:
     """The answer to who has read the same messages of the thread as it is."""
     if view.request.headers.get("If-None-Match", ANY).strip() == ANY:  # what is not there is not known either
         return None
@@ -106,9 +108,9 @@ def _known(view: InThread, asked: dict[str, str]) -> Response | None:
     return _tagged(view, found, asked, KNOWN)
 
 
-def _tagged(view: InThread, found: Whole, asked: dict[str, str], body: Any) -> Response:
+def _tagged(view: InThread, found: Whole, asked: dict[str, str], body: Any) -> HttpResponse:
     reading.note(actor=view.actor, threads=[found.thread])
-    response = Response(body)
+    response = as_json(body)
     etags.tag(response, _tag(view, found, asked))
     return response
 
@@ -130,13 +132,13 @@ def _read(view: InThread, part: Part | None, known: str | None = None) -> Whole 
     )
 
 
-def _unchanged(view: InThread, found: Whole, context: dict[str, Any]) -> Response | None:
+def _unchanged(view: InThread, found: Whole, context: dict[str, Any]) -> HttpResponse | None:
     """The answer to who has the thread as it is."""
     tag = _whole_tag(view, found, context, from_rows.outlook_of(found, now=view.now))
     if not etags.is_known(view.request, tag):
         return None
     reading.note(actor=view.actor, threads=[found.thread])
-    response = Response(KNOWN)
+    response = as_json(KNOWN)
     etags.tag(response, tag)
     return response
 
