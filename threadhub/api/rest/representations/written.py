@@ -61,7 +61,7 @@ def messages_of(thread_id: UUID, threads_path: str) -> Messages | None:
 
 
 def whole(found: Whole, context: dict[str, Any], known: Messages | None, *, outlook: Outlook) -> dict[str, Any]:
-    """As `from_rows.whole`; `known`: what was remembered when it was read."""
+    """As `from_rows.threads_with_messages`, of one; `known`: what was remembered when it was read."""
     if known is None or known.version != found.version:
         shown = from_rows.messages(found, found.messages, context)
         text = json.dumps_stored(shown)
