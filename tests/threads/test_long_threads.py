@@ -88,8 +88,8 @@ def test_what_a_model_is_given_is_read_by_an_index_and_no_more_than_fits(tenant:
     rows = 0
     for sql in reads:
         for node in plan_of(sql):
-            assert node["Node Type"] != "Seq Scan", sql
             if node.get("Relation Name") == "threads_message":
+                assert node["Node Type"] != "Seq Scan", sql
                 rows += node["Actual Rows"]
                 assert node.get("Index Name"), node
                 assert not node.get("Rows Removed by Filter"), node
