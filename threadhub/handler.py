@@ -12,9 +12,10 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache, partial
 from io import BytesIO
 from itertools import chain, repeat
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
@@ -31,14 +32,21 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from threadhub import short_way
 from threadhub.api import errors
 from threadhub.api.dialect import dialect_of
+from threadhub.api.views import FAILED, Failed
 from threadhub.lib.asynchronous import release_thread
+from threadhub.lib.few_at_a_time import FewAtATime
+from threadhub.short_way import Alike, Plain
 
 DRAINED = 16  # times the largest body: so much is read to its end, more is refused unread
+LONG_PATH = 256  # characters, from which on what it leads to is not remembered
+SHORT_BODY = 2**18  # bytes
 LEAST_THREADS = 4  # without a pool, each has a connection of its own
 FOUND = "threadhub_found"  # of a request: what its address was resolved to, before it was a request
 
+R = TypeVar("R")
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -90,7 +98,7 @@ class Handler(ForApi, ASGIHandler):
         super().__init__()
         self.pages, self.api = SyncHandler(), ApiHandler()
         threads = max(LEAST_THREADS, settings.DATABASE_POOL_SIZE)
-        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self.requests = FewAtATime(threads, "request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if declared_length(scope) > DRAINED * settings.REQUEST_MAX_BYTES:
@@ -105,14 +113,16 @@ class Handler(ForApi, ASGIHandler):
     async def _answer_in_thread(self, scope: Scope, receive: Receive, send: Send, found: ResolverMatch | None) -> None:
         """What has come in whole is answered to its end, even when the sender has gone meanwhile."""
         try:
-            body = await self.read_body(receive)
+            body = await self.read_body(receive) if has_body(scope) else BytesIO()
         except RequestAborted:
             return
-        response = await _run(self.threads, self._respond, scope, body, found)
-        if not isinstance(response, StreamingHttpResponse):
+        response = await self.requests.call(_in_own_context(self._respond, scope, body, found))
+        if isinstance(response, Plain):
+            await response.send(send)
+        elif not isinstance(response, StreamingHttpResponse):
             await self.send_response(response, send)
         elif response.is_async:
-            await self._stream(response, send, self.threads)
+            await self._stream(response, send, self.requests.more)
         else:
             # One thread for the whole of it: whatever the iterator opens belongs to the thread that opened it.
             with ThreadPoolExecutor(1, thread_name_prefix="stream") as own:
@@ -120,13 +130,19 @@ class Handler(ForApi, ASGIHandler):
                 await self._stream(response, send, own)
 
     async def read_body(self, receive: Receive) -> IO[bytes]:
-        """What comes at once needs no file that could grow onto a disk."""
-        first = await receive()
-        if first["type"] == "http.disconnect":
-            raise RequestAborted
-        if not first.get("more_body"):
-            return BytesIO(first.get("body", b""))
-        messages = chain([first], repeat(None))
+        """What is short, as most bodies are, needs no file that could grow onto a disk."""
+        read: list[Message] = []
+        length, more = 0, True
+        while more and length <= SHORT_BODY:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RequestAborted
+            read.append(message)
+            length += len(message.get("body", b""))
+            more = message.get("more_body", False)
+        if not more:
+            return BytesIO(b"".join(message.get("body", b"") for message in read))
+        messages = chain(read, repeat(None))
 
         async def receive_again() -> Message:
             return next(messages) or await receive()
@@ -157,8 +173,22 @@ class Handler(ForApi, ASGIHandler):
         finally:
             await _run(threads, response.close)
 
-    def _respond(self, scope: Scope, body: Any, found: ResolverMatch | None = None) -> HttpResponseBase:
-        """From request to answer in one thread. The database connection is back in the pool at the end.
+    def _respond(self, scope: Scope, body: Any, found: ResolverMatch | None = None) -> HttpResponseBase | Plain:
+        """From request to answer in one thread. The database connection is back in the pool at the end."""
+        alike = short_way.alike(scope, found)
+        failed: Failed | None = None
+        if alike is not None and found is not None and isinstance(body, BytesIO):
+            answer = short_way.answer(alike, scope, body.getvalue(), found)
+            if isinstance(answer, Plain):
+                close_old_connections()
+                return answer
+            failed = answer
+        return self._respond_by_stack(scope, body, found, alike, failed)
+
+    def _respond_by_stack(
+        self, scope: Scope, body: Any, found: ResolverMatch | None, alike: Alike | None, failed: Failed | None
+    ) -> HttpResponseBase:
+        """The whole way.
 
         Neither `request_started` nor, for what is no stream, `request_finished` is sent: what Django has listening to
         them cleans up after a request, which is done here.
@@ -167,10 +197,14 @@ class Handler(ForApi, ASGIHandler):
         request, refusal = self.create_request(scope, body)
         if request is not None and found is not None:
             vars(request)[FOUND] = found
+        if request is not None and failed is not None:
+            vars(request)[FAILED] = failed
         stack = self.api if dialect_of(scope["path"]) else self.pages
         response = refusal if request is None else stack.get_response(request)
         assert response is not None  # noqa: S101  either a request or a refusal
         vars(response)["_handler_class"] = type(self)
+        if request is not None and alike is not None and failed is None:
+            short_way.learn(alike, request, response)
         if response.streaming:
             close_old_connections()
         else:
@@ -198,6 +232,13 @@ def _finish(response: HttpResponseBase) -> None:
     close_old_connections()
 
 
+def has_body(scope: Scope) -> bool:
+    """Whether anything may come after the head: of HTTP/1 its headers say so."""
+    if not scope["http_version"].startswith("1"):
+        return True
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+
+
 def declared_length(scope: Scope) -> int:
     """What Content-Length says; 0 where it says nothing. The server has seen to it that it is a number."""
     values = [value for name, value in scope["headers"] if name == b"content-length"]
@@ -206,10 +247,17 @@ def declared_length(scope: Scope) -> int:
 
 def resolved(path: str) -> ResolverMatch | None:
     """The view of a path. One that is a coroutine function waits for something; None: there is no view."""
+    return _resolved(path) if len(path) > LONG_PATH else _remembered(path)
+
+
+def _resolved(path: str) -> ResolverMatch | None:
     try:
         return resolve(path)
     except Resolver404:
         return None
+
+
+_remembered = lru_cache(maxsize=4096)(_resolved)
 
 
 def limited(receive: Receive) -> Receive:
@@ -229,10 +277,13 @@ def limited(receive: Receive) -> Receive:
     return receive_limited
 
 
-async def _run(threads: Executor, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call in a thread, in a context of its own: what one request sets must not reach the next of that thread."""
-    context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(threads, context.run, function, *arguments)
+def _in_own_context(function: Callable[..., R], *arguments: Any) -> Callable[[], R]:
+    """What one request sets must not reach the next of its thread."""
+    return partial(contextvars.copy_context().run, function, *arguments)
+
+
+async def _run(threads: Executor, function: Callable[..., R], *arguments: Any) -> R:
+    return await asyncio.get_running_loop().run_in_executor(threads, _in_own_context(function, *arguments))
 
 
 async def _chunks(content: Iterator[bytes], threads: Executor) -> AsyncIterator[bytes]:

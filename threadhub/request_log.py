@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Awaitable
 from typing import Any, cast
 
 import structlog
+import uuid_utils
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponse, StreamingHttpResponse
@@ -14,6 +14,16 @@ from django_structlog.app_settings import app_settings
 from django_structlog.middlewares import RequestMiddleware
 
 logger = logging.getLogger("django_structlog.middlewares.request")
+
+
+def new_id() -> str:
+    """A request's, made without a call of the system."""
+    return str(uuid_utils.uuid4())
+
+
+def is_quiet() -> bool:
+    """Whether nobody writes a line of a request that was answered as it should be."""
+    return not logger.isEnabledFor(app_settings.STATUS_START_LOG_LEVEL)
 
 
 class RequestLog(RequestMiddleware):
@@ -44,10 +54,10 @@ class RequestLog(RequestMiddleware):
         return response
 
     def prepare(self, request: HttpRequest) -> None:
-        if logger.isEnabledFor(app_settings.STATUS_START_LOG_LEVEL):
-            super().prepare(request)
+        if is_quiet():
+            structlog.contextvars.bind_contextvars(request_id=new_id())
         else:
-            structlog.contextvars.bind_contextvars(request_id=str(uuid.uuid4()))
+            super().prepare(request)
 
     def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
         level = self._log_level_for_status_code(response.status_code)

@@ -58,7 +58,15 @@ def test_one_that_lay_for_long_is_asked(pooled: Any, asked: list[Any], monkeypat
     assert len(asked) == 1
 
 
-def test_one_that_was_cut_is_not_given_out(pooled: Any) -> None:
+def test_one_that_was_used_at_this_moment_is_not_even_looked_at(pooled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "LOOKED_AT_AFTER", SECONDS)
+    first = process_of(pooled)
+    monkeypatch.setattr(pool, "_has_something_to_say", None)  # which cannot be called
+    assert process_of(pooled) == first
+
+
+def test_one_that_was_cut_is_not_given_out(pooled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "LOOKED_AT_AFTER", 0.0)
     first = process_of(pooled)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [first])

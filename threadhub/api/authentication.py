@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -44,7 +45,7 @@ class TokenAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Actor, Any] | None:
         """The actor, or None where nothing was presented. Raises Unauthenticated for what is not valid."""
-        token = request.headers.get("x-api-key", "").strip() or bearer(request)
+        token = presented(request)
         if token is None:
             return None
         actor, proof = authenticate(token, origin=request.headers.get("Origin"))
@@ -67,7 +68,12 @@ class CookieAuthentication(TokenAuthentication):
         return on_behalf(request, actor), proof
 
 
-def bearer(request: Request) -> str | None:
+def presented(request: Request | HttpRequest) -> str | None:
+    """The key or token that the request's headers have. Raises Unauthenticated for another scheme."""
+    return request.headers.get("x-api-key", "").strip() or bearer(request)
+
+
+def bearer(request: Request | HttpRequest) -> str | None:
     """The bearer token of the Authorization header. Raises Unauthenticated for another scheme."""
     header = request.headers.get("Authorization", "").strip()
     if not header:

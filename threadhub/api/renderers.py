@@ -19,10 +19,10 @@ class ORJSONRenderer(BaseRenderer):
         return b"" if data is None else json.dumps_stored(data)
 
 
-def as_json(body: Any) -> HttpResponse:
+def as_json(body: Any, status: int = 200) -> HttpResponse:
     """An answer that is written out at once. A `Response` can be looked into and negotiated first, which costs the
     requests that are asked most a twentieth of their time."""
-    return HttpResponse(json.dumps_stored(body), content_type=ORJSONRenderer.media_type)
+    return HttpResponse(json.dumps_stored(body), status=status, content_type=ORJSONRenderer.media_type)
 
 
 class AnyAccept(BaseContentNegotiation):

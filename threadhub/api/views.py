@@ -1,7 +1,8 @@
 """What the views of both dialects share."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+from django.http import HttpResponseBase
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,16 +19,27 @@ from threadhub.workspaces import workspaces
 from threadhub.workspaces.actor import Actor
 from threads.models import Run
 
+FAILED = "threadhub_failed"  # of a request: what went wrong with it on the short way (threadhub/short_way.py)
+
+
+class Failed(NamedTuple):
+    """An error that was met once the request was counted, and what is left of its asker's allowance."""
+
+    error: Exception
+    allowance: Allowance | None
+
 
 class ApiViewSet(GenericViewSet[Any]):
     """Parse, one call into the domain, render. Subclasses declare `permissions` per HTTP method."""
 
     permissions: ClassVar[dict[str, Any]] = {}
     visitors: ClassVar[bool] = False  # whether a chat token may come here
+    short_way: ClassVar[frozenset[str]] = frozenset()  # handlers that threadhub/short_way.py leads to
     across_own_workspaces: ClassVar[bool] = False  # of a person: what concerns all of their workspaces, not one
     request: Request
     post: Any
-    allowance: Allowance | None = None  # once the request is counted
+    allowance: Allowance | None = None
+    counted = False
     place: Place | None = None  # of an answer that may take long
 
     @property
@@ -47,8 +59,14 @@ class ApiViewSet(GenericViewSet[Any]):
             self._answer_once(key)
 
     def check_throttles(self, request: Request) -> None:
-        """Every request counts, and one that may take long needs a place. Raises RateLimited, TooManyStreams."""
+        """Every request counts, once, and one that may take long needs a place. Raises RateLimited, TooManyStreams, and
+        again what has gone wrong already."""
+        failed: Failed | None = getattr(request, FAILED, None)
+        if failed is not None:
+            self.allowance = failed.allowance
+            raise failed.error
         self.allowance = throttling.count(request.user)
+        self.counted = True
         if self.allowance is not None and not self.allowance.allowed:
             raise RateLimited(retry_after=self.allowance.retry_after)
         if getattr(request, throttling.AWAITED, False) and isinstance(request.user, Actor) and request.method != "HEAD":
@@ -88,25 +106,26 @@ class ApiViewSet(GenericViewSet[Any]):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
-        response.headers.setdefault("Cache-Control", "private, no-cache")
-        reader = getattr(request, "_user", None)
-        if isinstance(reader, Actor):
-            etags.read_by(response, reader)
-        if self.allowance is not None:
-            throttling.show(response, self.allowance)
+        self.tell(request, response)
         if self.place is not None and (response.streaming or isinstance(response, AfterRun)):
             throttling.give_place(response, self.place)
         elif self.place is not None:
             self.place.release()
-        _watch(request, response.status_code)
         return response
 
+    def tell(self, request: Request, response: HttpResponseBase) -> None:
+        """Say on an answer whose it is and where its asker stands, and count what was read."""
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+        if self.allowance is not None:
+            throttling.show(response, self.allowance)
+        actor = getattr(request, "_user", None)  # the property would authenticate, and raise again what it raised
+        if isinstance(actor, Actor):
+            etags.read_by(response, actor)
+            _watch(actor, request, response.status_code)
 
-def _watch(request: Request, status: int) -> None:
+
+def _watch(actor: Actor, request: Request, status: int) -> None:
     """Count what was read, and what was not there, in memory (threadhub/audit/watching.py)."""
-    actor = getattr(request, "_user", None)  # the property would authenticate, and raise again what it raised
-    if not isinstance(actor, Actor):
-        return
     if status == 404:
         watching.missing(actor=actor, path=request.path)
     elif request.method == "GET":

@@ -7,6 +7,7 @@ instant. README.md says which locks make that so.
 import atexit
 import os
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from threadhub.embedded.locks import Busy, FileLock
 
 # More than the start or the stop of another process may take.
 LOCK_SECONDS = 360
+# Seconds for which a server that was seen is not looked for again: to look lets a process's other threads go first.
+SEEN_FOR = 0.05
 # How long an ending process waits for its own thread that starts the server; the keeper does the rest.
 RELEASE_SECONDS = 5
 
@@ -41,10 +44,14 @@ class _Use:
         self.busy = False
         self.lock: FileLock | None = None
         self.watch: process.Watch | None = None
+        self.alive_until = 0.0  # by the monotonic clock, as far as this process was seen to live
 
     def ensure(self, *, durable: bool) -> None:
+        if time.monotonic() < self.alive_until:
+            return
         with self.guard:
             if self.lock and self.watch and self.watch.is_alive():
+                self.alive_until = time.monotonic() + SEEN_FOR
                 return
             self.busy = True
             try:
@@ -113,6 +120,7 @@ class _Use:
             self.lock.wait_shared()
 
     def _let_go(self) -> None:
+        self.alive_until = 0.0
         if self.lock:
             self.lock.close()
             self.lock = None

@@ -5,7 +5,7 @@ here.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 from weakref import WeakSet
 
@@ -30,8 +30,12 @@ class Remembered(Generic[K, V]):
         _all.add(self)  # type: ignore[arg-type]  # what it holds is of no account there
 
     def get(self, key: K) -> V | None:
+        return self.get_all((key,))[0]
+
+    def get_all(self, keys: Iterable[K]) -> list[V | None]:
+        """Of each key its value, in their order."""
         with self._lock:
-            return self._kept.get(key)
+            return [self._get(key) for key in keys]
 
     def put(self, key: K, value: V) -> None:
         """The value, unless it is too large to be remembered; what was not asked for longest makes room."""
@@ -52,6 +56,12 @@ class Remembered(Generic[K, V]):
     def __len__(self) -> int:
         with self._lock:
             return len(self._kept)
+
+    def _get(self, key: K) -> V | None:
+        try:  # the library's own `get` looks for each key twice
+            return self._kept[key]
+        except KeyError:
+            return None
 
 
 def forget() -> None:

@@ -1,6 +1,7 @@
 """Who is acting. Every domain function that reads or writes for somebody takes an Actor."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 from uuid import UUID
 
@@ -14,7 +15,7 @@ class PermissionMissing(Forbidden):
     code = "permission_missing"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Actor:
     """A user, an API key, a chat session or the system itself, in one workspace, with what it may do there.
 
@@ -40,13 +41,13 @@ class Actor:
     own_user_id: UUID | None = None  # of a person who acts on behalf of another: who they are themselves
     rate_limit: int | None = None  # of a key: requests a minute, where it has a limit of its own
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Who this is, in one word that stays the same: `key:…`, `session:…`, `user:…` or `system`."""
         who = self.session_id or self.key_id or self.own_user_id or self.user_id
         return f"{self.kind}:{who}" if who else self.kind
 
-    @property
+    @cached_property
     def on_behalf_of(self) -> str | None:
         """The person for whom a key or a session's token acts, or an admin for another, as `user:…`."""
         for_somebody = self.kind in ("key", "session") or self.end_user_id is not None

@@ -49,9 +49,14 @@ _heard_until = 0.0
 
 def find(*, secret: str, now: datetime) -> Actor | None:
     """The actor of a key that is known; None: it must be looked up."""
+    return known(secrets.digest(secret), now=now)
+
+
+def known(digest: bytes, *, now: datetime) -> Actor | None:
+    """The same by the digest of a key."""
     if time.monotonic() >= _heard_until:
         return None
-    found = _known.get(secrets.digest(secret))
+    found = _known.get(digest)
     if found is None or time.monotonic() >= found.until or (found.good_until is not None and now >= found.good_until):
         return None
     return found.actor

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core import signing
 from django.db.models import Q, QuerySet
+from django.http import QueryDict
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,6 +30,7 @@ MAX_SKIP = 10_000
 MAX_DIGITS = 18
 # A query whose names are plain; its values may be escaped.
 SPELLED = re.compile(r"(?:&|[\w.-]+=(?:[\w.~*+-]|%[0-9A-Fa-f]{2})*(?![^&]))*", re.ASCII)
+PLACES = ("skip", "cursor", "after", "before")  # parameters that say where in a list
 WHOLE_NUMBER = {"type": "integer", "minimum": 0}  # in the OpenAPI document
 
 
@@ -66,15 +68,19 @@ def read_order(request: Request, default: str = "desc") -> str:
 
 def address(request: Request, **changes: str) -> str:
     """The absolute URL of the same list with the same filters, elsewhere in it."""
-    gone = {"skip", "cursor", "after", "before", *changes}
-    sent = request.META["QUERY_STRING"]
+    return _elsewhere(request.build_absolute_uri(request.path), request.META["QUERY_STRING"], tuple(changes.items()))
+
+
+@lru_cache(maxsize=1024)
+def _elsewhere(url: str, sent: str, changes: tuple[tuple[str, str], ...]) -> str:
+    """The same page of the same list is asked for again and again."""
+    gone = {*PLACES, *dict(changes)}
     if SPELLED.fullmatch(sent):  # as an address has it: not taken apart and put together again
         kept = "&".join(pair for pair in sent.split("&") if pair and pair.partition("=")[0] not in gone)
     else:
-        lists = request.query_params.lists()
+        lists = QueryDict(sent).lists()
         kept = urlencode([(name, value) for name, values in lists if name not in gone for value in values])
     query = "&".join(filter(None, (kept, urlencode(changes, safe=":"))))
-    url = request.build_absolute_uri(request.path)
     return f"{url}?{query}" if query else url
 
 
@@ -181,8 +187,8 @@ class KeysetPagination(BasePagination):
         return _beyond(queryset, key, ascending=self.order == "desc")
 
     def _link(self, *, backwards: bool, row: Any) -> str:
-        key = (row.created_at.isoformat(), row.pk.hex) if row is not None else None
-        return address(self.request, cursor=_signed(settings.SECRET_KEY, self.salt, "b" if backwards else "f", key))
+        key = _key(row) if row is not None else None
+        return address(self.request, cursor=_cursor(settings.SECRET_KEY, self.salt, "b" if backwards else "f", key))
 
     def _place(self, request: Request) -> Place | None:
         text = request.query_params.get("cursor")
@@ -217,9 +223,9 @@ class UncountedPagination(KeysetPagination):
 
 
 @lru_cache(maxsize=1024)
-def _signed(secret: str, salt: str, direction: str, key: tuple[str, str] | None) -> str:
-    """A cursor; the same place of the same list is asked for again and again."""
-    return signing.Signer(key=secret, salt=salt).sign_object([direction, key])
+def _cursor(secret: str, salt: str, direction: str, key: tuple[datetime, UUID] | None) -> str:
+    place = [direction, (key[0].isoformat(), key[1].hex) if key is not None else None]
+    return signing.Signer(key=secret, salt=salt).sign_object(place)
 
 
 def read_skip(request: Request, limit: int = MAX_SKIP) -> int:

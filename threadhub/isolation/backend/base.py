@@ -121,7 +121,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _close(self) -> None:
         """Back to the pool, which rolls back by itself what was left open."""
-        if self.connection is not None and self.connection.info.transaction_status != TransactionStatus.IDLE:
+        if self.connection is not None and self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
             self._forget()
         elif self.connection is not None:
             pools.note_use(self.connection)

@@ -7,7 +7,10 @@ from typing import Any
 from psycopg_pool import ConnectionPool
 
 USED = "threadhub_used"  # attribute of the psycopg connection: when it was given back, by the monotonic clock
-ASKED_AFTER = 2.0  # seconds that a connection lay in the pool
+# Seconds that a connection lay in the pool. To look lets other threads go first, and a restart takes longer than the
+# first of these: whoever comes within it finds no server either way.
+LOOKED_AT_AFTER = 0.05
+ASKED_AFTER = 2.0
 
 
 def note_use(connection: Any) -> None:
@@ -22,7 +25,8 @@ def check(connection: Any) -> None:
     machine that is gone nothing comes, and who used the connection a moment ago would have met that as well.
     """
     used = getattr(connection, USED, None)
-    if used is None or time.monotonic() - used > ASKED_AFTER or _has_something_to_say(connection):
+    idle = time.monotonic() - used if used is not None else ASKED_AFTER
+    if idle >= ASKED_AFTER or (idle >= LOOKED_AT_AFTER and _has_something_to_say(connection)):
         ConnectionPool.check_connection(connection)
 
 

@@ -44,7 +44,7 @@ class Messages:
     length: int
 
 
-_rows: Remembered[UUID, _Row] = Remembered(ROWS)
+_rows: Remembered[int, _Row] = Remembered(ROWS)  # by the number of the id, which is hashed faster
 _messages: Remembered[tuple[UUID, str], Messages] = Remembered(
     settings.MESSAGES_REMEMBERED_BYTES, lambda messages: messages.length + ENTRY
 )
@@ -74,8 +74,7 @@ def whole(found: Whole, context: dict[str, Any], known: Messages | None, *, outl
 def _each(found: Page, now: datetime) -> Iterator[orjson.Fragment]:
     expiry: Expiry | None = None
     mark = found.in_force.mark if found.in_force is not None else None
-    for row in found.rows:
-        known = _rows.get(row.id)
+    for row, known in zip(found.rows, _rows.get_all([row.id.int for row in found.rows]), strict=True):
         if known is not None and known.mark is mark and known.row == row and _is_within(now, known):
             yield known.text
         elif found.in_force is None:
@@ -95,5 +94,5 @@ def _write(
     text = json.dumps_stored(from_rows.thread(row, outlook))
     fragment = orjson.Fragment(text)
     if len(text) <= LARGEST_ROW:
-        _rows.put(row.id, _Row(row, mark, now, until, fragment))
+        _rows.put(row.id.int, _Row(row, mark, now, until, fragment))
     return fragment

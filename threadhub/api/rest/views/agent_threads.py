@@ -32,6 +32,7 @@ class AgentThreads(InThread):
         "POST": Permission.THREAD_WRITE,
         "PUT": Permission.THREAD_WRITE,
     }
+    short_way = frozenset({"list", "create", "retrieve"})
     filterset_class = ThreadFilter
     pagination_class = KeysetPagination
 

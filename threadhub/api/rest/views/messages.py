@@ -53,6 +53,7 @@ class Messages(InThread):
         "POST": Permission.MESSAGE_APPEND,
         "DELETE": Permission.MESSAGE_DELETE,
     }
+    short_way = frozenset({"list", "create", "retrieve"})
     query = {"list": ("take", "order", "after", "before", "branch")}
     filterset_class = MessageFilter
 

@@ -59,6 +59,7 @@ class Threads(InThread):
         "DELETE": Permission.THREAD_DELETE,
     }
     query = {"list": ("include_messages",)}
+    short_way = frozenset({"list", "retrieve"})
     filterset_class = ThreadFilter
     pagination_class = KeysetPagination
 

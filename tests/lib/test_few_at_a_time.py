@@ -1,0 +1,112 @@
+"""Calls in threads, few at a time: none is lost, none is called twice, and none that takes long holds up the others."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from threadhub.lib.few_at_a_time import FEW, LONG, FewAtATime
+
+WAIT = 20.0  # seconds, at most
+
+
+class Crowd:
+    """Counts how many are inside at once."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = self.most = self.came = 0
+
+    def __call__(self, seconds: float = 0.001) -> None:
+        with self.lock:
+            self.inside += 1
+            self.came += 1
+            self.most = max(self.most, self.inside)
+        time.sleep(seconds)
+        with self.lock:
+            self.inside -= 1
+
+
+def made(number: int) -> Callable[[], int]:
+    return lambda: number
+
+
+@pytest.mark.anyio
+async def test_answers_belong_to_their_questions() -> None:
+    calls = FewAtATime(8, "test")
+    assert await asyncio.gather(*(calls.call(made(number)) for number in range(200))) == list(range(200))
+
+
+@pytest.mark.anyio
+async def test_what_is_raised_is_raised() -> None:
+    calls = FewAtATime(8, "test")
+
+    def fail() -> None:
+        raise LookupError("no such thing")
+
+    with pytest.raises(LookupError, match="no such thing"):
+        await calls.call(fail)
+    assert await calls.call(made(1)) == 1
+
+
+@pytest.mark.anyio
+async def test_calls_that_are_short_are_few_at_a_time() -> None:
+    calls, crowd = FewAtATime(8, "test"), Crowd()
+    await asyncio.gather(*(calls.call(crowd) for _ in range(50)))
+    assert crowd.came == 50
+    assert crowd.most == FEW
+
+
+@pytest.mark.anyio
+async def test_calls_that_take_long_hold_up_no_others() -> None:
+    calls, over = FewAtATime(8, "test"), threading.Event()
+    long = [asyncio.ensure_future(calls.call(lambda: over.wait(WAIT))) for _ in range(FEW + 2)]
+    assert await asyncio.wait_for(asyncio.gather(*(calls.call(made(number)) for number in range(20))), WAIT)
+    assert not any(each.done() for each in long)
+    over.set()
+    assert await asyncio.gather(*long) == [True] * len(long)
+
+
+@pytest.mark.anyio
+async def test_no_more_threads_than_are_allowed() -> None:
+    calls, crowd = FewAtATime(4, "test"), Crowd()
+    await asyncio.gather(*(calls.call(lambda: crowd(3 * LONG)) for _ in range(20)))
+    assert crowd.came == 20
+    assert FEW < crowd.most <= 4
+
+
+@pytest.mark.anyio
+async def test_who_no_longer_waits_leaves_nothing_behind() -> None:
+    """The call goes on to its end."""
+    calls, began, over, ended = FewAtATime(4, "test"), threading.Event(), threading.Event(), threading.Event()
+
+    def slow() -> None:
+        began.set()
+        over.wait(WAIT)
+        ended.set()
+
+    asked = asyncio.ensure_future(calls.call(slow))
+    while not began.is_set():
+        await asyncio.sleep(0.001)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    over.set()
+    assert await calls.call(made(1)) == 1
+    assert ended.wait(WAIT)
+    assert not calls._busy
+    assert not calls._waiting
+
+
+def test_each_loop_is_served() -> None:
+    calls = FewAtATime(4, "test")
+    for _ in range(3):
+        crowd = Crowd()
+
+        async def ask(crowd: Crowd = crowd) -> None:
+            await asyncio.gather(*(calls.call(lambda: crowd(3 * LONG)) for _ in range(6)))
+
+        asyncio.run(ask())
+        assert crowd.came == 6

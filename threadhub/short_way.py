@@ -1,0 +1,266 @@
+"""The short way to the views that are asked most.
+
+What middleware and REST framework make of a request depends on its method, its view and its headers, and a client sends
+the same headers again and again. So of requests that are alike in these the first takes the whole way, and is learned
+from; those that follow come to the view's handler with no more of a request than handlers look at. Who asks, what they
+may, how often they ask and the names of parameters are looked at each time, by the view's own `initial`.
+
+What goes wrong on the short way is told by the whole way, at the place where requests are counted
+(ApiViewSet.check_throttles): nothing is done or counted twice. Views say themselves which of their handlers are reached
+so (`ApiViewSet.short_way`), and a test compares both ways.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import structlog
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch
+from django.utils import timezone
+from django.utils.encoding import iri_to_uri
+from rest_framework.response import Response
+
+from threadhub import audit, origin, request_log
+from threadhub.api import etags
+from threadhub.api.authentication import on_behalf, presented
+from threadhub.api.parsers import AnyJSONParser
+from threadhub.api.renderers import as_json
+from threadhub.api.views import Failed
+from threadhub.isolation import scope as scopes
+from threadhub.lib import notices, secrets
+from threadhub.lib.remembered import Remembered
+from threadhub.workspaces import keys, known_keys
+from threadhub.workspaces.actor import Actor
+
+FORMS = 4096
+LONGEST = 4096  # bytes of an address, and of the headers that requests which are alike may differ in
+# Headers that are another one with each request, and of which all there is to know is read each time or by nobody.
+DIFFERENT = frozenset(
+    {b"content-length", b"if-none-match", b"x-request-id", b"x-correlation-id", b"traceparent", b"tracestate"}
+)
+# Whoever sends one of these takes the whole way.
+UNCOMMON = frozenset(
+    {
+        *(b"origin", b"cookie", b"idempotency-key", b"range", b"expect", b"transfer-encoding", b"content-encoding"),
+        *(b"if-match", b"if-modified-since", b"if-unmodified-since"),
+    }
+)
+SECRET = ("authorization", "x-api-key")
+# Headers that belong to one answer; all others are the same for requests that are alike, whatever they are answered.
+OWN = frozenset({"content-length", "etag", "location", "ratelimit", "ratelimit-policy", origin.WARNING.lower()})
+OF_BODIES = frozenset({b"allow", b"content-type"})
+LEARNED_FROM = (200, 201)
+UNCHANGED = 304
+_key = os.urandom(32)
+
+Scope = Mapping[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Alike(NamedTuple):
+    """What makes requests alike; the headers as a digest, for there are secrets among them."""
+
+    method: str
+    route: str
+    headers: bytes
+    scheme: str
+    peer: str
+
+
+class Headers(dict[str, str]):
+    """By names in any letter case."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.lower(), default)
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(str(name).lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is known of requests that are alike."""
+
+    key: bytes  # digest of the key that they are asked with
+    headers: Headers  # without what proves who asks
+    root: str  # of links: scheme and host
+    origin: audit.Origin
+    shared: list[tuple[bytes, bytes]]  # headers that all answers have
+    shared_unchanged: list[tuple[bytes, bytes]]  # and those of them without a body, because it is known
+
+
+class Asked:
+    """As much of a request as handlers look at: that of REST framework has the same names."""
+
+    _user: Actor
+    auth = None
+
+    def __init__(self, scope: Scope, body: bytes, form: Form) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.META = {"QUERY_STRING": scope["query_string"].decode("ascii")}
+        self.headers = Headers(form.headers)
+        self.root = form.root
+        self.body = body
+        known = next((value for name, value in scope["headers"] if name == b"if-none-match"), None)
+        if known is not None:
+            self.headers["if-none-match"] = self.META["HTTP_IF_NONE_MATCH"] = known.decode("latin-1")
+
+    @property
+    def user(self) -> Actor:
+        return self._user
+
+    @property
+    def query_params(self) -> QueryDict:
+        return _parsed(self.META["QUERY_STRING"])
+
+    @cached_property
+    def data(self) -> Any:
+        return AnyJSONParser().parse(BytesIO(self.body), self.headers.get("content-type", ""))
+
+    def build_absolute_uri(self, location: str) -> str:
+        return iri_to_uri(self.root + location)
+
+
+class Plain(NamedTuple):
+    """An answer as it is sent."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    async def send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+@lru_cache(maxsize=1024)
+def _parsed(query: str) -> QueryDict:
+    return QueryDict(query)  # which cannot be changed
+
+
+_forms: Remembered[Alike, Form] = Remembered(FORMS)
+
+
+def alike(scope: Scope, found: ResolverMatch | None) -> Alike | None:
+    """What makes others like this request. None: it takes the whole way."""
+    method = scope["method"]
+    if found is None or not _leads_to(found, method) or scope.get("root_path") or not request_log.is_quiet():
+        return None
+    told: list[bytes] = []
+    different = len(scope["path"]) + len(scope["query_string"])
+    for name, value in scope["headers"]:
+        if name in DIFFERENT:
+            different += len(value)
+        elif name in UNCOMMON:
+            return None
+        else:
+            told += (name, value)
+    if different > LONGEST or not scope["query_string"].isascii():
+        return None
+    headers = blake2b(b"\0".join(told), digest_size=16, key=_key).digest()
+    client = scope.get("client")
+    return Alike(method, found.route, headers, scope["scheme"], client[0] if client else "")
+
+
+def answer(asked: Alike, scope: Scope, body: bytes, found: ResolverMatch) -> Plain | Failed | None:
+    """The answer, or what went wrong on the way to it. None: nothing was done, take the whole way."""
+    form = _forms.get(asked)
+    actor = known_keys.known(form.key, now=timezone.now()) if form is not None else None
+    if form is None or actor is None or not (body or asked.method == "GET"):
+        return None
+    remarks = _begin(form, actor)
+    request: Any = Asked(scope, body, form)
+    view = _view(found, request)
+    try:
+        request._user = on_behalf(request, actor)
+        view.initial(request, **found.kwargs)
+        response = _written(getattr(view, view.action)(request, **found.kwargs))
+        view.tell(request, response)
+    except Exception as error:  # noqa: BLE001  whatever it is, the whole way raises it again
+        return Failed(error, view.allowance) if view.counted else None
+    return _plain(etags.settled(request, response), form, remarks)
+
+
+def learn(asked: Alike, request: HttpRequest, response: HttpResponseBase) -> None:
+    """From a request that took the whole way, for those like it."""
+    token = presented(request)
+    if response.status_code not in LEARNED_FROM or token is None or not token.startswith(keys.PREFIX):
+        return
+    shared = [
+        (name.lower().encode("ascii"), value.encode("latin-1"))
+        for name, value in response.headers.items()
+        if name.lower() not in OWN
+    ]
+    headers = Headers((name.lower(), value) for name, value in request.headers.items())
+    for name in (*SECRET, *(each.decode() for each in DIFFERENT)):
+        headers.pop(name, None)
+    form = Form(
+        key=secrets.digest(token),
+        headers=headers,
+        root=request.build_absolute_uri("/").removesuffix("/"),
+        origin=origin.origin_of(request),
+        shared=shared,
+        shared_unchanged=[(name, value) for name, value in shared if name not in OF_BODIES],
+    )
+    _forms.put(asked, form)
+
+
+def _leads_to(found: ResolverMatch, method: str) -> bool:
+    """Whether the short way leads to the handler of a method."""
+    view: Any = found.func
+    leads_to = getattr(getattr(view, "cls", None), "short_way", ())
+    return bool(leads_to) and view.actions.get(method.lower()) in leads_to
+
+
+def _begin(form: Form, actor: Actor) -> list[str]:
+    """As the middleware does; returns the list of remarks."""
+    scopes.enter(actor.workspace_id)
+    request_id = request_log.new_id()
+    structlog.contextvars.bind_contextvars(request_id=request_id, ip=form.origin.address)
+    here = form.origin
+    audit.origin.set(audit.Origin(here.face, here.address, here.user_agent, request_id))
+    return notices.collect()
+
+
+def _view(found: ResolverMatch, request: Any) -> Any:
+    """As REST framework's `as_view` and `initialize_request`."""
+    function: Any = found.func
+    view = function.cls(**function.initkwargs)
+    view.action_map = function.actions
+    view.action = function.actions[request.method.lower()]
+    view.request, view.args, view.kwargs = request, (), dict(found.kwargs)
+    request.parser_context = {"view": view}
+    return view
+
+
+def _written(response: HttpResponse) -> HttpResponse:
+    if not isinstance(response, Response):
+        return response
+    written = as_json(response.data, status=response.status_code)
+    if "Location" in response.headers:
+        written.headers["Location"] = response.headers["Location"]
+    return written
+
+
+def _plain(response: Any, form: Form, remarks: list[str]) -> Plain:
+    own = [
+        (name.lower().encode("ascii"), value.encode("latin-1"))
+        for name, value in response.headers.items()
+        if name.lower() in OWN
+    ]
+    if remarks:
+        own.append((origin.WARNING.lower().encode(), ", ".join(remarks).encode()))
+    if response.status_code == UNCHANGED:
+        return Plain(response.status_code, form.shared_unchanged + own, b"")
+    body = response.content
+    return Plain(response.status_code, [*form.shared, *own, (b"content-length", b"%d" % len(body))], body)
