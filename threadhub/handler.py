@@ -12,7 +12,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import partial
 from io import BytesIO
 from itertools import chain, repeat
 from typing import IO, Any, TypeVar, cast
@@ -35,7 +35,8 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from threadhub import short_way
 from threadhub.api import errors
 from threadhub.api.dialect import dialect_of
-from threadhub.api.views import FAILED, Failed
+from threadhub.api.failed import FAILED, Failed
+from threadhub.lib import remembered
 from threadhub.lib.asynchronous import release_thread
 from threadhub.lib.few_at_a_time import FewAtATime
 from threadhub.short_way import Alike, Plain
@@ -43,6 +44,7 @@ from threadhub.short_way import Alike, Plain
 DRAINED = 16  # times the largest body: so much is read to its end, more is refused unread
 LONG_PATH = 256  # characters, from which on what it leads to is not remembered
 SHORT_BODY = 2**18  # bytes
+PIECES = 64  # in which a short body comes
 LEAST_THREADS = 4  # without a pool, each has a connection of its own
 FOUND = "threadhub_found"  # of a request: what its address was resolved to, before it was a request
 
@@ -131,18 +133,17 @@ class Handler(ForApi, ASGIHandler):
 
     async def read_body(self, receive: Receive) -> IO[bytes]:
         """What is short, as most bodies are, needs no file that could grow onto a disk."""
-        read: list[Message] = []
-        length, more = 0, True
-        while more and length <= SHORT_BODY:
+        read = bytearray()
+        for _ in range(PIECES):
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise RequestAborted
-            read.append(message)
-            length += len(message.get("body", b""))
-            more = message.get("more_body", False)
-        if not more:
-            return BytesIO(b"".join(message.get("body", b"") for message in read))
-        messages = chain(read, repeat(None))
+            read += message.get("body", b"")
+            if not message.get("more_body"):
+                return BytesIO(read)
+            if len(read) > SHORT_BODY:
+                break
+        messages = chain([{"type": "http.request", "body": bytes(read), "more_body": True}], repeat(None))
 
         async def receive_again() -> Message:
             return next(messages) or await receive()
@@ -257,7 +258,7 @@ def _resolved(path: str) -> ResolverMatch | None:
         return None
 
 
-_remembered = lru_cache(maxsize=4096)(_resolved)
+_remembered = remembered.results(4096)(_resolved)
 
 
 def limited(receive: Receive) -> Receive:

@@ -13,6 +13,8 @@ from django.http.response import HttpResponse, StreamingHttpResponse
 from django_structlog.app_settings import app_settings
 from django_structlog.middlewares import RequestMiddleware
 
+from threadhub.api import failed
+
 logger = logging.getLogger("django_structlog.middlewares.request")
 
 
@@ -55,7 +57,8 @@ class RequestLog(RequestMiddleware):
 
     def prepare(self, request: HttpRequest) -> None:
         if is_quiet():
-            structlog.contextvars.bind_contextvars(request_id=new_id())
+            gone_wrong = failed.of(request)
+            structlog.contextvars.bind_contextvars(request_id=gone_wrong.request_id if gone_wrong else new_id())
         else:
             super().prepare(request)
 

@@ -13,7 +13,7 @@ so (`ApiViewSet.short_way`), and a test compares both ways.
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import blake2b
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -29,20 +29,26 @@ from rest_framework.response import Response
 from threadhub import audit, origin, request_log
 from threadhub.api import etags
 from threadhub.api.authentication import on_behalf, presented
+from threadhub.api.failed import Failed
 from threadhub.api.parsers import AnyJSONParser
 from threadhub.api.renderers import as_json
-from threadhub.api.views import Failed
 from threadhub.isolation import scope as scopes
-from threadhub.lib import notices, secrets
+from threadhub.lib import notices, remembered, secrets
 from threadhub.lib.remembered import Remembered
-from threadhub.workspaces import keys, known_keys
+from threadhub.workspaces import known_keys
 from threadhub.workspaces.actor import Actor
 
 FORMS = 4096
-LONGEST = 4096  # bytes of an address, and of the headers that requests which are alike may differ in
+LONGEST = 4096  # bytes of headers, and of an address with the headers that requests which are alike may differ in
+SHORT = 256  # characters of a query that is remembered
+METHODS = ("GET", "POST")
 # Headers that are another one with each request, and of which all there is to know is read each time or by nobody.
 DIFFERENT = frozenset(
-    {b"content-length", b"if-none-match", b"x-request-id", b"x-correlation-id", b"traceparent", b"tracestate"}
+    {
+        *(b"content-length", b"if-none-match", b"x-request-id", b"x-correlation-id", b"traceparent", b"tracestate"),
+        *(b"baggage", b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-parentspanid", b"x-amzn-trace-id", b"cf-ray"),
+        *(b"x-cloud-trace-context", b"sentry-trace"),
+    }
 )
 # Whoever sends one of these takes the whole way.
 UNCOMMON = frozenset(
@@ -101,7 +107,7 @@ class Form:
 class Asked:
     """As much of a request as handlers look at: that of REST framework has the same names."""
 
-    _user: Actor
+    _user: Actor | None = None
     auth = None
 
     def __init__(self, scope: Scope, body: bytes, form: Form) -> None:
@@ -111,17 +117,18 @@ class Asked:
         self.headers = Headers(form.headers)
         self.root = form.root
         self.body = body
-        known = next((value for name, value in scope["headers"] if name == b"if-none-match"), None)
-        if known is not None:
-            self.headers["if-none-match"] = self.META["HTTP_IF_NONE_MATCH"] = known.decode("latin-1")
+        known = [value for name, value in scope["headers"] if name == b"if-none-match"]
+        if known:
+            self.headers["if-none-match"] = self.META["HTTP_IF_NONE_MATCH"] = b",".join(known).decode("latin-1")
 
     @property
-    def user(self) -> Actor:
+    def user(self) -> Actor | None:
         return self._user
 
-    @property
+    @cached_property
     def query_params(self) -> QueryDict:
-        return _parsed(self.META["QUERY_STRING"])
+        query = self.META["QUERY_STRING"]
+        return QueryDict(query) if len(query) > SHORT else _parsed(query)
 
     @cached_property
     def data(self) -> Any:
@@ -143,7 +150,7 @@ class Plain(NamedTuple):
         await send({"type": "http.response.body", "body": self.body})
 
 
-@lru_cache(maxsize=1024)
+@remembered.results(1024)
 def _parsed(query: str) -> QueryDict:
     return QueryDict(query)  # which cannot be changed
 
@@ -154,7 +161,13 @@ _forms: Remembered[Alike, Form] = Remembered(FORMS)
 def alike(scope: Scope, found: ResolverMatch | None) -> Alike | None:
     """What makes others like this request. None: it takes the whole way."""
     method = scope["method"]
-    if found is None or not _leads_to(found, method) or scope.get("root_path") or not request_log.is_quiet():
+    if (
+        found is None
+        or method not in METHODS
+        or not _leads_to(found, method)
+        or scope.get("root_path")
+        or not request_log.is_quiet()
+    ):
         return None
     told: list[bytes] = []
     different = len(scope["path"]) + len(scope["query_string"])
@@ -165,9 +178,10 @@ def alike(scope: Scope, found: ResolverMatch | None) -> Alike | None:
             return None
         else:
             told += (name, value)
-    if different > LONGEST or not scope["query_string"].isascii():
+    headers = b"\0".join(told)
+    if max(different, len(headers)) > LONGEST or not scope["query_string"].isascii():
         return None
-    headers = blake2b(b"\0".join(told), digest_size=16, key=_key).digest()
+    headers = blake2b(headers, digest_size=16, key=_key).digest()
     client = scope.get("client")
     return Alike(method, found.route, headers, scope["scheme"], client[0] if client else "")
 
@@ -178,23 +192,28 @@ def answer(asked: Alike, scope: Scope, body: bytes, found: ResolverMatch) -> Pla
     actor = known_keys.known(form.key, now=timezone.now()) if form is not None else None
     if form is None or actor is None or not (body or asked.method == "GET"):
         return None
-    remarks = _begin(form, actor)
+    request_id, remarks = _begin(form, actor)
     request: Any = Asked(scope, body, form)
     view = _view(found, request)
     try:
         request._user = on_behalf(request, actor)
         view.initial(request, **found.kwargs)
-        response = _written(getattr(view, view.action)(request, **found.kwargs))
+        response: Any = _written(getattr(view, view.action)(request, **found.kwargs))
         view.tell(request, response)
+        if asked.method == "GET":
+            response = etags.settled(request, response)
+        return _plain(response, form, remarks)
     except Exception as error:  # noqa: BLE001  whatever it is, the whole way raises it again
-        return Failed(error, view.allowance) if view.counted else None
-    return _plain(etags.settled(request, response), form, remarks)
+        return Failed(error, request._user, view.allowance, remarks, request_id)
 
 
 def learn(asked: Alike, request: HttpRequest, response: HttpResponseBase) -> None:
     """From a request that took the whole way, for those like it."""
+    if response.status_code not in LEARNED_FROM:
+        return
     token = presented(request)
-    if response.status_code not in LEARNED_FROM or token is None or not token.startswith(keys.PREFIX):
+    key = secrets.digest(token) if token is not None else b""
+    if known_keys.known(key, now=timezone.now()) is None:
         return
     shared = [
         (name.lower().encode("ascii"), value.encode("latin-1"))
@@ -205,7 +224,7 @@ def learn(asked: Alike, request: HttpRequest, response: HttpResponseBase) -> Non
     for name in (*SECRET, *(each.decode() for each in DIFFERENT)):
         headers.pop(name, None)
     form = Form(
-        key=secrets.digest(token),
+        key=key,
         headers=headers,
         root=request.build_absolute_uri("/").removesuffix("/"),
         origin=origin.origin_of(request),
@@ -222,14 +241,14 @@ def _leads_to(found: ResolverMatch, method: str) -> bool:
     return bool(leads_to) and view.actions.get(method.lower()) in leads_to
 
 
-def _begin(form: Form, actor: Actor) -> list[str]:
-    """As the middleware does; returns the list of remarks."""
+def _begin(form: Form, actor: Actor) -> tuple[str, list[str]]:
+    """As the middleware does; returns the request's id and the list of its remarks."""
     scopes.enter(actor.workspace_id)
     request_id = request_log.new_id()
     structlog.contextvars.bind_contextvars(request_id=request_id, ip=form.origin.address)
     here = form.origin
     audit.origin.set(audit.Origin(here.face, here.address, here.user_agent, request_id))
-    return notices.collect()
+    return request_id, notices.collect()
 
 
 def _view(found: ResolverMatch, request: Any) -> Any:

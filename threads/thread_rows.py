@@ -16,12 +16,14 @@ from django.db import connection
 
 from threadhub.agents import access as agents
 from threadhub.lib import ids
+from threadhub.lib.remembered import Remembered
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads.lifecycle import in_force
 from threads.lifecycle.in_force import InForce, Question
 from threads.models import Thread
 
+LENGTHS = 4096  # of lists
 SHALLOW = 200  # rows: to skip so many costs nothing, whichever way
 
 
@@ -83,6 +85,7 @@ class Page:
     rows: list[ThreadRow]
     count: int
     in_force: InForce | None
+    is_asked_again: bool = True  # whether others are likely to ask for it
 
 
 COLUMNS = ", ".join(
@@ -151,15 +154,43 @@ def page(wanted: Wanted, *, now: datetime, ascending: bool, skip: int, rows: int
     values |= asked.values
     if skip <= SHALLOW or not COUNTED.issuperset(names):
         return _read(names, values, asked, ascending=ascending, skip=skip, rows=rows)
-    count = _count(names, values)
+    length = _Length(names, values)
+    count = length.of_late()
     if skip >= count or skip <= count // 2:
-        return _read(names, values, asked, ascending=ascending, skip=skip, rows=rows)
+        found = _read(names, values, asked, ascending=ascending, skip=skip, rows=rows)
+        length.note(found)
+        return found
     # Nearer to the other end, from which it is read backwards; unless threads came or went meanwhile.
     here = min(rows, count - skip)
     found = _read(names, values, asked, ascending=not ascending, skip=count - skip - here, rows=here)
+    length.note(found)
     if found is None or found.count != count:
         return _read(names, values, asked, ascending=ascending, skip=skip, rows=rows)
     return Page(found.rows[::-1], found.count, found.in_force)
+
+
+class _Length:
+    """How long a list is or was a moment ago: from which end it is read."""
+
+    def __init__(self, names: tuple[str, ...], values: dict[str, Any]) -> None:
+        self.names, self.values = names, values
+        self.list = None if "open" in names else (names, values["workspace"], values.get("agent"))
+
+    def of_late(self) -> int:
+        known = _lengths.get(self.list) if self.list is not None else None
+        if known is not None:
+            return known
+        with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
+            cursor.execute(f"SELECT {_number(self.names)}", self.values)
+            return int(cursor.fetchone()[0])
+
+    def note(self, found: Page | None) -> None:
+        """What the page says of it."""
+        if self.list is not None and found is not None:
+            _lengths.put(self.list, found.count)
+
+
+_lengths: Remembered[tuple[tuple[str, ...], UUID, UUID | None], int] = Remembered(LENGTHS)
 
 
 def _read(
@@ -174,13 +205,7 @@ def _read(
         return None
     shown = [ThreadRow._make(row[:WIDTH]) for row in found]
     shown.sort(key=CREATED, reverse=not ascending)
-    return Page(shown, beside[WIDTH], asked.answer(beside[WIDTH + 1]))
-
-
-def _count(names: tuple[str, ...], values: dict[str, Any]) -> int:
-    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
-        cursor.execute(f"SELECT {_number(names)}", values)
-        return int(cursor.fetchone()[0])
+    return Page(shown, beside[WIDTH], asked.answer(beside[WIDTH + 1]), "metadata" not in names)
 
 
 def conditions(wanted: Wanted) -> tuple[tuple[str, ...], dict[str, Any]] | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from threadhub.lib import few_at_a_time
 from threadhub.lib.few_at_a_time import FEW, LONG, FewAtATime
 
 WAIT = 20.0  # seconds, at most
@@ -19,12 +20,15 @@ class Crowd:
         self.lock = threading.Lock()
         self.inside = self.most = self.came = 0
 
-    def __call__(self, seconds: float = 0.001) -> None:
+    def __call__(self, wait: float = 0.0, run: float = 0.0) -> None:
         with self.lock:
             self.inside += 1
             self.came += 1
             self.most = max(self.most, self.inside)
-        time.sleep(seconds)
+        time.sleep(wait)
+        until = time.thread_time() + run
+        while time.thread_time() < until:
+            pass
         with self.lock:
             self.inside -= 1
 
@@ -52,11 +56,20 @@ async def test_what_is_raised_is_raised() -> None:
 
 
 @pytest.mark.anyio
-async def test_calls_that_are_short_are_few_at_a_time() -> None:
+async def test_calls_that_run_are_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(few_at_a_time, "LONG", WAIT)  # nothing takes so long, however busy the machine
     calls, crowd = FewAtATime(8, "test"), Crowd()
-    await asyncio.gather(*(calls.call(crowd) for _ in range(50)))
-    assert crowd.came == 50
+    await asyncio.gather(*(calls.call(lambda: crowd(run=0.001)) for _ in range(200)))
+    assert crowd.came == 200
     assert crowd.most == FEW
+
+
+@pytest.mark.anyio
+async def test_calls_that_wait_are_many_at_a_time() -> None:
+    calls, crowd = FewAtATime(8, "test"), Crowd()
+    await asyncio.gather(*(calls.call(lambda: crowd(wait=0.002)) for _ in range(400)))
+    assert crowd.came == 400
+    assert crowd.most == 8
 
 
 @pytest.mark.anyio
@@ -70,9 +83,19 @@ async def test_calls_that_take_long_hold_up_no_others() -> None:
 
 
 @pytest.mark.anyio
+async def test_who_came_with_those_that_take_long_is_not_forgotten() -> None:
+    """Nobody comes after them, and nobody was busy when they came."""
+    calls, over = FewAtATime(8, "test"), threading.Event()
+    long = [asyncio.ensure_future(calls.call(lambda: over.wait(WAIT))) for _ in range(FEW)]
+    assert await asyncio.wait_for(calls.call(made(1)), WAIT) == 1
+    over.set()
+    assert await asyncio.gather(*long) == [True] * FEW
+
+
+@pytest.mark.anyio
 async def test_no_more_threads_than_are_allowed() -> None:
     calls, crowd = FewAtATime(4, "test"), Crowd()
-    await asyncio.gather(*(calls.call(lambda: crowd(3 * LONG)) for _ in range(20)))
+    await asyncio.gather(*(calls.call(lambda: crowd(wait=3 * LONG)) for _ in range(20)))
     assert crowd.came == 20
     assert FEW < crowd.most <= 4
 
@@ -106,7 +129,7 @@ def test_each_loop_is_served() -> None:
         crowd = Crowd()
 
         async def ask(crowd: Crowd = crowd) -> None:
-            await asyncio.gather(*(calls.call(lambda: crowd(3 * LONG)) for _ in range(6)))
+            await asyncio.gather(*(calls.call(lambda: crowd(wait=3 * LONG)) for _ in range(6)))
 
         asyncio.run(ask())
         assert crowd.came == 6

@@ -1,6 +1,6 @@
 """What the views of both dialects share."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
 from django.utils import timezone
@@ -8,25 +8,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from threadhub.api import etags, idempotency, throttling
+from threadhub.api import etags, failed, idempotency, throttling
 from threadhub.api.streaming import AfterRun
 from threadhub.audit import watching
-from threadhub.lib import ids
+from threadhub.lib import ids, notices
 from threadhub.lib.errors import NotFound, Unauthenticated
 from threadhub.limits.rates import Allowance, RateLimited
 from threadhub.limits.streams import Place
 from threadhub.workspaces import workspaces
 from threadhub.workspaces.actor import Actor
 from threads.models import Run
-
-FAILED = "threadhub_failed"  # of a request: what went wrong with it on the short way (threadhub/short_way.py)
-
-
-class Failed(NamedTuple):
-    """An error that was met once the request was counted, and what is left of its asker's allowance."""
-
-    error: Exception
-    allowance: Allowance | None
 
 
 class ApiViewSet(GenericViewSet[Any]):
@@ -38,8 +29,7 @@ class ApiViewSet(GenericViewSet[Any]):
     across_own_workspaces: ClassVar[bool] = False  # of a person: what concerns all of their workspaces, not one
     request: Request
     post: Any
-    allowance: Allowance | None = None
-    counted = False
+    allowance: Allowance | None = None  # once the request is counted
     place: Place | None = None  # of an answer that may take long
 
     @property
@@ -61,16 +51,24 @@ class ApiViewSet(GenericViewSet[Any]):
     def check_throttles(self, request: Request) -> None:
         """Every request counts, once, and one that may take long needs a place. Raises RateLimited, TooManyStreams, and
         again what has gone wrong already."""
-        failed: Failed | None = getattr(request, FAILED, None)
-        if failed is not None:
-            self.allowance = failed.allowance
-            raise failed.error
+        self._raise_again(request)
         self.allowance = throttling.count(request.user)
-        self.counted = True
         if self.allowance is not None and not self.allowance.allowed:
             raise RateLimited(retry_after=self.allowance.retry_after)
         if getattr(request, throttling.AWAITED, False) and isinstance(request.user, Actor) and request.method != "HEAD":
             self.place = throttling.take_place(request.user)
+
+    def _raise_again(self, request: Request) -> None:
+        gone_wrong = failed.of(request)
+        if gone_wrong is None:
+            return
+        self.allowance = gone_wrong.allowance
+        for remark in gone_wrong.remarks:
+            notices.add(remark)
+        try:
+            raise gone_wrong.error
+        finally:
+            del gone_wrong  # else the error holds itself
 
     def handle_exception(self, exc: Exception) -> Any:
         """Who fails to prove to be somebody is counted by their address, and after many such failures told so."""

@@ -1,8 +1,9 @@
-"""Functions called in threads, few at a time.
+"""Functions called in threads, as many at a time as gain something.
 
 Of Python's threads one runs at a time. The more of them want to, the more often they change places, which costs more
-than it gains: two threads take most calls, one after the other. While one of them is busy for longer than LONG, as it
-waits for the database or has much to do, another thread takes calls in its place.
+than it gains: calls that mostly run are taken by two threads, one after the other. The more of their time calls wait
+(for a database that is far away, say), the more of them are called at once; and a call that takes long, whatever for,
+holds up no other.
 """
 
 import asyncio
@@ -17,6 +18,10 @@ R = TypeVar("R")
 
 FEW = 2  # one runs, and another goes on when that one waits
 LONG = 0.01  # seconds
+# Of the time that calls take, this part may be spent running, by all threads together. Well below 1: threads wait for
+# each other too, and where they do they are to become fewer.
+BUSY = 0.5
+STEP = 1.02  # by which each call moves what is known of the last ones
 
 
 class _Call(NamedTuple, Generic[R]):
@@ -26,14 +31,15 @@ class _Call(NamedTuple, Generic[R]):
 
 
 class FewAtATime:
-    """`threads` at most, of which FEW are busy while no call takes long."""
+    """At most `most` threads, of which two are always ready."""
 
-    def __init__(self, threads: int, name: str) -> None:
+    def __init__(self, most: int, name: str) -> None:
         self._few = ThreadPoolExecutor(FEW, thread_name_prefix=name)
-        self.more = ThreadPoolExecutor(max(1, threads - FEW), thread_name_prefix=f"{name} more")
+        self.more = ThreadPoolExecutor(max(1, most - FEW), thread_name_prefix=f"{name} more")
         self._waiting: deque[_Call[Any]] = deque()
         self._busy: dict[object, float] = {}  # calls, since when by the monotonic clock
-        self._more: set[object] = set()
+        self._longer = 1.0  # so many times longer than they ran half of the last calls took
+        self._helping: set[object] = set()
         self._watched: asyncio.AbstractEventLoop | None = None
 
     async def call(self, function: Callable[[], R]) -> R:
@@ -42,6 +48,8 @@ class FewAtATime:
         answer: asyncio.Future[R] = loop.create_future()
         self._waiting.append(_Call(function, answer, loop))
         self._few.submit(self._take_one)
+        if len(self._busy) >= FEW:
+            self._get_help()
         self._watch(loop)
         return await answer
 
@@ -51,42 +59,49 @@ class FewAtATime:
             call = self._waiting.popleft()
         except IndexError:
             return
-        self._busy[call.answer] = time.monotonic()
+        self._busy[call.answer] = began = time.monotonic()
+        ran = time.thread_time()
         told: tuple[Any, ...]
         try:
             told = (call.answer, call.function())
         except BaseException as error:  # noqa: BLE001  it belongs to who called
             told = (call.answer, None, error)
-        finally:
-            del self._busy[call.answer]
+        ran = time.thread_time() - ran
+        del self._busy[call.answer]
         with suppress(RuntimeError):  # the loop is closed, and nobody waits
             call.loop.call_soon_threadsafe(_tell, *told)
+        self._longer *= STEP if time.monotonic() - began > ran * self._longer else 1 / STEP
+
+    def _wanted(self) -> int:
+        """How many more threads gain something: while calls wait more than they run, and for each that takes long."""
+        before = time.monotonic() - LONG
+        long = sum(since <= before for since in list(self._busy.values()))
+        return max(0, int(BUSY * self._longer) - FEW) + long
+
+    def _get_help(self) -> None:
+        for _ in range(min(self._wanted() - len(self._helping), len(self._waiting))):
+            one = object()
+            self._helping.add(one)
+            self.more.submit(self._take_some, one)
 
     def _take_some(self, one: object) -> None:
-        """In place of a busy thread, for a while."""
-        until = time.monotonic() + LONG
         try:
-            while self._waiting and time.monotonic() < until:
+            while self._waiting and len(self._helping) <= self._wanted():
                 self._take_one()
         finally:
-            self._more.discard(one)
+            self._helping.discard(one)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look for calls that take long, while others wait."""
         if self._watched is not loop:
             self._watched = loop
             loop.call_later(LONG, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._watched = None
-        if not self._waiting:
-            return
-        before = time.monotonic() - LONG
-        long = sum(since <= before for since in list(self._busy.values()))
-        for _ in range(min(long - len(self._more), len(self._waiting))):
-            one = object()
-            self._more.add(one)
-            self.more.submit(self._take_some, one)
-        self._watch(loop)
+        if self._waiting:
+            self._get_help()
+            self._watch(loop)
 
 
 def _tell(answer: "asyncio.Future[R]", value: R, error: BaseException | None = None) -> None:

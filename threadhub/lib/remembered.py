@@ -6,18 +6,20 @@ here.
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from functools import lru_cache
+from typing import Any, Generic, TypeVar, cast
 from weakref import WeakSet
 
 from cachetools import TTLCache
 
 K = TypeVar("K")
 V = TypeVar("V")
+F = TypeVar("F", bound=Callable[..., Any])
 
 SECONDS = 300.0
 SHARE = 16  # nothing takes more than this part of the room
 
-_all: "WeakSet[Remembered[object, object]]" = WeakSet()
+_all: "WeakSet[Remembered[Any, Any]]" = WeakSet()
 
 
 class Remembered(Generic[K, V]):
@@ -27,7 +29,7 @@ class Remembered(Generic[K, V]):
         self.weigh = weigh
         self._lock = threading.Lock()
         self._kept: TTLCache[K, V] = TTLCache(room, SECONDS, timer=time.monotonic, getsizeof=weigh)
-        _all.add(self)  # type: ignore[arg-type]  # what it holds is of no account there
+        _all.add(self)
 
     def get(self, key: K) -> V | None:
         return self.get_all((key,))[0]
@@ -64,9 +66,43 @@ class Remembered(Generic[K, V]):
             return None
 
 
+class _Results:
+    """The results of a function, all of which are forgotten together after SECONDS."""
+
+    def __init__(self, cached: Any) -> None:
+        self.cached = cached
+        self.since = time.monotonic()
+
+    def forget(self) -> None:
+        self.cached.cache_clear()
+        self.since = time.monotonic()
+
+    def forget_old(self) -> None:
+        if time.monotonic() - self.since > SECONDS:
+            self.forget()
+
+
+_results: list[_Results] = []
+
+
+def _everything() -> "list[Remembered[Any, Any] | _Results]":
+    return [*_all, *_results]
+
+
+def results(room: int) -> Callable[[F], F]:
+    """Of a function of what cannot change: as `functools.lru_cache` of so many, and not for long either."""
+
+    def decorate(function: F) -> F:
+        cached: Any = lru_cache(maxsize=room)(function)
+        _results.append(_Results(cached))
+        return cast("F", cached)
+
+    return decorate
+
+
 def forget() -> None:
     """All of everything, as in a process that starts anew."""
-    for each in list(_all):
+    for each in _everything():
         each.forget()
 
 
@@ -76,7 +112,7 @@ def watch(every_seconds: float) -> threading.Thread:
     def work() -> None:
         while True:
             time.sleep(every_seconds)
-            for each in list(_all):
+            for each in _everything():
                 each.forget_old()
 
     thread = threading.Thread(target=work, name="remembered", daemon=True)

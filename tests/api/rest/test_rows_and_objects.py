@@ -167,6 +167,41 @@ def count_calls(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> Call
     return calls
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_deep_page_is_right_however_long_the_list_was(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any, order: str
+) -> None:
+    """It is read from the nearer end, and how far that is was known a moment ago."""
+    monkeypatch.setattr(thread_rows, "SHALLOW", 1)
+    wanted, ascending = thread_rows.Wanted(tenant.actor), order == "asc"
+    made: list[Thread] = []
+
+    def grow(by: int) -> list[Any]:
+        for _ in range(by):
+            made.append(actions.create(actor=tenant.actor, agent_id=tenant.agent.id, now=timezone.now()))
+        rows = Thread.objects.order_by("created_at", "id").values_list("pk", flat=True)
+        return list(rows if ascending else rows[::-1])
+
+    def read(skip: int) -> tuple[list[Any], int]:
+        page = thread_rows.page(wanted, now=timezone.now(), ascending=ascending, skip=skip, rows=3)
+        assert page is not None
+        return [row.id for row in page.rows], page.count
+
+    expected = grow(9)
+    with django_assert_num_queries(2):  # its length, and the page
+        assert read(7) == (expected[7:10], 9)
+    for skip in (2, 5, 6, 7, 8):
+        with django_assert_num_queries(1):
+            assert read(skip) == (expected[skip : skip + 3], 9)
+    expected = grow(12)  # which nobody has seen yet
+    for skip in (7, 20, 8, 3, 18):
+        assert read(skip) == (expected[skip : skip + 3], 21)
+    Thread.objects.filter(pk__in=[each.pk for each in made[:11]]).delete()
+    expected = grow(0)
+    for skip in (8, 7, 9, 2):
+        assert read(skip) == (expected[skip : skip + 3], 10)
+
+
 def test_each_thread_reads_the_same_for_everybody(
     tenant: Tenant, alice: User, closed: Agent, askers: dict[str, Api], monkeypatch: pytest.MonkeyPatch
 ) -> None:

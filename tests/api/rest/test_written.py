@@ -257,3 +257,13 @@ def test_the_policy_of_a_thread_is_told_at_once_beside_remembered_messages(tenan
     holds.place(actor=tenant.actor, scope="workspace", reason="asked", now=NOW)
     shown = api.get(f"/threads/{thread.wire_id}").json()
     assert (shown["held"], len(shown["messages"])) == (True, 1)
+
+
+def test_rows_that_are_found_by_metadata_are_not_remembered(tenant: Tenant, api: Api) -> None:
+    """Each such list is another one."""
+    make(tenant, metadata={"k": 1})
+    for _ in range(2):
+        assert api.get('/threads?include_messages=false&metadata={"k":1}').json()["count"] == 1
+    assert len(written._rows) == 0
+    listed(api)
+    assert len(written._rows) == 1

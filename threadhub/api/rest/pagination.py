@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -21,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from threadhub.api.rest.filters import parameter
+from threadhub.lib import remembered
 from threadhub.lib.errors import Invalid
 from threads.thread_rows import Page
 
@@ -28,6 +28,7 @@ TAKE = 50
 MAX_TAKE = 100
 MAX_SKIP = 10_000
 MAX_DIGITS = 18
+SHORT = 256  # characters of a query whose links are remembered
 # A query whose names are plain; its values may be escaped.
 SPELLED = re.compile(r"(?:&|[\w.-]+=(?:[\w.~*+-]|%[0-9A-Fa-f]{2})*(?![^&]))*", re.ASCII)
 PLACES = ("skip", "cursor", "after", "before")  # parameters that say where in a list
@@ -68,12 +69,12 @@ def read_order(request: Request, default: str = "desc") -> str:
 
 def address(request: Request, **changes: str) -> str:
     """The absolute URL of the same list with the same filters, elsewhere in it."""
-    return _elsewhere(request.build_absolute_uri(request.path), request.META["QUERY_STRING"], tuple(changes.items()))
+    url, sent = request.build_absolute_uri(request.path), request.META["QUERY_STRING"]
+    spell = _spelled if len(sent) <= SHORT else _elsewhere
+    return spell(url, sent, tuple(changes.items()))
 
 
-@lru_cache(maxsize=1024)
 def _elsewhere(url: str, sent: str, changes: tuple[tuple[str, str], ...]) -> str:
-    """The same page of the same list is asked for again and again."""
     gone = {*PLACES, *dict(changes)}
     if SPELLED.fullmatch(sent):  # as an address has it: not taken apart and put together again
         kept = "&".join(pair for pair in sent.split("&") if pair and pair.partition("=")[0] not in gone)
@@ -82,6 +83,9 @@ def _elsewhere(url: str, sent: str, changes: tuple[tuple[str, str], ...]) -> str
         kept = urlencode([(name, value) for name, values in lists if name not in gone for value in values])
     query = "&".join(filter(None, (kept, urlencode(changes, safe=":"))))
     return f"{url}?{query}" if query else url
+
+
+_spelled = remembered.results(1024)(_elsewhere)  # the same page of the same list is asked for again and again
 
 
 class KeysetPagination(BasePagination):
@@ -222,7 +226,7 @@ class UncountedPagination(KeysetPagination):
         return whole
 
 
-@lru_cache(maxsize=1024)
+@remembered.results(1024)
 def _cursor(secret: str, salt: str, direction: str, key: tuple[datetime, UUID] | None) -> str:
     place = [direction, (key[0].isoformat(), key[1].hex) if key is not None else None]
     return signing.Signer(key=secret, salt=salt).sign_object(place)

@@ -123,6 +123,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Back to the pool, which rolls back by itself what was left open."""
         if self.connection is not None and self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
             self._forget()
+            if self.connection.closed:
+                pools.note_trouble()
         elif self.connection is not None:
             pools.note_use(self.connection)
         super()._close()  # type: ignore[misc]

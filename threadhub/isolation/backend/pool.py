@@ -1,4 +1,4 @@
-"""Connections that the threads of a process share, of which none is given out that a restart has cut."""
+"""Connections that the threads of a process share, of which none is given out that a restart has cut a while ago."""
 
 import select
 import time
@@ -7,10 +7,19 @@ from typing import Any
 from psycopg_pool import ConnectionPool
 
 USED = "threadhub_used"  # attribute of the psycopg connection: when it was given back, by the monotonic clock
-# Seconds that a connection lay in the pool. To look lets other threads go first, and a restart takes longer than the
-# first of these: whoever comes within it finds no server either way.
+# Seconds that a connection lay in the pool. To look lets other threads go first, so one that worked at this moment is
+# not looked at, unless another was found to be cut: a restart is met by who comes first.
 LOOKED_AT_AFTER = 0.05
 ASKED_AFTER = 2.0
+
+
+_trouble_until = 0.0
+
+
+def note_trouble() -> None:
+    """A connection was cut while it was used: others may be too, and are looked at."""
+    global _trouble_until
+    _trouble_until = time.monotonic() + ASKED_AFTER
 
 
 def note_use(connection: Any) -> None:
@@ -25,8 +34,10 @@ def check(connection: Any) -> None:
     machine that is gone nothing comes, and who used the connection a moment ago would have met that as well.
     """
     used = getattr(connection, USED, None)
-    idle = time.monotonic() - used if used is not None else ASKED_AFTER
-    if idle >= ASKED_AFTER or (idle >= LOOKED_AT_AFTER and _has_something_to_say(connection)):
+    now = time.monotonic()
+    idle = now - used if used is not None else ASKED_AFTER
+    is_looked_at = idle >= LOOKED_AT_AFTER or now < _trouble_until
+    if idle >= ASKED_AFTER or (is_looked_at and _has_something_to_say(connection)):
         ConnectionPool.check_connection(connection)
 
 

@@ -78,10 +78,10 @@ def _each(found: Page, now: datetime) -> Iterator[orjson.Fragment]:
         if known is not None and known.mark is mark and known.row == row and _is_within(now, known):
             yield known.text
         elif found.in_force is None:
-            yield _write(row, mark, now, from_rows.NOTHING_AHEAD, None)
+            yield _write(row, mark, now, from_rows.NOTHING_AHEAD, None, keep=found.is_asked_again)
         else:
             expiry = expiry or Expiry(workspace_id=row.workspace_id, now=now, known=found.in_force)
-            yield _write(row, mark, now, *expiry.and_until(row))
+            yield _write(row, mark, now, *expiry.and_until(row), keep=found.is_asked_again)
 
 
 def _is_within(now: datetime, known: _Row) -> bool:
@@ -89,10 +89,10 @@ def _is_within(now: datetime, known: _Row) -> bool:
 
 
 def _write(
-    row: ThreadRow, mark: object | None, now: datetime, outlook: Outlook, until: datetime | None
+    row: ThreadRow, mark: object | None, now: datetime, outlook: Outlook, until: datetime | None, *, keep: bool
 ) -> orjson.Fragment:
     text = json.dumps_stored(from_rows.thread(row, outlook))
     fragment = orjson.Fragment(text)
-    if len(text) <= LARGEST_ROW:
+    if keep and len(text) <= LARGEST_ROW:
         _rows.put(row.id.int, _Row(row, mark, now, until, fragment))
     return fragment
