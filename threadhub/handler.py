@@ -3,11 +3,13 @@
 Django's ASGI handler alone would send each request through its asynchronous stack of middleware, which hops
 into a thread and back at every layer, and makes a thread per request: several times the work of a small answer.
 Here a request whose view is a coroutine function (it waits for a run or streams it: `api.streaming.awaiting`)
-takes that stack. Any other is answered by the synchronous stack, in one go, by one of a fixed number of threads.
+takes that stack. Any other is answered in one go by one of a few threads (`lib.few_at_a_time`): by the synchronous
+stack, or where it is like one that was answered a moment ago by a shorter way (`short_way`).
 """
 
 import asyncio
 import contextvars
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -35,11 +37,13 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from threadhub import short_way
 from threadhub.api import errors
 from threadhub.api.dialect import dialect_of
-from threadhub.api.failed import FAILED, Failed
+from threadhub.api.gone_wrong import GONE_WRONG, GoneWrong
 from threadhub.lib import remembered
 from threadhub.lib.asynchronous import release_thread
 from threadhub.lib.few_at_a_time import FewAtATime
 from threadhub.short_way import Alike, Plain
+
+logger = logging.getLogger(__name__)
 
 DRAINED = 16  # times the largest body: so much is read to its end, more is refused unread
 LONG_PATH = 256  # characters, from which on what it leads to is not remembered
@@ -168,6 +172,13 @@ class Handler(ForApi, ASGIHandler):
             release_thread()
         await super().send_response(response, send)
 
+    def _learn(self, alike: Alike, request: HttpRequest, response: HttpResponseBase) -> None:
+        """The answer is there: it is sent, whatever becomes of what could be learned from it."""
+        try:
+            short_way.learn(alike, request, response)
+        except Exception:
+            logger.exception("nothing was learned from a request")
+
     async def _stream(self, response: StreamingHttpResponse, send: Send, threads: Executor) -> None:
         try:
             await self.send_response(response, send)
@@ -177,17 +188,17 @@ class Handler(ForApi, ASGIHandler):
     def _respond(self, scope: Scope, body: Any, found: ResolverMatch | None = None) -> HttpResponseBase | Plain:
         """From request to answer in one thread. The database connection is back in the pool at the end."""
         alike = short_way.alike(scope, found)
-        failed: Failed | None = None
+        gone_wrong: GoneWrong | None = None
         if alike is not None and found is not None and isinstance(body, BytesIO):
             answer = short_way.answer(alike, scope, body.getvalue(), found)
             if isinstance(answer, Plain):
                 close_old_connections()
                 return answer
-            failed = answer
-        return self._respond_by_stack(scope, body, found, alike, failed)
+            gone_wrong = answer
+        return self._respond_by_stack(scope, body, found, alike, gone_wrong)
 
     def _respond_by_stack(
-        self, scope: Scope, body: Any, found: ResolverMatch | None, alike: Alike | None, failed: Failed | None
+        self, scope: Scope, body: Any, found: ResolverMatch | None, alike: Alike | None, gone_wrong: GoneWrong | None
     ) -> HttpResponseBase:
         """The whole way.
 
@@ -198,14 +209,14 @@ class Handler(ForApi, ASGIHandler):
         request, refusal = self.create_request(scope, body)
         if request is not None and found is not None:
             vars(request)[FOUND] = found
-        if request is not None and failed is not None:
-            vars(request)[FAILED] = failed
+        if request is not None and gone_wrong is not None:
+            vars(request)[GONE_WRONG] = gone_wrong
         stack = self.api if dialect_of(scope["path"]) else self.pages
         response = refusal if request is None else stack.get_response(request)
         assert response is not None  # noqa: S101  either a request or a refusal
         vars(response)["_handler_class"] = type(self)
-        if request is not None and alike is not None and failed is None:
-            short_way.learn(alike, request, response)
+        if request is not None and alike is not None and gone_wrong is None:
+            self._learn(alike, request, response)
         if response.streaming:
             close_old_connections()
         else:

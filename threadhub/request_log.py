@@ -13,7 +13,7 @@ from django.http.response import HttpResponse, StreamingHttpResponse
 from django_structlog.app_settings import app_settings
 from django_structlog.middlewares import RequestMiddleware
 
-from threadhub.api import failed
+from threadhub.api import gone_wrong
 
 logger = logging.getLogger("django_structlog.middlewares.request")
 
@@ -57,8 +57,8 @@ class RequestLog(RequestMiddleware):
 
     def prepare(self, request: HttpRequest) -> None:
         if is_quiet():
-            gone_wrong = failed.of(request)
-            structlog.contextvars.bind_contextvars(request_id=gone_wrong.request_id if gone_wrong else new_id())
+            before = gone_wrong.of(request)
+            structlog.contextvars.bind_contextvars(request_id=before.request_id if before else new_id())
         else:
             super().prepare(request)
 

@@ -122,7 +122,7 @@ else:
         }
     }
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # as isolation/backend/pool.py does
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # how, isolation/backend/pool.py says
 # Connections that the threads of one web process or worker share; 0 (commands, tests) connects when needed.
 # THREADHUB_POOLED is set by asgi.py and by `manage.py work`, not by people.
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=16 if env.bool("THREADHUB_POOLED", default=False) else 0)

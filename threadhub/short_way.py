@@ -2,12 +2,12 @@
 
 What middleware and REST framework make of a request depends on its method, its view and its headers, and a client sends
 the same headers again and again. So of requests that are alike in these the first takes the whole way, and is learned
-from; those that follow come to the view's handler with no more of a request than handlers look at. Who asks, what they
-may, how often they ask and the names of parameters are looked at each time, by the view's own `initial`.
+from; those that follow come to the view's handler with no more of a request than handlers look at. Who asks is looked
+up each time, and so is, by the view's own `initial`, what they may, how often they ask and which parameters there are.
 
-What goes wrong on the short way is told by the whole way, at the place where requests are counted
-(ApiViewSet.check_throttles): nothing is done or counted twice. Views say themselves which of their handlers are reached
-so (`ApiViewSet.short_way`), and a test compares both ways.
+What goes wrong on the short way is said by the whole way: who asked is known there, and the error is raised again where
+requests are counted (ApiViewSet.check_throttles). So nothing is done twice, and no request counted twice. Views say
+themselves which of their handlers are reached so (`ApiViewSet.short_way`), and a test compares both ways.
 """
 
 import os
@@ -28,8 +28,8 @@ from rest_framework.response import Response
 
 from threadhub import audit, origin, request_log
 from threadhub.api import etags
-from threadhub.api.authentication import on_behalf, presented
-from threadhub.api.failed import Failed
+from threadhub.api.authentication import END_USER_HEADERS, WORKSPACE_HEADER, on_behalf, presented
+from threadhub.api.gone_wrong import GoneWrong
 from threadhub.api.parsers import AnyJSONParser
 from threadhub.api.renderers import as_json
 from threadhub.isolation import scope as scopes
@@ -42,12 +42,17 @@ FORMS = 4096
 LONGEST = 4096  # bytes of headers, and of an address with the headers that requests which are alike may differ in
 SHORT = 256  # characters of a query that is remembered
 METHODS = ("GET", "POST")
-# Headers that are another one with each request, and of which all there is to know is read each time or by nobody.
+# Headers that handlers read: those in which requests that are alike may differ, and those in which they do not.
+READ_EACH_TIME = {name.encode(): name for name in ("if-none-match", *END_USER_HEADERS)}
+READ = ("content-type", WORKSPACE_HEADER)
+# Headers that are another one with each request, and that nobody reads.
 DIFFERENT = frozenset(
     {
-        *(b"content-length", b"if-none-match", b"x-request-id", b"x-correlation-id", b"traceparent", b"tracestate"),
-        *(b"baggage", b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-parentspanid", b"x-amzn-trace-id", b"cf-ray"),
-        *(b"x-cloud-trace-context", b"sentry-trace"),
+        *(b"content-length", b"x-request-id", b"x-correlation-id", b"x-request-start", b"traceparent", b"tracestate"),
+        *(b"baggage", b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-parentspanid", b"sentry-trace", b"cf-ray"),
+        *(b"x-amzn-trace-id", b"x-amz-cf-id", b"x-cloud-trace-context", b"x-datadog-trace-id", b"uber-trace-id"),
+        *(b"x-datadog-parent-id", b"fly-request-id", b"x-vercel-id"),
+        *READ_EACH_TIME,
     }
 )
 # Whoever sends one of these takes the whole way.
@@ -57,7 +62,6 @@ UNCOMMON = frozenset(
         *(b"if-match", b"if-modified-since", b"if-unmodified-since"),
     }
 )
-SECRET = ("authorization", "x-api-key")
 # Headers that belong to one answer; all others are the same for requests that are alike, whatever they are answered.
 OWN = frozenset({"content-length", "etag", "location", "ratelimit", "ratelimit-policy", origin.WARNING.lower()})
 OF_BODIES = frozenset({b"allow", b"content-type"})
@@ -97,7 +101,7 @@ class Form:
     """What is known of requests that are alike."""
 
     key: bytes  # digest of the key that they are asked with
-    headers: Headers  # without what proves who asks
+    headers: Headers  # of READ
     root: str  # of links: scheme and host
     origin: audit.Origin
     shared: list[tuple[bytes, bytes]]  # headers that all answers have
@@ -117,9 +121,9 @@ class Asked:
         self.headers = Headers(form.headers)
         self.root = form.root
         self.body = body
-        known = [value for name, value in scope["headers"] if name == b"if-none-match"]
-        if known:
-            self.headers["if-none-match"] = self.META["HTTP_IF_NONE_MATCH"] = b",".join(known).decode("latin-1")
+        for name, value in scope["headers"]:
+            if name in READ_EACH_TIME:
+                self._add(READ_EACH_TIME[name], value.decode("latin-1"))
 
     @property
     def user(self) -> Actor | None:
@@ -133,6 +137,12 @@ class Asked:
     @cached_property
     def data(self) -> Any:
         return AnyJSONParser().parse(BytesIO(self.body), self.headers.get("content-type", ""))
+
+    def _add(self, name: str, value: str) -> None:
+        """As Django does where a header comes more than once."""
+        before = self.headers.get(name)
+        value = value if before is None else f"{before},{value}"
+        self.headers[name] = self.META[f"HTTP_{name.upper().replace('-', '_')}"] = value
 
     def build_absolute_uri(self, location: str) -> str:
         return iri_to_uri(self.root + location)
@@ -186,7 +196,7 @@ def alike(scope: Scope, found: ResolverMatch | None) -> Alike | None:
     return Alike(method, found.route, headers, scope["scheme"], client[0] if client else "")
 
 
-def answer(asked: Alike, scope: Scope, body: bytes, found: ResolverMatch) -> Plain | Failed | None:
+def answer(asked: Alike, scope: Scope, body: bytes, found: ResolverMatch) -> Plain | GoneWrong | None:
     """The answer, or what went wrong on the way to it. None: nothing was done, take the whole way."""
     form = _forms.get(asked)
     actor = known_keys.known(form.key, now=timezone.now()) if form is not None else None
@@ -204,7 +214,9 @@ def answer(asked: Alike, scope: Scope, body: bytes, found: ResolverMatch) -> Pla
             response = etags.settled(request, response)
         return _plain(response, form, remarks)
     except Exception as error:  # noqa: BLE001  whatever it is, the whole way raises it again
-        return Failed(error, request._user, view.allowance, remarks, request_id)
+        return GoneWrong(error, request._user, view.allowance, remarks, request_id)
+    finally:
+        request.parser_context = None  # else the request and its view hold each other
 
 
 def learn(asked: Alike, request: HttpRequest, response: HttpResponseBase) -> None:
@@ -220,12 +232,9 @@ def learn(asked: Alike, request: HttpRequest, response: HttpResponseBase) -> Non
         for name, value in response.headers.items()
         if name.lower() not in OWN
     ]
-    headers = Headers((name.lower(), value) for name, value in request.headers.items())
-    for name in (*SECRET, *(each.decode() for each in DIFFERENT)):
-        headers.pop(name, None)
     form = Form(
         key=key,
-        headers=headers,
+        headers=Headers((name, request.headers[name]) for name in READ if name in request.headers),
         root=request.build_absolute_uri("/").removesuffix("/"),
         origin=origin.origin_of(request),
         shared=shared,
@@ -266,8 +275,9 @@ def _written(response: HttpResponse) -> HttpResponse:
     if not isinstance(response, Response):
         return response
     written = as_json(response.data, status=response.status_code)
-    if "Location" in response.headers:
-        written.headers["Location"] = response.headers["Location"]
+    for name, value in response.headers.items():
+        if name.lower() in OWN:
+            written.headers[name] = value
     return written
 
 

@@ -1,11 +1,11 @@
-"""Connections of the pool: one that has just worked is given out unasked, one that was cut never."""
+"""Connections of the pool: one that has just worked is given out unasked, one that was cut a while ago never."""
 
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from psycopg_pool import ConnectionPool
 
 from threadhub.isolation.backend import pool
@@ -14,7 +14,8 @@ SECONDS = 20
 
 
 @pytest.fixture
-def pooled(db: None) -> Iterator[Any]:
+def pooled(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setattr(pool, "_trouble_until", 0.0)
     made: Any = connection.copy("pooled")
     made.settings_dict |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
     made.settings_dict["OPTIONS"] |= {"pool": {"min_size": 1, "max_size": 1, "timeout": SECONDS}}
@@ -63,6 +64,21 @@ def test_one_that_was_used_at_this_moment_is_not_even_looked_at(pooled: Any, mon
     first = process_of(pooled)
     monkeypatch.setattr(pool, "_has_something_to_say", None)  # which cannot be called
     assert process_of(pooled) == first
+
+
+def test_where_one_was_found_to_be_cut_all_are_looked_at(pooled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "LOOKED_AT_AFTER", SECONDS)
+    process_of(pooled)
+    looked_at: list[Any] = []
+    monkeypatch.setattr(pool, "_has_something_to_say", looked_at.append)
+    process_of(pooled)
+    assert looked_at == []
+    with pytest.raises(OperationalError), pooled.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    pooled.close()
+    process_of(pooled)
+    process_of(pooled)
+    assert looked_at
 
 
 def test_one_that_was_cut_is_not_given_out(pooled: Any, monkeypatch: pytest.MonkeyPatch) -> None:

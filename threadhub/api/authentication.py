@@ -10,8 +10,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from chat_sessions import tokens
-from threadhub.api import failed
-from threadhub.api.failed import Failed
+from threadhub.api import gone_wrong
 from threadhub.isolation import scope
 from threadhub.isolation.scope import Door
 from threadhub.lib import ids
@@ -47,9 +46,12 @@ class TokenAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Actor, Any] | None:
         """The actor, or None where nothing was presented. Raises Unauthenticated for what is not valid."""
-        gone_wrong = failed.of(request)
-        if gone_wrong is not None:
-            return _known(gone_wrong), None
+        before = gone_wrong.of(request)
+        if before is not None:
+            if before.actor is None:
+                before.raise_again()
+            scope.enter(before.actor.workspace_id)
+            return before.actor, None
         token = presented(request)
         if token is None:
             return None
@@ -71,14 +73,6 @@ class CookieAuthentication(TokenAuthentication):
         check_origin(request)
         actor, proof = authenticate(cookie)
         return on_behalf(request, actor), proof
-
-
-def _known(gone_wrong: Failed) -> Actor:
-    """Who was found to ask before it went wrong. Raises the error where that was it."""
-    if gone_wrong.actor is None:
-        raise gone_wrong.error
-    scope.enter(gone_wrong.actor.workspace_id)
-    return gone_wrong.actor
 
 
 def presented(request: Request | HttpRequest) -> str | None:

@@ -8,10 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from threadhub.api import etags, failed, idempotency, throttling
+from threadhub.api import etags, gone_wrong, idempotency, throttling
 from threadhub.api.streaming import AfterRun
 from threadhub.audit import watching
-from threadhub.lib import ids, notices
+from threadhub.lib import ids
 from threadhub.lib.errors import NotFound, Unauthenticated
 from threadhub.limits.rates import Allowance, RateLimited
 from threadhub.limits.streams import Place
@@ -25,7 +25,9 @@ class ApiViewSet(GenericViewSet[Any]):
 
     permissions: ClassVar[dict[str, Any]] = {}
     visitors: ClassVar[bool] = False  # whether a chat token may come here
-    short_way: ClassVar[frozenset[str]] = frozenset()  # handlers that threadhub/short_way.py leads to
+    # Handlers that threadhub/short_way.py leads to. They look at nothing of a request that `Asked` there has not, and
+    # set no headers but those that it sends (OWN); tests/api/test_short_way.py asks each of them both ways.
+    short_way: ClassVar[frozenset[str]] = frozenset()
     across_own_workspaces: ClassVar[bool] = False  # of a person: what concerns all of their workspaces, not one
     request: Request
     post: Any
@@ -51,24 +53,15 @@ class ApiViewSet(GenericViewSet[Any]):
     def check_throttles(self, request: Request) -> None:
         """Every request counts, once, and one that may take long needs a place. Raises RateLimited, TooManyStreams, and
         again what has gone wrong already."""
-        self._raise_again(request)
+        before = gone_wrong.of(request)
+        if before is not None:
+            self.allowance = before.allowance
+            before.raise_again()
         self.allowance = throttling.count(request.user)
         if self.allowance is not None and not self.allowance.allowed:
             raise RateLimited(retry_after=self.allowance.retry_after)
         if getattr(request, throttling.AWAITED, False) and isinstance(request.user, Actor) and request.method != "HEAD":
             self.place = throttling.take_place(request.user)
-
-    def _raise_again(self, request: Request) -> None:
-        gone_wrong = failed.of(request)
-        if gone_wrong is None:
-            return
-        self.allowance = gone_wrong.allowance
-        for remark in gone_wrong.remarks:
-            notices.add(remark)
-        try:
-            raise gone_wrong.error
-        finally:
-            del gone_wrong  # else the error holds itself
 
     def handle_exception(self, exc: Exception) -> Any:
         """Who fails to prove to be somebody is counted by their address, and after many such failures told so."""

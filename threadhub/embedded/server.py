@@ -146,7 +146,8 @@ def connection_settings(data_dir: Path) -> dict[str, str]:
 
 
 def ensure_running(data_dir: Path, *, durable: bool = True) -> None:
-    """Return once the server of `data_dir` accepts connections; it stays at least until this process ends.
+    """Return once the server of `data_dir` accepts connections, or did so SEEN_FOR ago; it stays at least until this
+    process ends.
 
     Cheap to call before every connection. `durable=False` trades the data's safety for speed, and counts only
     for the process that starts the server. Raises EmbeddedPostgresError with one sentence for the user.

@@ -3,7 +3,7 @@
 Of Python's threads one runs at a time. The more of them want to, the more often they change places, which costs more
 than it gains: calls that mostly run are taken by two threads, one after the other. The more of their time calls wait
 (for a database that is far away, say), the more of them are called at once; and a call that takes long, whatever for,
-holds up no other.
+holds up no other, as long as there are threads left.
 """
 
 import asyncio
@@ -31,14 +31,16 @@ class _Call(NamedTuple, Generic[R]):
 
 
 class FewAtATime:
-    """At most `most` threads, of which two are always ready."""
+    """FEW threads that are always ready, and up to `most` in all."""
 
     def __init__(self, most: int, name: str) -> None:
         self._few = ThreadPoolExecutor(FEW, thread_name_prefix=name)
-        self.more = ThreadPoolExecutor(max(1, most - FEW), thread_name_prefix=f"{name} more")
+        self._helpers = max(1, most - FEW)
+        self.more = ThreadPoolExecutor(self._helpers, thread_name_prefix=f"{name} more")
         self._waiting: deque[_Call[Any]] = deque()
+        self._woken: set[object] = set()  # turns of the few that have not begun
         self._busy: dict[object, float] = {}  # calls, since when by the monotonic clock
-        self._longer = 1.0  # so many times longer than they ran half of the last calls took
+        self._longer = 1.0  # running median of how many times longer calls took than they ran
         self._helping: set[object] = set()
         self._watched: asyncio.AbstractEventLoop | None = None
 
@@ -47,11 +49,19 @@ class FewAtATime:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[R] = loop.create_future()
         self._waiting.append(_Call(function, answer, loop))
-        self._few.submit(self._take_one)
+        if len(self._woken) < FEW:  # else whose turn has not begun will find it
+            turn = object()
+            self._woken.add(turn)
+            self._few.submit(self._take_turn, turn)
         if len(self._busy) >= FEW:
             self._get_help()
         self._watch(loop)
         return await answer
+
+    def _take_turn(self, turn: object) -> None:
+        self._woken.discard(turn)
+        while self._waiting:
+            self._take_one()
 
     def _take_one(self) -> None:
         """The call that waits for longest, if another thread has not taken it."""
@@ -61,30 +71,31 @@ class FewAtATime:
             return
         self._busy[call.answer] = began = time.monotonic()
         ran = time.thread_time()
-        told: tuple[Any, ...]
         try:
-            told = (call.answer, call.function())
+            told: tuple[Any, ...] = (call.answer, call.function())
         except BaseException as error:  # noqa: BLE001  it belongs to who called
             told = (call.answer, None, error)
         ran = time.thread_time() - ran
         del self._busy[call.answer]
         with suppress(RuntimeError):  # the loop is closed, and nobody waits
             call.loop.call_soon_threadsafe(_tell, *told)
-        self._longer *= STEP if time.monotonic() - began > ran * self._longer else 1 / STEP
+        del told  # an error holds what was going on when it was raised
+        step = STEP if time.monotonic() - began > ran * self._longer else 1 / STEP
+        self._longer = min(max(self._longer * step, 1.0), (FEW + self._helpers) / BUSY)
 
     def _wanted(self) -> int:
-        """How many more threads gain something: while calls wait more than they run, and for each that takes long."""
+        """How many helpers gain something: while calls wait more than they run, and one for each that takes long."""
         before = time.monotonic() - LONG
         long = sum(since <= before for since in list(self._busy.values()))
-        return max(0, int(BUSY * self._longer) - FEW) + long
+        return min(max(0, int(BUSY * self._longer) - FEW) + long, self._helpers)
 
     def _get_help(self) -> None:
         for _ in range(min(self._wanted() - len(self._helping), len(self._waiting))):
             one = object()
             self._helping.add(one)
-            self.more.submit(self._take_some, one)
+            self.more.submit(self._help, one)
 
-    def _take_some(self, one: object) -> None:
+    def _help(self, one: object) -> None:
         try:
             while self._waiting and len(self._helping) <= self._wanted():
                 self._take_one()

@@ -59,8 +59,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.set_autocommit(True)
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """A connection of the pool that is in order goes back to it. Whether it still is, its next user is told
-        (pool.py)."""
+        """A connection of the pool that is in order goes back to it. Whether it still is when it is taken again,
+        pool.py sees to."""
         here = self.connection
         if here is None or self.pool is None or self.in_atomic_block or self.errors_occurred or not here.autocommit:
             super().close_if_unusable_or_obsolete()

@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 
 USED = "threadhub_used"  # attribute of the psycopg connection: when it was given back, by the monotonic clock
 # Seconds that a connection lay in the pool. To look lets other threads go first, so one that worked at this moment is
-# not looked at, unless another was found to be cut: a restart is met by who comes first.
+# not looked at, unless another was found to be cut: a restart is met by those who were about to ask, and by no others.
 LOOKED_AT_AFTER = 0.05
 ASKED_AFTER = 2.0
 
@@ -28,7 +28,8 @@ def note_use(connection: Any) -> None:
 
 
 def check(connection: Any) -> None:
-    """Raise where the connection is cut. One that has just worked is only looked at, others are asked.
+    """Raise where the connection is cut. One that worked at this moment is taken as it is, one that has just worked is
+    only looked at, others are asked.
 
     A server that ends, or ends a connection, says so and closes it: something comes that nobody asked for. Only of a
     machine that is gone nothing comes, and who used the connection a moment ago would have met that as well.
