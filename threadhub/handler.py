@@ -107,10 +107,12 @@ class Handler(ForApi, ASGIHandler):
         self.requests = FewAtATime(threads, "request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if declared_length(scope) > DRAINED * settings.REQUEST_MAX_BYTES:
-            await self.send_response(errors.before_request(scope["path"], 413), send)
-            return
-        receive, found = limited(receive), resolved(scope["path"])
+        if has_body(scope):
+            if declared_length(scope) > DRAINED * settings.REQUEST_MAX_BYTES:
+                await self.send_response(errors.before_request(scope["path"], 413), send)
+                return
+            receive = limited(receive)
+        found = resolved(scope["path"])
         if found is not None and iscoroutinefunction(found.func):
             await super().__call__(scope, receive, send)
         else:

@@ -39,7 +39,8 @@ def test_the_worker_sweeps_a_week_once_in_the_night_to_monday(
     RetentionSettings.objects.create(
         workspace=tenant.workspace, schedule="weekly", time_zone="Europe/Rome", brake_percent=100
     )
-    monday = nights.following(now=candidates.database_now(), zone="Europe/Rome", weekly=True).astimezone(ROME)
+    following = nights.following(now=candidates.database_now(), zone="Europe/Rome", weekly=True).astimezone(ROME)
+    monday = following + 7 * DAY  # so that on a Sunday too nobody looks before the policy is there
     looks = [(monday + number * DAY).replace(hour=hour) for number in range(-2, 15) for hour in (1, 7, 13, 19)]
     night_of(looks[0])  # what was missed before anybody looked is made up for at once
     taken = {(moment.date() - monday.date()).days: night_of(moment) for moment in looks[1:] if moment.hour == 7}

@@ -107,7 +107,9 @@ def forget() -> None:
 def _lease_of(subject: Subject) -> _Lease:
     """Called under the lock. Who has not asked for long is forgotten, and with them a share at most."""
     key = subject.id, subject.quota  # a changed quota begins anew
-    lease = _leases.setdefault(key, _Lease())
+    lease = _leases.get(key)
+    if lease is None:
+        lease = _leases[key] = _Lease()
     _leases.move_to_end(key)
     while len(_leases) > REMEMBERED:
         _leases.popitem(last=False)
