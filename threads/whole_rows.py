@@ -6,6 +6,7 @@ can read them.
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from uuid import UUID
 
 from django.db import connection
@@ -39,6 +40,7 @@ UNION ALL
  WHERE thread.path IS NULL AND thread.bundle_id IS NULL{positions}
    AND thread.version IS DISTINCT FROM %(known)s::text{order})
 """
+POSITION = attrgetter("position")
 BESIDE = 4  # of the columns of HEAD: what stands beside the thread's own
 
 
@@ -96,8 +98,8 @@ def read(
     version, simple, told_in_force, files = head[WIDTH : WIDTH + BESIDE]
     if not simple:
         return None
-    messages = [MessageRow(*row[WIDTH + BESIDE :]) for row in found]
-    messages.sort(key=lambda row: row.position)
+    messages = [MessageRow._make(row[WIDTH + BESIDE :]) for row in found]
+    messages.sort(key=POSITION)
     return Whole(ThreadRow(*head[:WIDTH]), version, asked.answer(told_in_force), files, messages)
 
 

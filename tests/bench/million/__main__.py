@@ -5,8 +5,8 @@
 Seeds an embedded PostgreSQL of its own in a temporary directory (1,000,000 threads and 20,000,000 messages over four
 workspaces, one of them large; `--quick`: 20,000 threads), serves it as README says for production, and beside it by
 `bare.py`: no framework, cached credentials, one prepared statement whose JSON is sent as it is. The same statements are
-run by pgbench too. All are asked the same in turn, round by round. What counts is the ratio in one run; CPU is that of
-the web processes and of PostgreSQL.
+run by pgbench too. All are asked the same in turn, round by round, reads before writes. What counts is the ratio in one
+run; CPU is that of the web processes and of PostgreSQL.
 """
 
 import argparse
@@ -52,12 +52,13 @@ def main() -> None:
 def _measure(home: Path, wanted: argparse.Namespace) -> dict[str, Any]:
     threads = wanted.threads or (QUICK if wanted.quick else WHOLE)
     chosen = [each for each in workloads.ALL if not wanted.only or each.name in wanted.only.split(",")]
+    chosen.sort(key=lambda each: each.writes)  # what is written would stand on the pages that are read
     with serving.database(home) as database:
         world = seed.kept(home) or _seed(database, threads)
         rounds: dict[tuple[str, str], list[Round]] = {}
         with serving.hub(home, workers=wanted.workers) as hub, serving.bare(database, workers=wanted.workers) as bare:
-            for number in range(wanted.rounds + 1):
-                for workload in chosen:
+            for workload in chosen:
+                for number in range(wanted.rounds + 1):
                     seconds = wanted.seconds if number else min(wanted.seconds, 1.0)  # the first warms up
                     once = {"connections": CONNECTIONS, "seconds": seconds}
                     done = [

@@ -17,11 +17,12 @@ class Workload:
     name: str
     title: str
     goal: float
+    writes: bool = False
 
 
 ALL = (
-    Workload("W1", "create a thread", 0.50),
-    Workload("W2", "append 200 bytes", 0.50),
+    Workload("W1", "create a thread", 0.50, writes=True),
+    Workload("W2", "append 200 bytes", 0.50, writes=True),
     Workload("W3", "thread with 50 messages", 0.55),
     Workload("W4", "newest 20 and count", 0.65),
     Workload("W5", "the same, deep", 0.85),
