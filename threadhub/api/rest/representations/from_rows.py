@@ -15,7 +15,7 @@ from threadhub.agents.models import Agent
 from threadhub.api.rest.representations.messages import DocumentRepresentation
 from threadhub.api.rest.representations.threads import ThreadWithMessages
 from threadhub.api.rest.representations.usage import as_shown
-from threadhub.lib import ids, json
+from threadhub.lib import ids, json, remembered
 from threadhub.workspaces.models import User
 from threads import message_rows
 from threads.actions.at_once import Appended
@@ -32,6 +32,7 @@ A_PAGE = 100  # messages whose files are looked for one by one
 DOCUMENT = Message.Kind.DOCUMENT.value
 Context = dict[str, Any]
 NOTHING_AHEAD = Outlook(held=False, at=None, rule=None, action=None)  # where neither policy nor hold is in force
+_spelled = remembered.results(4096)(ids.encode)  # ids that many threads have
 
 
 def threads(found: Iterable[Thread]) -> list[dict[str, Any]]:
@@ -116,8 +117,8 @@ def thread(thread: Thread | ThreadRow, outlook: Outlook) -> dict[str, Any]:
     rule, user_id, session_id, active_at = outlook.rule, thread.user_id, thread.chat_session_id, thread.last_activity_at
     return {
         "id": ids.encode(Thread.PREFIX, thread.pk),
-        "agent_id": ids.encode(Agent.PREFIX, thread.agent_id),
-        "user_id": user_id and ids.encode(User.PREFIX, user_id),
+        "agent_id": _spelled(Agent.PREFIX, thread.agent_id),
+        "user_id": user_id and _spelled(User.PREFIX, user_id),
         "external_ref": thread.external_ref,
         "title": thread.title,
         "created_at": json.timestamp(thread.created_at),

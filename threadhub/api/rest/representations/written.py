@@ -50,9 +50,9 @@ _messages: Remembered[tuple[UUID, str], Messages] = Remembered(
 )
 
 
-def page(found: Page, *, now: datetime) -> list[orjson.Fragment]:
-    """As `from_rows.page`, each thread as JSON that stands for itself."""
-    return list(_each(found, now))
+def page(found: Page, *, now: datetime) -> list[Any]:
+    """As `from_rows.page`; threads of a page that is asked for again, each as JSON that stands for itself."""
+    return list(_each(found, now)) if found.is_asked_again else from_rows.page(found, now=now)
 
 
 def messages_of(thread_id: UUID, threads_path: str) -> Messages | None:
@@ -78,10 +78,10 @@ def _each(found: Page, now: datetime) -> Iterator[orjson.Fragment]:
         if known is not None and known.mark is mark and known.row == row and _is_within(now, known):
             yield known.text
         elif found.in_force is None:
-            yield _write(row, mark, now, from_rows.NOTHING_AHEAD, None, keep=found.is_asked_again)
+            yield _write(row, mark, now, from_rows.NOTHING_AHEAD, None)
         else:
             expiry = expiry or Expiry(workspace_id=row.workspace_id, now=now, known=found.in_force)
-            yield _write(row, mark, now, *expiry.and_until(row), keep=found.is_asked_again)
+            yield _write(row, mark, now, *expiry.and_until(row))
 
 
 def _is_within(now: datetime, known: _Row) -> bool:
@@ -89,10 +89,10 @@ def _is_within(now: datetime, known: _Row) -> bool:
 
 
 def _write(
-    row: ThreadRow, mark: object | None, now: datetime, outlook: Outlook, until: datetime | None, *, keep: bool
+    row: ThreadRow, mark: object | None, now: datetime, outlook: Outlook, until: datetime | None
 ) -> orjson.Fragment:
     text = json.dumps_stored(from_rows.thread(row, outlook))
     fragment = orjson.Fragment(text)
-    if keep and len(text) <= LARGEST_ROW:
+    if len(text) <= LARGEST_ROW:
         _rows.put(row.id.int, _Row(row, mark, now, until, fragment))
     return fragment
