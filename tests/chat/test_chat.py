@@ -86,6 +86,7 @@ def test_sent_twice_it_is_asked_once(visitor: Visitor) -> None:
 
 def test_it_is_stopped(visitor: Visitor) -> None:
     ask_slowly(visitor, "/slow 0.2 /length 500 words")
+    expect(visitor.page.locator(".th-text").last).to_contain_text("word " * 5)  # no double click of who has just asked
     visitor.page.get_by_role("button", name="Stop the answer").click()
     expect(visitor.page.get_by_text("Stopped.", exact=True).last).to_be_visible()
     assert 0 < visitor.last_answer().count("word") < 500

@@ -158,6 +158,15 @@ def test_an_answer_whose_arrival_was_not_told_may_be_sent_again(staff: Staff, hu
     expect(said).to_have_count(2)
 
 
+def test_what_comes_before_the_page_first_looks_is_shown(staff: Staff, hub: Hub) -> None:
+    page, thread = staff.page, new_thread(hub, "Slow to look", ("user", "Hello?"))
+    page.route("**/live/", lambda route: route.abort())
+    staff.read(thread)
+    hub.post(f"/threads/{thread}/messages", json={"role": "user", "content": "Anybody?"}).raise_for_status()
+    page.unroute("**/live/")
+    expect(page.locator(".th-message")).to_have_count(2)
+
+
 @pytest.fixture
 def reasons(hub: Hub) -> Iterator[Callable[[bool], None]]:
     """Has the workspace ask for reasons, or not."""

@@ -68,7 +68,9 @@ class ThreadReading(ThreadList):
             return self._ask_reason(request, thread, reasons.ReasonForm())
         self.record(request, "read", thread, {"reason": reason} if reason else None)
         watching.read(actor=self._reader(request, thread))
+        state = _state(thread, looking.live(thread=thread))  # before the window: what comes between is looked up again
         context = {**self._around(request, thread), **self._window(request, thread), **self.desk_of(request, thread)}
+        context["state"] = state
         return TemplateResponse(request, "console/thread.html", context)
 
     def desk_of(self, request: HttpRequest, thread: Thread) -> dict[str, Any]:
@@ -85,17 +87,15 @@ class ThreadReading(ThreadList):
         return HttpResponse(render_to_string("console/window.html", {"thread": thread, **context}, request=request))
 
     def live_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        """What goes on now. `state` changes whenever the newest window would show something else than what is
-        thought of it."""
+        """What goes on now."""
         thread = self._opened(request, object_id, counted=False)
         now = looking.live(thread=thread)
         run = now.run
         if now.text:
             self._note(request, thread)
-        state = [thread.last_position, thread.message_count, thread.branch, thread.state, run and str(run.pk)]
         return JsonResponse(
             {
-                "state": ":".join(str(each) for each in state),
+                "state": _state(thread, now),
                 "title": _title(thread),
                 "counts": {"last": f"{thread.last_position:,}", "messages": f"{thread.message_count:,}"},
                 "desk": f"{thread.taken_over_by_id}",
@@ -285,6 +285,12 @@ class ThreadReading(ThreadList):
             outlook = Expiry(workspace_id=thread.workspace_id, now=timezone.now()).of(thread)
             told = {"outlook": outlook, "becomes": words.DONE.get(outlook.action or "", "")}
         return {**told, "held": thread.held}  # type: ignore[attr-defined]
+
+
+def _state(thread: Thread, now: looking.Live) -> str:
+    """Another one whenever the newest window would show something else than what is thought of it."""
+    run = now.run and str(now.run.pk)
+    return f"{thread.last_position}:{thread.message_count}:{thread.branch}:{thread.state}:{run}"
 
 
 def _title(thread: Thread) -> str:

@@ -182,7 +182,7 @@
   // --- live
 
   const now = find("[data-th-now]");
-  let state = null;
+  let state = place.dataset.thState;
 
   async function look() {
     const answer = await fetch(place.dataset.thLiveUrl, { headers: { Accept: "application/json" } });
@@ -190,7 +190,7 @@
     if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
     const told = await answer.json();
     const follows = atEnd();
-    const changed = state !== null && state !== told.state;
+    const changed = state !== told.state;
     const tail = windows().at(-1);
     if (changed && !tail.dataset.newer) await refresh(tail);
     else if (changed && !find("[data-th-empty]")) newer.hidden = false;
