@@ -109,7 +109,9 @@ CONDITIONS = {
     "open": f"thread.agent_id <> ALL ({CLOSED})",
     "user": "thread.user_id = %(user)s",
     "external_ref": "thread.external_ref = %(external_ref)s",
-    "metadata": "thread.metadata @> %(metadata)s::jsonb",
+    # As the index `thread_metadata` has it: under the id of its workspace.
+    "metadata": "jsonb_set('{}'::jsonb, ARRAY[thread.workspace_id::text], thread.metadata)"
+    " @> jsonb_build_object(%(workspace)s::uuid::text, %(metadata)s::jsonb)",
     "one": "thread.id = %(thread)s",
 }
 STATES = {"live": "('active', 'archived')", "active": "('active')", "archived": "('archived')"}
@@ -259,7 +261,11 @@ def _narrowed(wanted: Wanted) -> Iterator[tuple[str, Any]]:
 @lru_cache(maxsize=512)
 def _page_sql(names: tuple[str, ...], ascending: bool, rows: int, skips: bool, deep: bool) -> str:
     """`rows` is in the text, so that a plan that is kept knows how few are wanted."""
-    form = PAGE_OF_FOUND if "metadata" in names else DEEP_PAGE if deep else PAGE
+    form = DEEP_PAGE if deep else PAGE
+    if "metadata" in names:
+        # Which says of what workspace they are. Said once more it would bring in, in a plan for whatever workspace,
+        # any other index that knows all threads of one.
+        form, names = PAGE_OF_FOUND, tuple(name for name in names if name != "workspace")
     return form.format(
         columns=COLUMNS,
         count=_number(names),

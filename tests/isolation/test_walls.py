@@ -162,7 +162,8 @@ def test_what_is_searched_for_is_found_by_its_index_behind_the_wall(tenant: Tena
         for index in ("thread_metadata", "thread_title", "message_text"):
             cursor.execute("SELECT gin_clean_pending_list(%s)", [index])
     conditions = {
-        "thread_metadata": "SELECT id FROM threads_thread WHERE workspace_id = %s AND metadata @> '{\"a\": 7}'",
+        "thread_metadata": "SELECT id FROM threads_thread WHERE jsonb_set('{}', ARRAY[workspace_id::text], metadata)"
+        " @> jsonb_build_object(%s::uuid::text, '{\"a\": 7}'::jsonb)",
         "thread_title": "SELECT id FROM threads_thread WHERE workspace_id = %s AND"
         " upper(title) LIKE upper('%%number 777%%')",
         "message_text": "SELECT id FROM threads_message WHERE workspace_id = %s AND searchable AND"

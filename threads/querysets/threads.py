@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import models
 
 from threadhub.agents import access as agents
+from threadhub.isolation import scope
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads.counts import Counted
@@ -26,6 +29,19 @@ class Beginning(models.Func):
     template = "left(%(expressions)s, 100)"
     arity = 1
     output_field = models.TextField(null=True)
+
+
+class MetadataOfWorkspace(models.Func):
+    """The metadata under the id of its workspace, as an index has it (`thread_metadata`): what a pair of one workspace
+    is found by does not lead to those of others."""
+
+    template = "jsonb_set('{}'::jsonb, ARRAY[%(expressions)s)"
+    arg_joiner = "::text], "
+    arity = 2
+    output_field = models.JSONField()
+
+    def __init__(self) -> None:
+        super().__init__("workspace_id", "metadata")
 
 
 class ThreadQuerySet(models.QuerySet["Thread"]):
@@ -121,8 +137,12 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         )
 
     def with_metadata(self, pairs: dict[str, Any]) -> ThreadQuerySet:
-        """Whose metadata holds all of `pairs` (JSON containment, served by an index)."""
-        return self.filter(metadata__contains=pairs)
+        """Whose metadata holds all of `pairs` (JSON containment), by an index where the scope names workspaces."""
+        workspaces = scope.current().workspaces
+        if not workspaces:
+            return self.filter(metadata__contains=pairs)
+        held = [models.Q(of_workspace__contains={str(one): pairs}) for one in workspaces]
+        return self.alias(of_workspace=MetadataOfWorkspace()).filter(reduce(or_, held))
 
     def titled_like(self, text: str) -> ThreadQuerySet:
         """Whose title holds `text`, in any letter case."""

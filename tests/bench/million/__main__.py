@@ -58,6 +58,7 @@ def _measure(home: Path, wanted: argparse.Namespace) -> dict[str, Any]:
         rounds: dict[tuple[str, str], list[Round]] = {}
         with serving.hub(home, workers=wanted.workers) as hub, serving.bare(database, workers=wanted.workers) as bare:
             for workload in chosen:
+                serving.index_of_bare(database, kept=workload.name == "W6")
                 for number in range(wanted.rounds + 1):
                     seconds = wanted.seconds if number else min(wanted.seconds, 1.0)  # the first warms up
                     once = {"connections": CONNECTIONS, "seconds": seconds}
@@ -68,6 +69,7 @@ def _measure(home: Path, wanted: argparse.Namespace) -> dict[str, Any]:
                     for side, each in zip(SIDES, done, strict=True):
                         if number:
                             rounds.setdefault((workload.name, side), []).append(each)
+        serving.index_of_bare(database, kept=False)
         sizes = seed.sizes(database)
     rows = [_row(workload, rounds) for workload in chosen]
     return {"threads": world.threads, "workers": wanted.workers, "workloads": rows, "sizes": sizes}

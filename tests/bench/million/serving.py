@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 
 from tests import processes
 from tests.hub import ROOT, clean_environment, free_port
@@ -71,6 +72,17 @@ def hub(home: Path, *, workers: int) -> Iterator[Server]:
     """threadhub's web processes, as in production."""
     with _granian("threadhub.asgi:application", home, workers, {"THREADHUB_DATA_DIR": str(home)}, "/health") as server:
         yield server
+
+
+def index_of_bare(database: Database, *, kept: bool) -> None:
+    """bare finds metadata by the plainest index there is for it, which the hub has no use for. It is not there while
+    threads are written."""
+    with psycopg.connect(database.conninfo, autocommit=True) as connection:
+        connection.execute("DROP INDEX IF EXISTS bare_metadata")
+        if kept:
+            connection.execute(
+                "CREATE INDEX bare_metadata ON threads_thread USING gin (workspace_id, metadata jsonb_path_ops)"
+            )
 
 
 @contextmanager
