@@ -46,7 +46,6 @@ from threadhub.short_way import Alike, Plain
 logger = logging.getLogger(__name__)
 
 DRAINED = 16  # times the largest body: so much is read to its end, more is refused unread
-LONG_PATH = 256  # characters, from which on what it leads to is not remembered
 SHORT_BODY = 2**18  # bytes
 PIECES = 64  # in which a short body comes
 LEAST_THREADS = 4  # without a pool, each has a connection of its own
@@ -261,7 +260,7 @@ def declared_length(scope: Scope) -> int:
 
 def resolved(path: str) -> ResolverMatch | None:
     """The view of a path. One that is a coroutine function waits for something; None: there is no view."""
-    return _resolved(path) if len(path) > LONG_PATH else _remembered(path)
+    return _resolved(path) if len(path) > remembered.SHORT else _remembered(path)
 
 
 def _resolved(path: str) -> ResolverMatch | None:

@@ -40,7 +40,6 @@ from threadhub.workspaces.actor import Actor
 
 FORMS = 4096
 LONGEST = 4096  # bytes of headers, and of an address with the headers that requests which are alike may differ in
-SHORT = 256  # characters of a query that is remembered
 METHODS = ("GET", "POST")
 # Headers that handlers read: those in which requests that are alike may differ, and those in which they do not.
 READ_EACH_TIME = {name.encode(): name for name in ("if-none-match", *END_USER_HEADERS)}
@@ -132,7 +131,7 @@ class Asked:
     @cached_property
     def query_params(self) -> QueryDict:
         query = self.META["QUERY_STRING"]
-        return QueryDict(query) if len(query) > SHORT else _parsed(query)
+        return QueryDict(query) if len(query) > remembered.SHORT else _parsed(query)
 
     @cached_property
     def data(self) -> Any:

@@ -4,7 +4,7 @@ whole list has, and what policies and holds are in force. What it cannot say it 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -79,13 +79,39 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """Of a page: the same while its threads, how many the whole list has and what is in force all are. `threads` are
+    their rows' places in the table and the transactions that wrote them: every change of a row is another row there."""
+
+    threads: str
+    count: int
+    mark: object | None  # of what is in force
+    names: tuple[str, ...] = field(compare=False)  # of the conditions, and their values
+    values: dict[str, Any] = field(compare=False)
+    ascending: bool = field(compare=False)
+    skip: int = field(compare=False)
+    rows: int = field(compare=False)
+
+    def is_newest(self, now: datetime) -> bool:
+        """Whether a page that was read now would have it: one statement, which brings no rows."""
+        asked = Question(self.values["workspace"], now)
+        with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
+            sql = _sql(VERSION, self.names, self.ascending, self.rows, self.skip > 0)
+            cursor.execute(sql, {**self.values, **asked.values, "skip": self.skip})
+            count, changed, threads = cursor.fetchone()
+        return changed is None and (count, threads) == (self.count, self.threads) and asked.known_mark is self.mark
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """`rows` in the order asked for, and how many the whole list has."""
+    """`rows` in the order asked for, and how many the whole list has. `version`: of a page that others are likely to
+    ask for."""
 
     rows: list[ThreadRow]
     count: int
     in_force: InForce | None
-    is_asked_again: bool = True  # whether others are likely to ask for it
+    is_asked_again: bool = True  # whether its threads are likely to be asked for
+    version: Version | None = None
 
 
 COLUMNS = ", ".join(
@@ -124,14 +150,19 @@ NUMBER = "(SELECT count(*) FROM threads_thread AS thread WHERE {where})"
 # What stands once beside the page stands in one of its rows.
 PAGE = """
 SELECT {columns}, CASE WHEN row_number() OVER () = 1 THEN {count} END,
-       CASE WHEN row_number() OVER () = 1 THEN {in_force} END
-  FROM (SELECT * FROM threads_thread AS thread WHERE {where}
+       CASE WHEN row_number() OVER () = 1 THEN {in_force} END, string_agg(thread.place, '') OVER ()
+  FROM (SELECT *, ctid::text || xmin::text AS place FROM threads_thread AS thread WHERE {where}
+         ORDER BY thread.created_at {direction}, thread.id {direction} LIMIT {rows}{offset}) AS thread
+"""
+VERSION = """
+SELECT {count}, {in_force}, string_agg(thread.place, '')
+  FROM (SELECT ctid::text || xmin::text AS place FROM threads_thread AS thread WHERE {where}
          ORDER BY thread.created_at {direction}, thread.id {direction} LIMIT {rows}{offset}) AS thread
 """
 # Deep in a list the rows before it are passed over in the index, and only those of the page are read.
 DEEP_PAGE = """
 SELECT {columns}, CASE WHEN row_number() OVER () = 1 THEN {count} END,
-       CASE WHEN row_number() OVER () = 1 THEN {in_force} END
+       CASE WHEN row_number() OVER () = 1 THEN {in_force} END, NULL
   FROM (SELECT thread.id, thread.created_at FROM threads_thread AS thread WHERE {where}
          ORDER BY thread.created_at {direction}, thread.id {direction} LIMIT {rows}{offset}) AS page
   JOIN threads_thread AS thread ON thread.id = page.id AND thread.workspace_id = %(workspace)s
@@ -140,7 +171,7 @@ SELECT {columns}, CASE WHEN row_number() OVER () = 1 THEN {count} END,
 PAGE_OF_FOUND = """
 WITH found AS MATERIALIZED (SELECT thread.id, thread.created_at FROM threads_thread AS thread WHERE {where})
 SELECT {columns}, CASE WHEN row_number() OVER () = 1 THEN (SELECT count(*) FROM found) END,
-       CASE WHEN row_number() OVER () = 1 THEN {in_force} END
+       CASE WHEN row_number() OVER () = 1 THEN {in_force} END, NULL
   FROM (SELECT * FROM found ORDER BY created_at {direction}, id {direction} LIMIT {rows}{offset}) AS page
   JOIN threads_thread AS thread ON thread.id = page.id AND thread.workspace_id = %(workspace)s
 """
@@ -199,15 +230,21 @@ def _read(
     names: tuple[str, ...], values: dict[str, Any], asked: Question, *, ascending: bool, skip: int, rows: int
 ) -> Page | None:
     """None where there are no rows, and so nothing beside them."""
+    form = PAGE_OF_FOUND if "metadata" in names else DEEP_PAGE if skip > SHALLOW else PAGE
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
-        cursor.execute(_page_sql(names, ascending, rows, skip > 0, skip > SHALLOW), {**values, "skip": skip})
+        cursor.execute(_sql(form, names, ascending, rows, skip > 0), {**values, "skip": skip})
         found = cursor.fetchall()
     beside = next((row for row in found if row[WIDTH] is not None), None)
     if beside is None:
         return None
     shown = [ThreadRow._make(row[:WIDTH]) for row in found]
     shown.sort(key=CREATED, reverse=not ascending)
-    return Page(shown, beside[WIDTH], asked.answer(beside[WIDTH + 1]), "metadata" not in names)
+    count, in_force = beside[WIDTH], asked.answer(beside[WIDTH + 1])
+    if form is not PAGE:
+        return Page(shown, count, in_force, "metadata" not in names)
+    mark = in_force.mark if in_force is not None else None
+    version = Version(beside[WIDTH + 2], count, mark, names, values, ascending, skip, rows)
+    return Page(shown, count, in_force, version=version)
 
 
 def conditions(wanted: Wanted) -> tuple[tuple[str, ...], dict[str, Any]] | None:
@@ -259,13 +296,12 @@ def _narrowed(wanted: Wanted) -> Iterator[tuple[str, Any]]:
 
 
 @lru_cache(maxsize=512)
-def _page_sql(names: tuple[str, ...], ascending: bool, rows: int, skips: bool, deep: bool) -> str:
+def _sql(form: str, names: tuple[str, ...], ascending: bool, rows: int, skips: bool) -> str:
     """`rows` is in the text, so that a plan that is kept knows how few are wanted."""
-    form = DEEP_PAGE if deep else PAGE
     if "metadata" in names:
         # Which says of what workspace they are. Said once more it would bring in, in a plan for whatever workspace,
         # any other index that knows all threads of one.
-        form, names = PAGE_OF_FOUND, tuple(name for name in names if name != "workspace")
+        names = tuple(name for name in names if name != "workspace")
     return form.format(
         columns=COLUMNS,
         count=_number(names),

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
@@ -28,6 +29,8 @@ PIECE = 2047  # bytes: for more at once hashlib lets other threads go first, whi
 VARY = ("Authorization", "x-api-key", "Cookie", "X-End-User", "x-impersonate-user", "x-impersonate-workspace")
 CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
 KEPT = ("RateLimit", "RateLimit-Policy", "Content-Security-Policy", "Threadhub-Warning")
+
+R = TypeVar("R", bound=HttpResponseBase)
 
 
 def read_by(response: HttpResponseBase, actor: Actor) -> None:
@@ -48,9 +51,15 @@ def is_known(request: HttpRequest, tag: str) -> bool:
     return answer is not None
 
 
-def tag(response: HttpResponseBase, tag: str) -> None:
+def tag(response: R, tag: str) -> R:
     """Give an answer its tag."""
     setattr(response, VERSION, tag)
+    return response
+
+
+def of_bytes(actor: Actor, content: bytes) -> str:
+    """The tag that an answer to `actor` gets where it has none."""
+    return _of_bytes(_asker(actor), content)
 
 
 def _asker(actor: Actor) -> str:

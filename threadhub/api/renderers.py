@@ -8,9 +8,11 @@ from rest_framework.renderers import BaseRenderer
 
 from threadhub.lib import json
 
+JSON = "application/json"
+
 
 class ORJSONRenderer(BaseRenderer):
-    media_type = "application/json"
+    media_type = JSON
     format = "json"
     charset = None
 
@@ -22,7 +24,7 @@ class ORJSONRenderer(BaseRenderer):
 def as_json(body: Any, status: int = 200) -> HttpResponse:
     """An answer that is written out at once. A `Response` can be looked into and negotiated first, which costs the
     requests that are asked most a twentieth of their time."""
-    return HttpResponse(json.dumps_stored(body), status=status, content_type=ORJSONRenderer.media_type)
+    return HttpResponse(json.dumps_stored(body), status=status, content_type=JSON)
 
 
 class AnyAccept(BaseContentNegotiation):

@@ -17,6 +17,7 @@ V = TypeVar("V")
 F = TypeVar("F", bound=Callable[..., Any])
 
 SECONDS = 300.0
+SHORT = 256  # characters of a text, up to which it is worth remembering what it leads to
 SHARE = 16  # nothing takes more than this part of the room
 
 _all: "WeakSet[Remembered[Any, Any]]" = WeakSet()

@@ -116,6 +116,11 @@ class Question:
         version = self.known.version if self.known is not None else None
         return {"workspace": self.workspace_id, "now": self.now, "known_version": version}
 
+    @property
+    def known_mark(self) -> object | None:
+        """That of what is known; None too where nothing is in force."""
+        return self.known.in_force.mark if self.known is not None and self.known.in_force is not None else None
+
     def answer(self, text: str | None) -> InForce | None:
         """None: nothing is in force."""
         if text is None:

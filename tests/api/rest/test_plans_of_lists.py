@@ -74,7 +74,8 @@ def test_no_list_of_threads_scans_the_table(api: Api, named: dict[str, str], pat
     for query in asked:
         address = f"{path}?{query}".format(**named)
         with plans() as seen:
-            assert api.get(address + ("&include_messages=false" if path == "/threads" else "")).status_code == 200
+            for _ in range(2):  # the second time whether it is still the same
+                assert api.get(address + ("&include_messages=false" if path == "/threads" else "")).status_code == 200
         assert seen
         for sql, plan in seen:
             assert SCANNED not in plan, (address, sql, plan)

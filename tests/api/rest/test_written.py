@@ -83,7 +83,7 @@ def under(*rules: Rule, cover: Cover | None = None) -> InForce:
 
 
 def page(row: ThreadRow, in_force: InForce | None, now: datetime) -> bytes:
-    return json.dumps(written.page(Page([row], 1, in_force), now=now))
+    return json.dumps(written.page(Page([row], 1, in_force), now=now)[0])
 
 
 def test_only_what_has_changed_is_written_out_again(tenant: Tenant, api: Api, written_out: list[UUID]) -> None:

@@ -28,7 +28,6 @@ TAKE = 50
 MAX_TAKE = 100
 MAX_SKIP = 10_000
 MAX_DIGITS = 18
-SHORT = 256  # characters of a query whose links are remembered
 # A query whose names are plain; its values may be escaped.
 SPELLED = re.compile(r"(?:&|[\w.-]+=(?:[\w.~*+-]|%[0-9A-Fa-f]{2})*(?![^&]))*", re.ASCII)
 PLACES = ("skip", "cursor", "after", "before")  # parameters that say where in a list
@@ -70,7 +69,7 @@ def read_order(request: Request, default: str = "desc") -> str:
 def address(request: Request, **changes: str) -> str:
     """The absolute URL of the same list with the same filters, elsewhere in it."""
     url, sent = request.build_absolute_uri(request.path), request.META["QUERY_STRING"]
-    spell = _spelled if len(sent) <= SHORT else _elsewhere
+    spell = _spelled if len(sent) <= remembered.SHORT else _elsewhere
     return spell(url, sent, tuple(changes.items()))
 
 

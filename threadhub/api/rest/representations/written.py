@@ -50,9 +50,13 @@ _messages: Remembered[tuple[UUID, str], Messages] = Remembered(
 )
 
 
-def page(found: Page, *, now: datetime) -> list[Any]:
-    """As `from_rows.page`; threads of a page that is asked for again, each as JSON that stands for itself."""
-    return list(_each(found, now)) if found.is_asked_again else from_rows.page(found, now=now)
+def page(found: Page, *, now: datetime) -> tuple[list[Any], datetime | None]:
+    """As `from_rows.page`, with the moment when the first of them is to be shown otherwise (None: of no use, or never);
+    threads of a page that is asked for again, each as JSON that stands for itself."""
+    if not found.is_asked_again:
+        return from_rows.page(found, now=now), None
+    rows = list(_each(found, now))
+    return [row.text for row in rows], min((row.until for row in rows if row.until is not None), default=None)
 
 
 def messages_of(thread_id: UUID, threads_path: str) -> Messages | None:
@@ -71,12 +75,12 @@ def whole(found: Whole, context: dict[str, Any], known: Messages | None, *, outl
     return {**from_rows.thread(found.thread, outlook), "messages": known.text}
 
 
-def _each(found: Page, now: datetime) -> Iterator[orjson.Fragment]:
+def _each(found: Page, now: datetime) -> Iterator[_Row]:
     expiry: Expiry | None = None
     mark = found.in_force.mark if found.in_force is not None else None
     for row, known in zip(found.rows, _rows.get_all([row.id.int for row in found.rows]), strict=True):
         if known is not None and known.mark is mark and known.row == row and _is_within(now, known):
-            yield known.text
+            yield known
         elif found.in_force is None:
             yield _write(row, mark, now, from_rows.NOTHING_AHEAD, None)
         else:
@@ -88,11 +92,9 @@ def _is_within(now: datetime, known: _Row) -> bool:
     return known.since <= now and (known.until is None or now < known.until)
 
 
-def _write(
-    row: ThreadRow, mark: object | None, now: datetime, outlook: Outlook, until: datetime | None
-) -> orjson.Fragment:
+def _write(row: ThreadRow, mark: object | None, now: datetime, outlook: Outlook, until: datetime | None) -> _Row:
     text = json.dumps_stored(from_rows.thread(row, outlook))
-    fragment = orjson.Fragment(text)
+    made = _Row(row, mark, now, until, orjson.Fragment(text))
     if len(text) <= LARGEST_ROW:
-        _rows.put(row.id.int, _Row(row, mark, now, until, fragment))
-    return fragment
+        _rows.put(row.id.int, made)
+    return made

@@ -15,7 +15,7 @@ from chat_sessions.models import ChatSession
 from threadhub.agents.access import AgentNotFound
 from threadhub.agents.models import Agent
 from threadhub.api.renderers import as_json
-from threadhub.api.rest import filters, unknown
+from threadhub.api.rest import filters, kept_pages, unknown
 from threadhub.api.rest.filters import FilterSetBackend
 from threadhub.api.rest.pagination import KeysetPagination, UncountedPagination
 from threadhub.api.rest.representations import written
@@ -58,13 +58,22 @@ class RestViewSet(ApiViewSet):
 
     def page_of_rows(self, **more: Any) -> HttpResponse | None:
         """A page of threads by prepared statements. None: ask the queryset. Raises Invalid."""
+        kept = kept_pages.find(self.request, self.actor, now=self.now)
+        if kept is not None:
+            return kept
         wanted = filters.wanted(self.request, self.actor, **more)
         if wanted is None:
             return None
         read = partial(thread_rows.page, wanted, now=self.now)
         assert isinstance(self.paginator, KeysetPagination)  # noqa: S101
         page = self.paginator.page_of_rows(read, self.request, self)
-        return None if page is None else as_json(self.paginator.envelope(written.page(page, now=self.now)))
+        if page is None:
+            return None
+        threads, until = written.page(page, now=self.now)
+        body = self.paginator.envelope(threads)
+        if page.version is None:
+            return as_json(body)
+        return kept_pages.answer(self.request, self.actor, body, page.version, now=self.now, until=until)
 
     def _known_query(self) -> tuple[str, ...]:
         action = self.action or ""
