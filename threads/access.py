@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
+from threadhub.lib.compiled import Compiled
 from threadhub.lib.errors import Conflict, Invalid, NotFound
-from threadhub.workspaces.actor import Actor
+from threadhub.workspaces.actor import Actor, system
 from threads.lifecycle import reading
 from threads.models import Attachment, Message, Run, Thread
-from threads.querysets.threads import ThreadQuerySet
+from threads.querysets.threads import ThreadQuerySet, sees_all
 
 
 class ThreadNotFound(NotFound):
@@ -68,17 +69,50 @@ def get(
     """One thread, of `agent_id` where the path names an agent. Raises ThreadNotFound for absent and foreign alike.
     `with_agent`: whether its agent is read beside it; `locked`: whether nobody else writes it until the transaction
     ends; an archived one is not refused."""
-    threads = visible(actor=actor).filter(pk=thread_id)
-    if locked:
-        threads = threads.select_for_update(of=("self",))
-    if agent_id is not None:
-        threads = threads.with_agent(agent_id)
-    if with_agent:
-        threads = threads.select_related("agent")
-    thread = threads.order_by().first()
-    if thread is None:
+    if locked and not with_agent and agent_id is None:
+        found = _locked(actor, thread_id)
+    else:
+        threads = visible(actor=actor).filter(pk=thread_id)
+        if locked:
+            threads = threads.select_for_update(of=("self",))
+        if agent_id is not None:
+            threads = threads.with_agent(agent_id)
+        if with_agent:
+            threads = threads.select_related("agent")
+        found = list(threads.order_by())
+    if not found:
         raise ThreadNotFound
+    thread: Thread = found[0]
     return thread
+
+
+def _locked(actor: Actor, thread_id: UUID) -> list[Thread]:
+    """A thread that the actor may see, locked: of those whom most ask for, by statements that are compiled."""
+    if actor.kind == "session" and actor.agent_id is not None and actor.external_ref is not None:
+        return _locked_of_visitor(
+            thread_id=thread_id,
+            workspace_id=actor.workspace_id,
+            agent_id=actor.agent_id,
+            external_ref=actor.external_ref,
+        )
+    if sees_all(actor) and actor.agent_id is None:
+        return _locked_of_workspace(thread_id=thread_id, workspace_id=actor.workspace_id)
+    return list(_lock(visible(actor=actor), thread_id))
+
+
+@Compiled
+def _locked_of_visitor(thread_id: UUID, workspace_id: UUID, agent_id: UUID, external_ref: str) -> ThreadQuerySet:
+    visitor = Actor("session", workspace_id, frozenset(), agent_id=agent_id, external_ref=external_ref)
+    return _lock(visible(actor=visitor), thread_id)
+
+
+@Compiled
+def _locked_of_workspace(thread_id: UUID, workspace_id: UUID) -> ThreadQuerySet:
+    return _lock(visible(actor=system(workspace_id)), thread_id)
+
+
+def _lock(threads: ThreadQuerySet, thread_id: UUID) -> ThreadQuerySet:
+    return threads.filter(pk=thread_id).select_for_update(of=("self",)).order_by()
 
 
 def lock(*, thread: Thread, with_agent: bool = True) -> Thread:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from threadhub.agents import budgets, context
 from threadhub.agents.models import Agent
 from threadhub.agents.provider_errors import ProviderError
 from threadhub.agents.providers import ContextMessage, ModelRequest
 from threadhub.lib.asynchronous import in_thread
+from threadhub.lib.compiled import Compiled
 from threads import own_asking
 from threads.models import Branch, Message, Summary, Thread
 from threads.path import OnPath, Path, on_path
@@ -50,8 +51,14 @@ def of_thread(thread: Thread) -> list[Summary]:
 
 def of_all_branches(thread: Thread) -> list[Summary]:
     """Every summary of a thread, by where it begins."""
-    found = Summary.objects.filter(thread_id=thread.id, workspace_id=thread.workspace_id)
-    return list(found.order_by("from_position", "to_position"))
+    return _of_thread(thread_id=thread.id, workspace_id=thread.workspace_id)
+
+
+@Compiled
+def _of_thread(thread_id: UUID, workspace_id: UUID) -> "QuerySet[Summary]":
+    return Summary.objects.filter(thread_id=thread_id, workspace_id=workspace_id).order_by(
+        "from_position", "to_position"
+    )
 
 
 def on(path: Path | None, summaries: Sequence[Summary]) -> list[Summary]:

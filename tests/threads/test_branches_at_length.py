@@ -81,7 +81,7 @@ def test_what_the_model_is_given_reads_one_page_from_the_end(
     tenant.agent.context_budget = 200
     tenant.agent.save()
     run = Run.objects.create(workspace=tenant.workspace, thread=long_thread, agent=tenant.agent, number=1)
-    with django_assert_num_queries(3) as queries:  # the summaries, the newest messages, their files
+    with django_assert_num_queries(2) as queries:  # the summaries; the newest messages, and whether there are files
         built = context.build(run=run, tools=ToolSet({}, {}))
     assert f"LIMIT {context.FIRST_PAGE}" in queries.captured_queries[1]["sql"]
     assert (built.last, len(built.request.messages) < context.FIRST_PAGE) == (long_thread.last_position, True)

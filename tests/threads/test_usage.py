@@ -314,7 +314,7 @@ class TestWhatIsCutOff:
         run = ask(tenant, thread, "hello " * 100)
         taken = answers.claim(run_id=run.pk, workspace_id=run.workspace_id, now=timezone.now())
         assert taken is not None
-        answers.note_context(run=taken, context={"tokens": 150})
+        Run.objects.filter(pk=run.pk).update(context={"tokens": 150})
         said = [("message_start", {}), ("text_delta", {"index": 0, "text": "x" * 40})]
         sql.append_events(run_id=run.pk, workspace_id=run.workspace_id, events=said, lease_seconds=1)
         end.end_all_lost(now=timezone.now() + timedelta(minutes=5))

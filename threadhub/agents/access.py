@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from threadhub.agents.models import Agent, AgentTool, Budget, Tool
+from threadhub.lib.compiled import Compiled
 from threadhub.lib.errors import Conflict, NotFound
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission, Role
@@ -63,15 +64,28 @@ def get(*, actor: Actor, agent_id: UUID) -> Agent:
 
 def get_to_invoke(*, actor: Actor, agent_id: UUID) -> Agent:
     """One agent that may be asked; raises AgentNotFound, PermissionMissing or AgentDisabled."""
-    budgets = Budget.objects.filter(workspace_id=OuterRef("workspace_id"))
-    held = Exists(budgets.filter(Q(agent_id=OuterRef("pk")) | Q(agent_id=None)))
-    agent = visible(actor=actor).filter(pk=agent_id).annotate(budgeted=held).first()
+    if has_every(actor=actor) and actor.agent_id in (None, agent_id):
+        found = _to_invoke(agent_id=agent_id, workspace_id=actor.workspace_id)
+    else:
+        found = list(_with_budgeted(visible(actor=actor).filter(pk=agent_id)))
+    agent: Agent | None = next(iter(found), None)
     if agent is None:
         raise AgentNotFound
     actor.require(Permission.AGENT_INVOKE)
     if not agent.active:
         raise AgentDisabled
     return agent
+
+
+@Compiled
+def _to_invoke(agent_id: UUID, workspace_id: UUID) -> QuerySet[Agent]:
+    return _with_budgeted(Agent.objects.filter(pk=agent_id, workspace_id=workspace_id).order_by())
+
+
+def _with_budgeted(found: QuerySet[Agent]) -> QuerySet[Agent]:
+    """Each with `budgeted`: whether there is a budget over it."""
+    budgets = Budget.objects.filter(workspace_id=OuterRef("workspace_id"))
+    return found.annotate(budgeted=Exists(budgets.filter(Q(agent_id=OuterRef("pk")) | Q(agent_id=None))))
 
 
 def visible_tools(*, actor: Actor) -> QuerySet[Tool]:

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from threads.models import Thread  # noqa: F401
 
 
+def sees_all(actor: Actor) -> bool:
+    """Whether the actor sees all threads of the workspace, or all of the one agent that it reaches."""
+    return actor.kind != "session" and agents.has_every(actor=actor) and actor.may(Permission.THREAD_READ_ALL)
+
+
 class Beginning(models.Func):
     """As much of a title as an index holds, and threads are sorted by (`thread_by_title`). The number is part of the
     expression: PostgreSQL knows the index by it."""
@@ -75,9 +80,7 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
 
     def _all_of(self, actor: Actor) -> Counted | None:
         """The counter of what an actor sees who sees all threads, or all of one agent."""
-        if actor.kind == "session" or not (agents.has_every(actor=actor) and actor.may(Permission.THREAD_READ_ALL)):
-            return None
-        return Counted(actor.workspace_id, actor.agent_id)
+        return Counted(actor.workspace_id, actor.agent_id) if sees_all(actor) else None
 
     def visible_to(self, actor: Actor) -> ThreadQuerySet:
         """The threads the actor may see: a visitor's by (agent, external_ref), one's own, or the workspace's; but none

@@ -8,14 +8,17 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from threadhub.agents import budgets
 from threadhub.agents.events import ToolCall
 from threadhub.lib import ids
+from threadhub.lib.compiled import Compiled
 from threads import sql, tasks, titles
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run
 from threads.runs import continuing, events, queue, waiting
+from threads.runs.context import Built
 from threads.runs.continuing import OpenCall
 from threads.runs.end import WORKER_LOST, may_start_over, refuse, start_over, stored, write_last_events
 from threads.runs.recorder import RunOver
@@ -38,18 +41,20 @@ class Outcome:
     outgrown: bool = False  # the thread fills the agent's budget: its older messages should be summarized
 
 
+@Compiled
+def _queued(run_id: UUID, workspace_id: UUID) -> "QuerySet[Run]":
+    """A run whose turn it is, locked."""
+    whose_turn = Run.objects.filter(status=Run.Status.QUEUED, lease_expires_at__isnull=False)
+    runs = whose_turn.filter(pk=run_id, workspace_id=workspace_id).select_related("agent", "thread")
+    return runs.select_for_update(of=("self",)).order_by()
+
+
 @transaction.atomic
 def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
     """Take a queued run whose turn it is: one worker gets it. None: not to be had any more, or not yet."""
     if not sql.lock_thread_of_run(run_id=run_id, workspace_id=workspace_id):
         return None  # gone, or a person answers in it
-    run = (
-        Run.objects.select_for_update(of=("self",))
-        .select_related("agent", "thread")
-        .filter(pk=run_id, workspace_id=workspace_id, status=Run.Status.QUEUED, lease_expires_at__isnull=False)
-        .order_by()
-        .first()
-    )
+    run: Run | None = next(iter(_queued(run_id=run_id, workspace_id=workspace_id)), None)
     if run is None:
         return None
     over = budgets.exceeded(agent=run.agent, now=now)
@@ -76,9 +81,9 @@ def _announce(run: Run) -> None:
     run.last_seq = 1
 
 
-def note_context(*, run: Run, context: dict[str, Any]) -> None:
-    """Keep what the model is about to be given."""
-    Run.objects.filter(pk=run.pk, workspace_id=run.workspace_id).update(context=context)
+def note_context(*, run: Run, built: Built) -> None:
+    """Keep what the model is given."""
+    Run.objects.filter(pk=run.pk, workspace_id=run.workspace_id).update(context=built.record())
 
 
 @transaction.atomic

@@ -6,15 +6,17 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Exists
 
 from chat_sessions.models import ChatSession
 from threadhub.agents import context
 from threadhub.agents.events import ToolCall
 from threadhub.agents.providers.request import ContextMessage, DocumentInput, ImageInput, ModelRequest
 from threadhub.lib import json
+from threadhub.lib.compiled import Compiled
 from threads import access, branches, summaries
 from threads.lifecycle import reading
-from threads.models import Attachment, Message, Run, Summary
+from threads.models import Attachment, Message, Run, Summary, Thread
 from threads.querysets.messages import MessageQuerySet
 from threads.runs.tools import ToolSet, effective
 
@@ -27,6 +29,7 @@ class Built:
     """What a model is given, and from where in the thread it came."""
 
     request: ModelRequest
+    tools: ToolSet
     first: int | None  # positions of the oldest and the newest message in it
     last: int | None
     summary_ids: list[str]
@@ -43,8 +46,10 @@ class Built:
         }
 
 
-def build(*, run: Run, tools: ToolSet) -> Built:
-    """What the provider of this run is asked next, from what the thread holds now."""
+def build(*, run: Run, tools: ToolSet | None = None) -> Built:
+    """What the provider of this run is asked next, from what the thread holds now. `tools`: None where they are not
+    known yet."""
+    tools = tools if tools is not None else effective(run)
     budget = run.agent.context_budget
     earlier = summaries.of_thread(run.thread)
     told = summaries.as_instructions(earlier, budget=budget // SUMMARY_SHARE)
@@ -53,6 +58,7 @@ def build(*, run: Run, tools: ToolSet) -> Built:
     instructions = "\n\n".join(filter(None, [context.fill_in(run.agent.instructions, _variables(run)), told]))
     return Built(
         _request(run, tools, instructions or None, placed),
+        tools,
         first=placed[0][0] if placed else None,
         last=placed[-1][0] if placed else None,
         summary_ids=[str(summary.id) for summary in earlier],
@@ -88,7 +94,7 @@ def _live(run: Run, kept: dict[str, Any], earlier: Sequence[Summary]) -> list[co
     covered = messages.outside(summaries.ranges(earlier)).filter(
         position__gte=kept["first"], position__lte=kept["last"]
     )
-    return _read(covered)
+    return _read(run.thread, covered)
 
 
 def _archived(run: Run, kept: dict[str, Any], earlier: Sequence[Summary]) -> list[context.Placed]:
@@ -123,19 +129,41 @@ def _newest_first(run: Run, earlier: Sequence[Summary]) -> Iterator[context.Plac
     rows = unsummarized.order_by("-position")
     size, position = FIRST_PAGE, None
     while True:
-        page = _read((rows if position is None else rows.before(position))[:size])
+        if position is None and run.thread.path is None and not earlier:
+            page = _placed(_newest(thread_id=run.thread_id, workspace_id=run.workspace_id))
+        else:
+            page = _read(run.thread, (rows if position is None else rows.before(position))[:size])
         yield from page
         if len(page) < size:
             return
         size, position = size * 2, page[-1][0]
 
 
-def _read(messages: MessageQuerySet) -> list[context.Placed]:
-    """Rows and not objects: a full budget is some thousand messages, and nobody has seen a word of the answer yet."""
-    rows = [Row(*values) for values in messages.values_list(*Row._fields)]
+@Compiled
+def _newest(thread_id: UUID, workspace_id: UUID) -> Any:
+    """The first page of a thread that was neither forked nor summarized."""
+    rows = Message.objects.filter(thread_id=thread_id, workspace_id=workspace_id).order_by("-position")
+    return _rows(rows[:FIRST_PAGE], thread_id, workspace_id)
+
+
+def _read(thread: Thread, messages: MessageQuerySet) -> list[context.Placed]:
+    return _placed(_rows(messages, thread.pk, thread.workspace_id))
+
+
+def _rows(messages: MessageQuerySet, thread_id: UUID, workspace_id: UUID) -> Any:
+    """Rows and not objects: a full budget is some thousand messages, and nobody has seen a word of the answer yet.
+    Their last value: whether any message of the thread has a file."""
+    any_files = Exists(Attachment.objects.filter(thread_id=thread_id, workspace_id=workspace_id))
+    return messages.annotate(any_files=any_files).values_list(*Row._fields, "any_files")
+
+
+def _placed(found: Iterable[Any]) -> list[context.Placed]:
+    found = list(found)
+    rows = [Row(*values) for *values, _ in found]
     files: dict[UUID, list[Attachment]] = {}
-    for attachment in Attachment.objects.filter(message_id__in=[row.id for row in rows]):
-        files.setdefault(attachment.message_id, []).append(attachment)
+    if found and found[0][-1]:
+        for attachment in Attachment.objects.filter(message_id__in=[row.id for row in rows]):
+            files.setdefault(attachment.message_id, []).append(attachment)
     return [(row.position, _as_context(row, files.get(row.id, ()))) for row in rows]
 
 

@@ -24,6 +24,7 @@ from threads.actions.messages import Draft
 from threads.models import Message, Run
 from threads.runs import answer, context, continuing, events, tools
 from threads.runs.answer import Outcome, Pending
+from threads.runs.context import Built
 from threads.runs.end import next_block
 from threads.runs.limits import LimitReached, Meter
 from threads.runs.recorder import Recorder, RunOver
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 INTERNAL_ERROR = ("internal_error", "The answer failed for a reason of our own. It has been noted.")
 WORKER_STOPPED = ("worker_stopped", "The worker was stopped before the answer was complete.")
 TIME_LIMIT = ("time_limit", "The answer took longer than the agent may take.")
+NOTE_SECONDS = 0.1  # for which the note of what a model is given lets its first words go first
 RETRY_SECONDS = 0.25  # before the second asking; doubled each time
 LONGEST_WAIT = 30.0  # a service that wants more patience than this has failed
 STEP_LIMIT = ("step_limit", "The agent asked for tools more often than it may.")
@@ -114,20 +116,24 @@ class Work:
             self.block = await in_thread(next_block)(self.run) - 1
         try:
             provider = providers.get(self.run.provider, settings=settings.PROVIDERS)
-            toolset = await in_thread(tools.effective)(self.run)
+            toolset: ToolSet | None = None
             if self.run.continues is not None:
+                toolset = await in_thread(tools.effective)(self.run)
                 await self._go_on(toolset)
             for _ in range(self.run.agent.max_steps):
                 built = await in_thread(context.build)(run=self.run, tools=toolset)
                 self.outgrown = summaries.is_due(built.request, budget=self.run.agent.context_budget)
                 self.step = Step()
-                noting = asyncio.create_task(in_thread(answer.note_context)(run=self.run, context=built.record()))
-                try:  # the first words do not wait for the note
+                heard = asyncio.Event()
+                noting = asyncio.create_task(self._note(built, heard))
+                try:
                     self.meter.asking(built.request)
-                    await self._ask(provider, built.request, toolset)
+                    await self._ask(provider, built.request, built.tools)
                 except BaseException:  # why the asking failed is told, whatever became of the note
+                    heard.set()
                     await asyncio.gather(noting, return_exceptions=True)
                     raise
+                heard.set()
                 await noting
                 if not self.step.calls:
                     return self._answered()
@@ -141,6 +147,15 @@ class Work:
         except LimitReached as reached:
             return self._failed(*reached.fault)
         return Outcome(Run.Status.FAILED, error=STEP_LIMIT)
+
+    async def _note(self, built: Built, heard: asyncio.Event) -> None:
+        """Keep what the model is given: once the first words are on their way, all have been heard, or it lets us
+        wait."""
+        first = [asyncio.create_task(each.wait()) for each in (heard, self.recorder.stored)]
+        await asyncio.wait(first, timeout=NOTE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for each in first:
+            each.cancel()
+        await in_thread(answer.note_context)(run=self.run, built=built)
 
     async def conclude(self, outcome: Outcome | BaseException) -> None:
         """Store how it ended. Somebody else may have been first: then there is nothing left to say."""

@@ -32,6 +32,7 @@ class Recorder:
         self._dirty = asyncio.Event()
         self._storing = asyncio.Lock()
         self._closed = False
+        self.stored = asyncio.Event()  # set once anything is
 
     def put(self, type: str, **data: Any) -> None:
         """Take an event; it is stored soon."""
@@ -63,6 +64,7 @@ class Recorder:
             )
         if not stored:
             raise RunOver
+        self.stored.set()
 
     async def keep_flushing(self) -> None:
         """Store whenever there is something, and at least a few times per lease, until closed. Raises RunOver."""

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
 
 from chat_sessions.models import ChatSession
 from threadhub.agents import calling
@@ -11,6 +14,7 @@ from threadhub.agents.models import Agent, Tool
 from threadhub.agents.providers.request import ToolSpec
 from threadhub.agents.tools import arguments as schemas
 from threadhub.agents.tools.errors import ToolArgumentsInvalid
+from threadhub.lib.compiled import Compiled
 from threadhub.lib.errors import Invalid
 from threads.models import Run, Thread
 
@@ -131,9 +135,14 @@ def sorted_out(toolset: ToolSet, calls: Sequence[ToolCall]) -> Step:
     return step
 
 
+@Compiled
+def _of_agent(agent_id: UUID, workspace_id: UUID) -> "QuerySet[Tool]":
+    return Tool.objects.filter(agents=agent_id, workspace_id=workspace_id)
+
+
 def effective(run: Run) -> ToolSet:
     """The run's tools as they are at this moment: its agent's, narrowed by its session's and the request's."""
-    tools = list(run.agent.tools.filter(workspace_id=run.workspace_id))
+    tools: list[Tool] = _of_agent(agent_id=run.agent_id, workspace_id=run.workspace_id)
     for enabled in (run.enabled_tools, _of_session(run)):
         if enabled is not None:
             tools = [tool for tool in tools if tool.name in enabled or tool.wire_id in enabled]
