@@ -4,7 +4,8 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from threadhub.agents.models import Agent, AgentTool, Budget, Tool
+from threadhub.agents import budgets
+from threadhub.agents.models import Agent, AgentTool, Tool
 from threadhub.lib.compiled import Compiled
 from threadhub.lib.errors import Conflict, NotFound
 from threadhub.workspaces.actor import Actor
@@ -84,8 +85,7 @@ def _to_invoke(agent_id: UUID, workspace_id: UUID) -> QuerySet[Agent]:
 
 def _with_budgeted(found: QuerySet[Agent]) -> QuerySet[Agent]:
     """Each with `budgeted`: whether there is a budget over it."""
-    budgets = Budget.objects.filter(workspace_id=OuterRef("workspace_id"))
-    return found.annotate(budgeted=Exists(budgets.filter(Q(agent_id=OuterRef("pk")) | Q(agent_id=None))))
+    return found.annotate(budgeted=budgets.over(agent="pk"))
 
 
 def visible_tools(*, actor: Actor) -> QuerySet[Tool]:

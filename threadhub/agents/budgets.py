@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, Sum
+from django.db.models import Exists, F, OuterRef, Q, Sum
 from django.utils import timezone
 
 from threadhub import audit
@@ -48,6 +48,12 @@ class BudgetExceeded(Exhausted):
     """The budget for this period is used up."""
 
     code: ClassVar[str] = "budget_exceeded"
+
+
+def over(*, agent: str) -> Exists:
+    """Whether there is any budget over an agent, whose id is in this column of a row of its workspace."""
+    budgets = Budget.objects.filter(workspace_id=OuterRef("workspace_id"))
+    return Exists(budgets.filter(Q(agent_id=OuterRef(agent)) | Q(agent_id=None)))
 
 
 def check(*, agent: Agent, now: datetime) -> None:

@@ -46,6 +46,7 @@ def _queued(run_id: UUID, workspace_id: UUID) -> "QuerySet[Run]":
     """A run whose turn it is, locked."""
     whose_turn = Run.objects.filter(status=Run.Status.QUEUED, lease_expires_at__isnull=False)
     runs = whose_turn.filter(pk=run_id, workspace_id=workspace_id).select_related("agent", "thread")
+    runs = runs.annotate(budgeted=budgets.over(agent="agent_id"))
     return runs.select_for_update(of=("self",)).order_by()
 
 
@@ -57,7 +58,7 @@ def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
     run: Run | None = next(iter(_queued(run_id=run_id, workspace_id=workspace_id)), None)
     if run is None:
         return None
-    over = budgets.exceeded(agent=run.agent, now=now)
+    over = budgets.exceeded(agent=run.agent, now=now) if run.budgeted else None  # type: ignore[attr-defined]
     if over is not None:  # used up while it waited
         refuse(run, error=(over.code, over.message), now=now)
         return None
@@ -212,16 +213,18 @@ def _lock(run: Run) -> Run:
     """Thread first, then run: the order in which everybody locks them."""
     if not sql.lock_thread(thread_id=run.thread_id, workspace_id=run.workspace_id):
         raise RunOver
-    locked = (
-        Run.objects.select_for_update(of=("self",))
-        .select_related("thread")
-        .filter(pk=run.id, status=Run.Status.RUNNING)
-        .order_by()
-        .first()
-    )
-    if locked is None:
+    found = _running(run_id=run.id, workspace_id=run.workspace_id)
+    if not found:
         raise RunOver
+    locked: Run = found[0]
     return locked
+
+
+@Compiled
+def _running(run_id: UUID, workspace_id: UUID) -> QuerySet[Run]:
+    """A run that is being answered, locked."""
+    runs = Run.objects.filter(pk=run_id, workspace_id=workspace_id, status=Run.Status.RUNNING)
+    return runs.select_related("thread").select_for_update(of=("self",)).order_by()
 
 
 def _touch(locked: Run) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 
+from threadhub.lib.compiled import Compiled
 from threads import tasks
 from threads.actions.messages import Draft, store
 from threads.attachments import Upload
@@ -40,10 +42,17 @@ def hand_over(run: Run) -> None:
 
 def call_next(*, thread: Thread, now: datetime) -> Run | None:
     """The run that has waited longest takes its turn. Called with the thread locked, when a run of it has ended."""
-    waiting = Run.objects.of_thread(thread).filter(status=Run.Status.QUEUED).order_by("number").first()
+    waiting: Run | None = next(iter(_waiting(thread_id=thread.pk, workspace_id=thread.workspace_id)), None)
     if waiting is not None and Thread.objects.filter(pk=thread.pk, taken_over_at__isnull=True).exists():
         take_turn(waiting, now=now)
     return waiting
+
+
+@Compiled
+def _waiting(thread_id: UUID, workspace_id: UUID) -> QuerySet[Run]:
+    """The run of a thread that has waited longest."""
+    runs = Run.objects.filter(thread_id=thread_id, workspace_id=workspace_id, status=Run.Status.QUEUED)
+    return runs.order_by("number")[:1]
 
 
 def store_input(run: Run) -> None:
