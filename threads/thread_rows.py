@@ -4,7 +4,7 @@ whole list has, and what policies and holds are in force. What it cannot say it 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -19,7 +19,6 @@ from threadhub.lib import ids
 from threadhub.lib.remembered import Remembered
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
-from threads.lifecycle import in_force
 from threads.lifecycle.in_force import InForce, Question
 from threads.models import Thread
 
@@ -81,7 +80,7 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Version:
     """Of a page: the same while its threads, how many the whole list has and what is in force all are. `threads` are
-    their rows' places in the table and the transactions that wrote them: every change of a row is another row there."""
+    their ids, places in the table and the transactions that wrote them: every change of a row is another row there."""
 
     threads: str
     count: int
@@ -96,7 +95,8 @@ class Version:
         """Whether a page that was read now would have it: one statement, which brings no rows."""
         asked = Question(self.values["workspace"], now)
         with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
-            sql = _sql(VERSION, self.names, self.ascending, self.rows, self.skip > 0)
+            form = DEEP_VERSION if self.skip > SHALLOW else VERSION
+            sql = _sql(form, self.names, self.ascending, self.rows, self.skip > 0, asked.sql)
             cursor.execute(sql, {**self.values, **asked.values, "skip": self.skip})
             count, changed, threads = cursor.fetchone()
         return changed is None and (count, threads) == (self.count, self.threads) and asked.known_mark is self.mark
@@ -151,19 +151,26 @@ NUMBER = "(SELECT count(*) FROM threads_thread AS thread WHERE {where})"
 PAGE = """
 SELECT {columns}, CASE WHEN row_number() OVER () = 1 THEN {count} END,
        CASE WHEN row_number() OVER () = 1 THEN {in_force} END, string_agg(thread.place, '') OVER ()
-  FROM (SELECT *, ctid::text || xmin::text AS place FROM threads_thread AS thread WHERE {where}
+  FROM (SELECT *, id::text || ctid::text || xmin::text AS place FROM threads_thread AS thread WHERE {where}
          ORDER BY thread.created_at {direction}, thread.id {direction} LIMIT {rows}{offset}) AS thread
 """
 VERSION = """
 SELECT {count}, {in_force}, string_agg(thread.place, '')
-  FROM (SELECT ctid::text || xmin::text AS place FROM threads_thread AS thread WHERE {where}
+  FROM (SELECT id::text || ctid::text || xmin::text AS place FROM threads_thread AS thread WHERE {where}
          ORDER BY thread.created_at {direction}, thread.id {direction} LIMIT {rows}{offset}) AS thread
 """
 # Deep in a list the rows before it are passed over in the index, and only those of the page are read.
 DEEP_PAGE = """
 SELECT {columns}, CASE WHEN row_number() OVER () = 1 THEN {count} END,
-       CASE WHEN row_number() OVER () = 1 THEN {in_force} END, NULL
+       CASE WHEN row_number() OVER () = 1 THEN {in_force} END,
+       string_agg(thread.id::text || thread.ctid::text || thread.xmin::text, '') OVER ()
   FROM (SELECT thread.id, thread.created_at FROM threads_thread AS thread WHERE {where}
+         ORDER BY thread.created_at {direction}, thread.id {direction} LIMIT {rows}{offset}) AS page
+  JOIN threads_thread AS thread ON thread.id = page.id AND thread.workspace_id = %(workspace)s
+"""
+DEEP_VERSION = """
+SELECT {count}, {in_force}, string_agg(thread.id::text || thread.ctid::text || thread.xmin::text, '')
+  FROM (SELECT thread.id FROM threads_thread AS thread WHERE {where}
          ORDER BY thread.created_at {direction}, thread.id {direction} LIMIT {rows}{offset}) AS page
   JOIN threads_thread AS thread ON thread.id = page.id AND thread.workspace_id = %(workspace)s
 """
@@ -199,7 +206,7 @@ def page(wanted: Wanted, *, now: datetime, ascending: bool, skip: int, rows: int
     length.note(found)
     if found is None or found.count != count:
         return _read(names, values, asked, ascending=ascending, skip=skip, rows=rows)
-    return Page(found.rows[::-1], found.count, found.in_force)
+    return replace(found, rows=found.rows[::-1])
 
 
 class _Length:
@@ -232,7 +239,7 @@ def _read(
     """None where there are no rows, and so nothing beside them."""
     form = PAGE_OF_FOUND if "metadata" in names else DEEP_PAGE if skip > SHALLOW else PAGE
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
-        cursor.execute(_sql(form, names, ascending, rows, skip > 0), {**values, "skip": skip})
+        cursor.execute(_sql(form, names, ascending, rows, skip > 0, asked.sql), {**values, "skip": skip})
         found = cursor.fetchall()
     beside = next((row for row in found if row[WIDTH] is not None), None)
     if beside is None:
@@ -240,8 +247,8 @@ def _read(
     shown = [ThreadRow._make(row[:WIDTH]) for row in found]
     shown.sort(key=CREATED, reverse=not ascending)
     count, in_force = beside[WIDTH], asked.answer(beside[WIDTH + 1])
-    if form is not PAGE:
-        return Page(shown, count, in_force, "metadata" not in names)
+    if form is PAGE_OF_FOUND:
+        return Page(shown, count, in_force, is_asked_again=False)
     mark = in_force.mark if in_force is not None else None
     version = Version(beside[WIDTH + 2], count, mark, names, values, ascending, skip, rows)
     return Page(shown, count, in_force, version=version)
@@ -296,7 +303,7 @@ def _narrowed(wanted: Wanted) -> Iterator[tuple[str, Any]]:
 
 
 @lru_cache(maxsize=512)
-def _sql(form: str, names: tuple[str, ...], ascending: bool, rows: int, skips: bool) -> str:
+def _sql(form: str, names: tuple[str, ...], ascending: bool, rows: int, skips: bool, in_force: str) -> str:
     """`rows` is in the text, so that a plan that is kept knows how few are wanted."""
     if "metadata" in names:
         # Which says of what workspace they are. Said once more it would bring in, in a plan for whatever workspace,
@@ -305,7 +312,7 @@ def _sql(form: str, names: tuple[str, ...], ascending: bool, rows: int, skips: b
     return form.format(
         columns=COLUMNS,
         count=_number(names),
-        in_force=in_force.OF_ONE,
+        in_force=in_force,
         where=where(names),
         direction="ASC" if ascending else "DESC",
         rows=rows,

@@ -13,7 +13,6 @@ from django.db import connection
 
 from threadhub.workspaces.actor import Actor
 from threads import thread_rows
-from threads.lifecycle import in_force
 from threads.lifecycle.in_force import InForce, Question
 from threads.message_rows import COLUMNS as MESSAGE_COLUMNS
 from threads.message_rows import MessageRow
@@ -89,7 +88,7 @@ def read(
         values |= {"thread": thread_id, **asked.values}
         if part is not None:
             values |= {"one": part.one, "after": part.after, "before": part.before, "known": known}
-        cursor.execute(_sql((*names, "one"), *_form(part)), values)
+        cursor.execute(_sql((*names, "one"), *_form(part), asked.sql), values)
         found = cursor.fetchall()
     at = next((at for at, row in enumerate(found) if row[0] is not None), None)
     if at is None:
@@ -122,12 +121,12 @@ def _form(part: Part | None) -> tuple[str, str] | tuple[None, None]:
 
 
 @lru_cache(maxsize=512)
-def _sql(names: tuple[str, ...], positions: str | None, order: str | None) -> str:
+def _sql(names: tuple[str, ...], positions: str | None, order: str | None, in_force: str) -> str:
     head = HEAD.format(
         where=thread_rows.where(names),
         columns=COLUMNS,
         version=VERSION,
-        in_force=in_force.OF_ONE,
+        in_force=in_force,
         nothing=", NULL" * len(MessageRow._fields) if positions is not None else "",
     )
     if positions is None:

@@ -35,8 +35,8 @@ STATEMENTS = {
     " AND state IN ('active', 'archived') ORDER BY created_at DESC, id DESC LIMIT 20",
     "thread with 50 messages": "SELECT id, role, content, created_at FROM threads_message"
     " WHERE thread_id = %(thread)s AND workspace_id = %(workspace)s ORDER BY position",
-    "newest 20 by metadata": "SELECT id FROM threads_thread WHERE workspace_id = %(workspace)s"
-    " AND jsonb_set('{}', ARRAY[workspace_id::text], metadata) @> jsonb_build_object(%(workspace)s::text,"
+    "newest 20 by metadata": "SELECT id FROM threads_thread WHERE"
+    " jsonb_set('{}', ARRAY[workspace_id::text], metadata) @> jsonb_build_object(%(workspace)s::text,"
     " '{\"k\": 77}'::jsonb) ORDER BY created_at DESC, id DESC LIMIT 20",
     "append a message": "WITH taken AS (UPDATE threads_thread SET last_position = last_position + 1,"
     " message_count = message_count + 1 WHERE id = %(thread)s AND workspace_id = %(workspace)s RETURNING last_position)"

@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.db.transaction import TransactionManagementError
 
 from tests.conftest import Tenant, make_tenant
 from threadhub.agents.models import Agent, AgentTool, Tool
 from threadhub.isolation import scope
-from threadhub.lib.compiled import Compiled
+from threadhub.lib.compiled import Compiled, NotCompilable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,9 +53,27 @@ def test_values_and_texts(tenant: Tenant) -> None:
 
 
 def test_what_is_no_parameter_is_said(tenant: Tenant) -> None:
-    compiled = Compiled(lambda workspace_id, name: agents_of(workspace_id))
-    with pytest.raises(AssertionError, match="name"):
-        compiled(workspace_id=tenant.workspace.pk, name="x")
+    def unused(workspace_id: UUID, name: str) -> Any:
+        return agents_of(workspace_id)
+
+    def changed(name: str) -> Any:
+        return Tool.objects.filter(name=name).exclude(description=f"about {name}")
+
+    for build, values in ((unused, {"workspace_id": tenant.workspace.pk, "name": "x"}), (changed, {"name": "x"})):
+        with pytest.raises(NotCompilable):
+            Compiled(build)(**values)
+
+
+def test_rows_are_locked_within_a_transaction_only(tenant: Tenant) -> None:
+    compiled = Compiled(locked)
+    with transaction.atomic():
+        assert len(compiled(workspace_id=tenant.workspace.pk)) == 1
+    with pytest.raises(TransactionManagementError):
+        compiled(workspace_id=tenant.workspace.pk)
+
+
+def locked(workspace_id: UUID) -> QuerySet[Agent]:
+    return Agent.objects.filter(workspace_id=workspace_id).select_for_update()
 
 
 def test_threads_have_connections_of_their_own(tenant: Tenant) -> None:

@@ -11,13 +11,18 @@ from uuid import UUID, uuid4
 from django.db import connections
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
+from django.db.transaction import TransactionManagementError
 
 M = TypeVar("M", bound=Model)
 
 
+class NotCompilable(TypeError):
+    """A queryset makes something else of a value than a parameter."""
+
+
 class Compiled(Generic[M]):
     """A function of identifiers and texts that builds a queryset, which is the same but for these; called, its rows.
-    For statements on one table and those joined to it: nothing is prefetched."""
+    For statements on one table and those joined to it: nothing is prefetched. Raises NotCompilable."""
 
     def __init__(self, build: Callable[..., "QuerySet[M, Any]"]) -> None:
         self.build = build
@@ -31,13 +36,17 @@ class Compiled(Generic[M]):
         return list(made.queryset_of([values[made.of[at]] if at in made.of else each for at, each in made.parameters]))
 
     def _make(self) -> "_Made":
-        # Values that are found again among the parameters.
-        named = {str(uuid4()) if kind is str else uuid4(): name for name, kind in self.kinds.items()}
-        made = _Made(self.build(**{name: each for each, name in named.items()}), named)
-        missing = self.kinds.keys() - made.of.values()
-        assert not missing, f"{missing} are no parameters of the statement"  # noqa: S101
+        made, again = self._compile(), self._compile()
+        fixed, fixed_again = ([each for at, each in one.parameters if at not in made.of] for one in (made, again))
+        if self.kinds.keys() - made.of.values() or fixed != fixed_again:
+            raise NotCompilable(f"{self.build}: some of its values are no parameters of the statement as they are.")
         self._made = made
         return made
+
+    def _compile(self) -> "_Made":
+        # Values that are found again among the parameters.
+        named = {str(uuid4()) if kind is str else uuid4(): name for name, kind in self.kinds.items()}
+        return _Made(self.build(**{name: each for each, name in named.items()}), named)
 
 
 class _Made:
@@ -47,12 +56,15 @@ class _Made:
         self.queryset = queryset
         self.compiler: SQLCompiler = queryset.query.get_compiler(using=queryset.db)
         self.sql, parameters = self.compiler.as_sql()
+        self.compiler.connection = None  # that of the thread which came first
         self.parameters = list(enumerate(parameters))
         self.of = {at: named[each] for at, each in self.parameters if isinstance(each, UUID | str) and each in named}
 
     def queryset_of(self, parameters: list[Any]) -> "QuerySet[Any, Any]":
         compiler: Any = copy(self.compiler)
         compiler.connection = connections[self.queryset.db]
+        if self.queryset.query.select_for_update and compiler.connection.get_autocommit():
+            raise TransactionManagementError("Rows are locked within a transaction only.")
         compiler.as_sql = lambda *_, **__: (self.sql, tuple(parameters))
         query: Any = copy(self.queryset.query)
         query.get_compiler = lambda *_, **__: compiler

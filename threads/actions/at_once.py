@@ -16,7 +16,6 @@ from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
 from threads import thread_rows
 from threads.actions.messages import Draft
-from threads.lifecycle import in_force
 from threads.lifecycle.in_force import Question
 from threads.models import Message, Thread
 from threads.thread_rows import Page, ThreadRow, Wanted
@@ -116,7 +115,7 @@ def create(
         **asked.values,
     }
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
-        cursor.execute(_create_sql("open" in names), values)
+        cursor.execute(_create_sql("open" in names, asked.sql), values)
         row = cursor.fetchone()
     return None if row is None else Page([made], 1, asked.answer(row[0]))
 
@@ -160,10 +159,10 @@ def _append_sql(names: tuple[str, ...]) -> str:
     return APPEND.format(where=thread_rows.where(names), told=audit.part(source="taken", details=details))
 
 
-@lru_cache(maxsize=2)
-def _create_sql(limited: bool) -> str:
+@lru_cache(maxsize=4)
+def _create_sql(limited: bool, in_force: str) -> str:
     return CREATE.format(
         may=f" AND agent.id <> ALL ({thread_rows.CLOSED})" if limited else "",
         told=audit.part(source="made", details="'{}'::jsonb"),
-        in_force=in_force.OF_ONE,
+        in_force=in_force,
     )

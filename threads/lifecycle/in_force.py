@@ -34,8 +34,13 @@ SELECT workspace_id, 'settings', to_jsonb(settings)::text FROM threads_retention
 # The same of one workspace in one value: the version and, after a space, `[[kind, row], …]` or nothing where nothing is
 # in force. NULL where the version is the one that is known. The installation's policies, a handful, are a version of
 # themselves.
-OF_ONE = """(
-    SELECT version.now || ' ' || coalesce((
+VERSION = """
+      FROM (SELECT coalesce((SELECT own.version::text FROM threads_lifecycleversion AS own
+                              WHERE own.workspace_id = %(workspace)s), '-')
+                   || coalesce((SELECT md5(string_agg(policy::text, ' ')) FROM threads_systempolicy AS policy), '')
+            OFFSET 0) AS version (now)
+     WHERE version.now IS DISTINCT FROM %(known_version)s::text)"""
+RULES = """
         SELECT json_agg(json_build_array(rule.kind, rule.row))::text FROM (
             SELECT scope AS kind, to_jsonb(policy) AS row FROM threads_retentionpolicy AS policy
              WHERE workspace_id = %(workspace)s AND (enabled OR (action = 'retain' AND acts_from > %(now)s))
@@ -47,12 +52,10 @@ OF_ONE = """(
               FROM threads_hold AS hold WHERE workspace_id = %(workspace)s AND released_at IS NULL
             UNION ALL
             SELECT 'settings', to_jsonb(settings) FROM threads_retentionsettings AS settings
-             WHERE workspace_id = %(workspace)s) AS rule), '')
-      FROM (SELECT coalesce((SELECT own.version::text FROM threads_lifecycleversion AS own
-                              WHERE own.workspace_id = %(workspace)s), '-')
-                   || coalesce((SELECT md5(string_agg(policy::text, ' ')) FROM threads_systempolicy AS policy), '')
-            OFFSET 0) AS version (now)
-     WHERE version.now IS DISTINCT FROM %(known_version)s::text)"""
+             WHERE workspace_id = %(workspace)s) AS rule"""
+OF_ONE = f"(SELECT version.now || ' ' || coalesce(({RULES}), '') {VERSION}"
+# The version alone, of what is known: to have PostgreSQL plan the rest would take longer than to ask it again.
+OF_KNOWN = f"(SELECT version.now {VERSION}"
 
 REMEMBERED = 16 * 2**20  # characters that were read of all workspaces; ten thousand holds are a million
 ENTRY = 1024  # what a workspace takes besides, roughly
@@ -102,14 +105,18 @@ _known: Remembered[UUID, _Known] = Remembered(REMEMBERED, lambda known: known.ch
 
 
 class Question:
-    """What is in force in a workspace at `now`, asked along with something else: `values` are those of OF_ONE, whose
-    value `answer` reads."""
+    """What is in force in a workspace at `now`, asked along with something else: `sql` is a value of the statement,
+    `values` are its parameters, and `answer` reads it."""
 
     def __init__(self, workspace_id: UUID, now: datetime) -> None:
         known = _known.get(workspace_id)
         if known is not None and (now < known.since or (known.until is not None and now >= known.until)):
             known = None
         self.workspace_id, self.now, self.known = workspace_id, now, known
+
+    @property
+    def sql(self) -> str:
+        return OF_ONE if self.known is None else OF_KNOWN
 
     @property
     def values(self) -> dict[str, Any]:
@@ -126,6 +133,10 @@ class Question:
         if text is None:
             assert self.known is not None  # noqa: S101  no version is known by NULL
             return self.known.in_force
+        if " " not in text:  # another version than the one that is known, alone
+            with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
+                cursor.execute(f"SELECT {OF_ONE}", {**self.values, "known_version": None})
+                text = cursor.fetchone()[0]
         version, _, rows = text.partition(" ")
         read: list[Row] = orjson.loads(rows) if rows else []
         in_force = InForce.of(read) if read else None

@@ -12,6 +12,7 @@ def replaced(columns: str) -> list[str]:
         f"CREATE INDEX CONCURRENTLY thread_metadata_next ON threads_thread USING gin ({columns})",
         "DROP INDEX CONCURRENTLY IF EXISTS thread_metadata",
         "ALTER INDEX thread_metadata_next RENAME TO thread_metadata",
+        "ANALYZE threads_thread",
     ]
 
 

@@ -36,6 +36,14 @@ class Beginning(models.Func):
     output_field = models.TextField(null=True)
 
 
+def holds_values(pairs: Any) -> bool:
+    """Whether there is anything in a JSON value that an index of metadata has an entry of: neither an empty object has
+    one, nor an empty array, and who looks for them by the index reads all of it."""
+    if isinstance(pairs, dict):
+        return any(map(holds_values, pairs.values()))
+    return any(map(holds_values, pairs)) if isinstance(pairs, list) else True
+
+
 class MetadataOfWorkspace(models.Func):
     """The metadata under the id of its workspace, as an index has it (`thread_metadata`): what a pair of one workspace
     is found by does not lead to those of others."""
@@ -140,9 +148,10 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         )
 
     def with_metadata(self, pairs: dict[str, Any]) -> ThreadQuerySet:
-        """Whose metadata holds all of `pairs` (JSON containment), by an index where the scope names workspaces."""
+        """Whose metadata holds all of `pairs` (JSON containment), by an index where the scope names workspaces and the
+        pairs any value."""
         workspaces = scope.current().workspaces
-        if not workspaces:
+        if not (workspaces and holds_values(pairs)):
             return self.filter(metadata__contains=pairs)
         held = [models.Q(of_workspace__contains={str(one): pairs}) for one in workspaces]
         return self.alias(of_workspace=MetadataOfWorkspace()).filter(reduce(or_, held))

@@ -149,12 +149,14 @@ class Work:
         return Outcome(Run.Status.FAILED, error=STEP_LIMIT)
 
     async def _note(self, built: Built, heard: asyncio.Event) -> None:
-        """Keep what the model is given: once the first words are on their way, all have been heard, or it lets us
-        wait."""
+        """Keep what the model is given: once the run's first words are on their way, all of this step have been heard,
+        or NOTE_SECONDS are over."""
         first = [asyncio.create_task(each.wait()) for each in (heard, self.recorder.stored)]
-        await asyncio.wait(first, timeout=NOTE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        for each in first:
-            each.cancel()
+        try:
+            await asyncio.wait(first, timeout=NOTE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in first:
+                each.cancel()
         await in_thread(answer.note_context)(run=self.run, built=built)
 
     async def conclude(self, outcome: Outcome | BaseException) -> None:

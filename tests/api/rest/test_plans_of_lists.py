@@ -30,6 +30,8 @@ NARROWINGS = (
     "userId={user}",
     "externalRef=ref 7",
     'metadata={{"n":7}}',
+    "metadata={{}}",
+    'metadata={{"n":[]}}',
     'metadata={{"n":7}}&agentId={agent}&state=active',
     "userId={user}&externalRef=ref 500",
     "date_from=2020-01-01&date_to=2020-02-01",

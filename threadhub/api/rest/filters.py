@@ -17,7 +17,7 @@ from threadhub.lib.errors import Invalid
 from threadhub.workspaces import end_users
 from threadhub.workspaces.actor import Actor
 from threads.models import Message, Thread, ToolApproval
-from threads.querysets.threads import ThreadQuerySet
+from threads.querysets.threads import ThreadQuerySet, holds_values
 from threads.thread_rows import Wanted
 
 NO_ID = UUID(int=0)  # what an id that cannot be one stands for: nothing has it, so nothing is found
@@ -196,6 +196,8 @@ def wanted(request: Request, actor: Actor, **more: Any) -> Wanted | None:
     if "user_id" in fields:
         fields["user_id"] = user_named(fields["user_id"], actor)
     if "metadata" in fields:
+        if not holds_values(fields["metadata"]):
+            return None
         fields["metadata"] = json.dumps(fields["metadata"]).decode()
     return Wanted(actor, **fields)
 

@@ -1,5 +1,5 @@
 """Pages of threads as they were answered a moment ago: while a page's version is the same (`thread_rows.Version`) its
-threads are neither read nor written out again."""
+threads are neither read nor written out again. That a reference of an end user stays theirs is taken for granted."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ class _Kept(NamedTuple):
     tag: str
 
 
-_kept: Remembered[_Asked, _Kept] = Remembered(BYTES, lambda kept: len(kept.body) + ENTRY)
+_kept: Remembered[_Asked, _Kept] = Remembered(BYTES, lambda kept: len(kept.body) + len(kept.version.threads) + ENTRY)
 
 
 def find(request: Request, actor: Actor, *, now: datetime) -> HttpResponse | None:

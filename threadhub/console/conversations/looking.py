@@ -49,10 +49,13 @@ class Live:
 
 def live(*, thread: Thread) -> Live:
     """The newest live run with its text: two queries by index."""
-    if reading.is_bundled(thread):
-        return Live(None, "")
-    run = Run.objects.of_thread(thread).live().first()
+    run = live_run(thread=thread)
     if run is None:
         return Live(None, "")
     run.thread = thread
     return Live(run, end.said_so_far(run.pk, run.workspace_id))
+
+
+def live_run(*, thread: Thread) -> Run | None:
+    """The newest run of a thread that is being answered, or is to be."""
+    return None if reading.is_bundled(thread) else Run.objects.of_thread(thread).live().first()

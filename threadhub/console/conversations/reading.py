@@ -31,7 +31,7 @@ from threads import access
 from threads.access import BranchNotFound
 from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.expiry import Expiry
-from threads.models import Attachment, Thread
+from threads.models import Attachment, Run, Thread
 from threads.reading import ONCE_IN
 
 # A file of a message opens in a page that can do nothing.
@@ -68,7 +68,8 @@ class ThreadReading(ThreadList):
             return self._ask_reason(request, thread, reasons.ReasonForm())
         self.record(request, "read", thread, {"reason": reason} if reason else None)
         watching.read(actor=self._reader(request, thread))
-        state = _state(thread, looking.live(thread=thread))  # before the window: what comes between is looked up again
+        # Before the window: what comes between is looked up again.
+        state = _state(thread, looking.live_run(thread=thread))
         context = {**self._around(request, thread), **self._window(request, thread), **self.desk_of(request, thread)}
         context["state"] = state
         return TemplateResponse(request, "console/thread.html", context)
@@ -95,7 +96,7 @@ class ThreadReading(ThreadList):
             self._note(request, thread)
         return JsonResponse(
             {
-                "state": _state(thread, now),
+                "state": _state(thread, run),
                 "title": _title(thread),
                 "counts": {"last": f"{thread.last_position:,}", "messages": f"{thread.message_count:,}"},
                 "desk": f"{thread.taken_over_by_id}",
@@ -287,10 +288,9 @@ class ThreadReading(ThreadList):
         return {**told, "held": thread.held}  # type: ignore[attr-defined]
 
 
-def _state(thread: Thread, now: looking.Live) -> str:
+def _state(thread: Thread, run: Run | None) -> str:
     """Another one whenever the newest window would show something else than what is thought of it."""
-    run = now.run and str(now.run.pk)
-    return f"{thread.last_position}:{thread.message_count}:{thread.branch}:{thread.state}:{run}"
+    return f"{thread.last_position}:{thread.message_count}:{thread.branch}:{thread.state}:{run and run.pk}"
 
 
 def _title(thread: Thread) -> str:
