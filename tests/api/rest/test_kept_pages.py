@@ -14,6 +14,7 @@ from threadhub.agents.models import Agent
 from threadhub.api.rest import kept_pages
 from threadhub.lib import remembered
 from threadhub.workspaces.models import User
+from threads import thread_rows
 from threads.actions import threads as actions
 from threads.actions.messages import Draft, append
 from threads.lifecycle import holds
@@ -63,6 +64,24 @@ def test_rows_are_read_once(api: Api, tenant: Tenant, few: list[Thread], address
     remembered.forget()
     whole = api.get(address)
     assert (whole.content, whole.headers["ETag"]) == (first.content, first.headers["ETag"])
+
+
+@pytest.mark.parametrize("skip", [1, 3])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_deep_pages_are_kept_from_both_ends(
+    api: Api, tenant: Tenant, few: list[Thread], monkeypatch: pytest.MonkeyPatch, skip: int, order: str
+) -> None:
+    monkeypatch.setattr(thread_rows, "SHALLOW", 0)
+    address = f"/threads?include_messages=false&take=1&skip={skip}&order={order}"
+    first = api.get(address)
+    assert reads_rows(api, address) == [False]
+    assert api.get(address).content == first.content
+    make(tenant)
+    monkeypatch.undo()
+    shallow = api.get(f"{address}&state=active").json()
+    monkeypatch.setattr(thread_rows, "SHALLOW", 0)
+    assert api.get(address).json()["data"] == shallow["data"]
+    assert api.get(address).json()["count"] == 6
 
 
 CHANGES: dict[str, Callable[[Tenant, Thread], Any]] = {
