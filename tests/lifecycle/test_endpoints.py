@@ -11,7 +11,7 @@ from django.utils import timezone
 from tests.conftest import Api, Tenant
 from tests.lifecycle.conftest import old_thread, policy
 from threadhub.audit.models import AuditEvent
-from threadhub.lib import ids
+from threadhub.lib import ids, remembered
 from threadhub.workspaces.models import User
 from threads.lifecycle import acts, holds, rules, trash
 from threads.lifecycle.expiry import Expiry
@@ -264,6 +264,7 @@ def test_what_is_told_of_threads_costs_one_query_for_all(api: Api, tenant: Tenan
         for _ in range(3):
             old_thread(tenant)
         policy(tenant, days=500)
+        remembered.forget()
         with CaptureQueriesContext(connection) as queries:
             rows = api.get("/threads?include_messages=false").json()["data"]
         counts.append(len(queries))
