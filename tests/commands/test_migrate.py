@@ -1,7 +1,10 @@
 """`manage.py migrate`."""
 
 import threading
+import time
+from collections.abc import Callable
 from io import StringIO
+from types import ModuleType, SimpleNamespace
 
 import psycopg
 import pytest
@@ -12,10 +15,15 @@ from threadhub.launch import installation
 from threadhub.management.commands import migrate
 
 
+def _sleeps(monkeypatch: pytest.MonkeyPatch, module: ModuleType, sleep: Callable[[float], object]) -> None:
+    """How this module sleeps; whatever else runs in this process sleeps as ever."""
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_at_once_the_second_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     waits, over = threading.Event(), threading.Event()
-    monkeypatch.setattr(installation.time, "sleep", lambda seconds: waits.set() or over.wait(60))
+    _sleeps(monkeypatch, installation, lambda seconds: waits.set() or over.wait(60))
 
     def migrate() -> None:
         try:
@@ -53,7 +61,7 @@ def test_a_step_that_waits_for_a_table_lets_others_at_it(monkeypatch: pytest.Mon
         others.rollback()  # to close it says nothing of when the server lets go
 
     monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.2)
-    monkeypatch.setattr(migrate.time, "sleep", let_go)
+    _sleeps(monkeypatch, migrate, let_go)
     try:
         call_command("migrate", "threads", "0044", verbosity=0, stderr=said)
     finally:
