@@ -2,7 +2,8 @@
 
 Starts a hub of its own (`manage.py up`) in a temporary directory, fills its database, and runs the product's own
 commands as an administrator would, each in a process of its own: `archive_threads` and `restore_threads` for many
-threads and for one huge one, then `purge_trash` while readers fetch threads over HTTP. Between two of them the tables
+threads and for one huge one, then `purge_trash` while readers fetch threads over HTTP, and as many threads removed by
+nothing but the statements that remove them, which is PostgreSQL by itself. Between two of them the tables
 are vacuumed, as a row of its own, so that autovacuum, which may come minutes later, does not fall into the next one.
 
 Rates and CPU are without the start of the command, which is that of the same command with nothing to do. CPU is that of
@@ -21,8 +22,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,6 +39,7 @@ from threadhub.lib import ids
 
 TICKS = os.sysconf("SC_CLK_TCK")
 VOCABULARY, TEXTS = 5_000, 20_000
+EACH = 17  # messages of a thread that is purged
 READERS, PAUSE = 4, 0.02  # seconds between two requests of one reader
 IDLE_SECONDS = 20.0
 # As the product makes ids: UUIDv7, in the order of their making.
@@ -238,12 +242,45 @@ class Readers:
                 until.wait(PAUSE)
 
 
-def p95(seconds: list[float]) -> float:
-    return statistics.quantiles(seconds, n=20)[-1]
+def percentiles(seconds: list[float]) -> dict[int, float]:
+    """Milliseconds of the median, the 95th and the 99th."""
+    cuts = statistics.quantiles(seconds, n=100)
+    return {percent: round(cuts[percent - 1] * 1e3, 1) for percent in (50, 95, 99)}
 
 
-def purge(hub: Hub, readers: Readers, agent: str, idle_seconds: float) -> tuple[Cost, list[float], list[float]]:
-    """Purge an agent's trash while readers read; what it cost, and their times before and meanwhile."""
+DELETIONS = (
+    "DELETE FROM threads_message WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s)",
+    "DELETE FROM threads_run WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s)",
+    "DELETE FROM threads_thread WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s)",
+)
+NEXT = """
+SELECT id FROM threads_thread WHERE workspace_id = %(workspace)s AND agent_id = %(agent)s AND state = 'trashed'
+ ORDER BY created_at, id LIMIT 500 FOR UPDATE SKIP LOCKED
+"""
+
+
+def by_product(hub: Hub, agent: str, *options: str) -> Cost:
+    return command(hub, "purge_trash", "--agent", agent, *options)
+
+
+def by_statements(hub: Hub, agent: str) -> Cost:
+    """No policy, no hold, no tombstone, no audit; one batch after the other without a pause."""
+    before, began, cpu = postgres_cpu(hub), time.perf_counter(), time.thread_time()
+    values: dict[str, Any] = {"workspace": uuid(hub.workspace_id), "agent": uuid(agent)}
+    with connect(hub) as connection:
+        while True:
+            with connection.transaction():
+                values["ids"] = [row[0] for row in connection.execute(NEXT, values)]
+                for statement in DELETIONS if values["ids"] else ():
+                    connection.execute(statement, values)
+            if not values["ids"]:
+                return Cost(time.perf_counter() - began, time.thread_time() - cpu, postgres_cpu(hub) - before, memory=0)
+
+
+def purge(
+    hub: Hub, readers: Readers, way: Callable[[], Cost], idle_seconds: float
+) -> tuple[Cost, list[float], list[float]]:
+    """Purge in some way while readers read; what it cost, and their times before and meanwhile."""
     idle_over, over = threading.Event(), threading.Event()
     readers.during(_after(1.0, threading.Event()))  # warms up
     idle = readers.during(_after(idle_seconds, idle_over))
@@ -251,7 +288,7 @@ def purge(hub: Hub, readers: Readers, agent: str, idle_seconds: float) -> tuple[
 
     def work() -> None:
         try:
-            costs.append(command(hub, "purge_trash", "--agent", agent))
+            costs.append(way())
         finally:
             over.set()
 
@@ -260,6 +297,26 @@ def purge(hub: Hub, readers: Readers, agent: str, idle_seconds: float) -> tuple[
     meanwhile = readers.during(over)
     worker.join()
     return costs[0], idle, meanwhile
+
+
+def purges(
+    hub: Hub, admin: Any, readers: Readers, start: Cost, figures: dict[str, Any], threads: int, idle_seconds: float
+) -> None:
+    """By the product as it does it unless told otherwise, by three batches at a time, and by statements alone."""
+    ways: dict[str, Callable[[str], Cost]] = {
+        "purge": lambda agent: by_product(hub, agent).without(start),
+        "purge, three at a time": lambda agent: by_product(hub, agent, "--parallel", "3").without(start),
+        "plain statements": lambda agent: by_statements(hub, agent),
+    }
+    for name, way in ways.items():
+        doomed = fill(hub, admin, threads=threads, each=EACH, state="trashed")
+        cost, idle, meanwhile = purge(hub, readers, partial(way, doomed), idle_seconds)
+        print(cost.row(f"{name}, {threads:,} threads of {EACH} messages", threads, "threads"), flush=True)
+        before, during = percentiles(idle), percentiles(meanwhile)
+        figures[name] = cost.as_json(threads) | {"idle_ms": before, "meanwhile_ms": during, "requests": len(meanwhile)}
+        said = [f"p{percent} {during[percent]} ({before[percent]})" for percent in before]
+        print(f"| readers meanwhile, ms (before it) | {', '.join(said)} | | | |", flush=True)
+        figures[f"vacuum_{name}"] = vacuum(hub, admin, threads * EACH)
 
 
 def _after(seconds: float, event: threading.Event) -> threading.Event:
@@ -297,20 +354,7 @@ def main() -> None:
                 admin.execute("CHECKPOINT")
         if wanted.only in (None, "purge"):
             readers = Readers(hub, fill(hub, admin, threads=200, each=50))
-            doomed = fill(hub, admin, threads=100_000 // small, each=10, state="trashed")
-            cost, idle, meanwhile = purge(hub, readers, doomed, IDLE_SECONDS / small**0.5)
-            cost = cost.without(start)
-            figures["purge"] = cost.as_json(100_000 // small)
-            print(cost.row(f"purge, {100_000 // small:,} threads of 10 messages", 100_000 // small, "threads"))
-            before, during = p95(idle) * 1e3, p95(meanwhile) * 1e3
-            figures["readers"] = {
-                "idle_p95_ms": round(before, 1), "purge_p95_ms": round(during, 1), "ratio": round(during / before, 2),
-                "idle_p50_ms": round(statistics.median(idle) * 1e3, 1),
-                "purge_p50_ms": round(statistics.median(meanwhile) * 1e3, 1), "requests": len(meanwhile),
-            }  # fmt: skip
-            print(
-                f"\nReaders' p95: {before:.1f} ms idle, {during:.1f} ms during the purge, {during / before:.2f} times"
-            )
+            purges(hub, admin, readers, start, figures, 100_000 // small, IDLE_SECONDS / small**0.5)
     print(f"\nStart of a command: {start.seconds:.1f} s, {start.cpu:.1f} s of processor time.")
     print(json.dumps(figures))
 

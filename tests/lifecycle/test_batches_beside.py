@@ -1,10 +1,12 @@
 """Several batches of one command at a time, each on a connection of its own: as one after the other, only sooner."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from io import StringIO
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -13,20 +15,20 @@ from django.db import DatabaseError, OperationalError, connection, connections, 
 from django.utils import timezone
 
 from tests.conftest import Tenant
-from tests.lifecycle.conftest import old_thread
+from tests.lifecycle.conftest import old_thread, policy
 from threadhub.isolation import scope
 from threads import search_backlog
-from threads.lifecycle import apply, batches, by_hand, candidates, sweeper
+from threads.lifecycle import apply, batches, by_hand, candidates, purge, sweeper
 from threads.lifecycle.batches import Bounds
 from threads.lifecycle.bundles import archive, verify
-from threads.lifecycle.candidates import Candidate, Selection
-from threads.models import Bundle, BundledThread, Message, Thread
+from threads.lifecycle.candidates import Selection
+from threads.models import Bundle, BundledThread, Message, Thread, Tombstone
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECONDS = 20.0
 
 
-def walk(tenant: Tenant, work: Callable[[list[Candidate], int | None], int], **bounds: Any) -> tuple[int, str]:
+def walk(tenant: Tenant, work: batches.Work, **bounds: Any) -> tuple[int, str]:
     query = candidates.in_states(
         selection=Selection(workspace_id=tenant.workspace.pk), states=["active"], now=timezone.now()
     )
@@ -50,7 +52,7 @@ def _until(other: Any, lock: str) -> None:
 
 def in_turn(tenant: Tenant, verb: str, **options: Any) -> None:
     words = {"workspace": tenant.workspace.pk, "yes": True, "batch_size": 2, **options}
-    call_command(f"{verb}_threads", stdout=StringIO(), stderr=StringIO(), **words)
+    call_command("purge_trash" if verb == "purge" else f"{verb}_threads", stdout=StringIO(), stderr=StringIO(), **words)
 
 
 @pytest.fixture(autouse=True)
@@ -64,11 +66,11 @@ def test_two_are_in_hand_at_a_time_and_nothing_twice(tenant: Tenant) -> None:
     every = [old_thread(tenant, 100 - number).pk for number in range(7)]
     both, taken, names = threading.Barrier(2), list[Any](), set[str]()
 
-    def work(batch: list[Candidate], left: int | None) -> int:
+    def work(batch: list[UUID], left: int | None) -> int:
         if len(names) < 2:
             names.add(threading.current_thread().name)
             both.wait(SECONDS)
-        taken.extend(each.facts.id for each in batch)
+        taken.extend(batch)
         return len(batch)
 
     assert walk(tenant, work) == (7, "done")
@@ -80,14 +82,16 @@ def test_two_are_in_hand_at_a_time_and_nothing_twice(tenant: Tenant) -> None:
 def test_what_fails_in_one_is_told_by_the_caller(tenant: Tenant, where: str) -> None:
     for number in range(12):
         old_thread(tenant, 100 - number)
-    caller, both, count = threading.current_thread(), threading.Barrier(2), [0]
+    caller, both, fails, count = threading.current_thread(), threading.Barrier(2), threading.Event(), [0]
 
-    def work(batch: list[Candidate], left: int | None) -> int:
+    def work(batch: list[UUID], left: int | None) -> int:
         count[0] += 1
         if count[0] <= 2:
             both.wait(SECONDS)
         if (threading.current_thread() is caller) is (where == "first"):
+            fails.set()
             raise OSError("the disk is full")
+        assert fails.wait(SECONDS)
         return len(batch)
 
     with pytest.raises(OSError, match="the disk is full"):
@@ -103,7 +107,7 @@ def test_one_at_a_time_where_others_would_not_know_enough(tenant: Tenant, alone:
         old_thread(tenant, 100 - number)
     names = set[str]()
 
-    def work(batch: list[Candidate], left: int | None) -> int:
+    def work(batch: list[UUID], left: int | None) -> int:
         names.add(threading.current_thread().name)
         return len(batch) if left is None else min(len(batch), left)
 
@@ -120,7 +124,7 @@ def test_a_stop_ends_both(tenant: Tenant) -> None:
         old_thread(tenant, 100 - number)
     stop, both = threading.Event(), threading.Barrier(2)
 
-    def work(batch: list[Candidate], left: int | None) -> int:
+    def work(batch: list[UUID], left: int | None) -> int:
         both.wait(SECONDS)
         stop.set()
         return len(batch)
@@ -142,7 +146,7 @@ def test_who_lost_the_first_connection_begins_nothing_more(tenant: Tenant) -> No
             _until(other, sweeper.NONE_BESIDE)
             order.append("another")
 
-    def work(batch: list[Candidate], left: int | None) -> int:
+    def work(batch: list[UUID], left: int | None) -> int:
         count[0] += 1
         both.wait(SECONDS)
         if threading.current_thread() is caller:
@@ -200,6 +204,45 @@ def test_batches_that_need_the_same_bundles_never_wait_for_each_other(
     in_turn(tenant, "restore", parallel=2)
     assert Message.objects.count() == 12
     assert not Bundle.objects.filter(removed_at=None).exists()
+
+
+def test_what_is_purged_for_two_reasons_never_waits_for_each_other(
+    tenant: Tenant, archive_directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch has a thread of each bundle: for one reason it takes the first, for the other the second, or the other
+    way round."""
+    every = [old_thread(tenant, 100 - number) for number in range(4)]
+    policy(tenant, "purge", 1, counted_from="trashed")
+    for together in ((0, 3), (1, 2)):
+        with transaction.atomic():
+            thread_ids = [every[number].pk for number in together]
+            archive.archive(workspace_id=tenant.workspace.pk, thread_ids=thread_ids, now=timezone.now())
+    for number, thread in enumerate(every):
+        now, later = timezone.now(), timedelta(days=5 if number % 2 else -1)
+        purged = {"state": "trashed", "trashed_at": now - timedelta(days=2), "purge_after": now + later}
+        Thread.objects.filter(pk=thread.pk).update(**purged)
+    destroy, both = purge.destroy, threading.Barrier(2)
+
+    def one_reason_then_wait(**options: Any) -> int:
+        count = destroy(**options)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1.0)
+        return count
+
+    monkeypatch.setattr(purge, "destroy", one_reason_then_wait)
+    in_turn(tenant, "purge", parallel=2)
+    assert not Thread.objects.exists()
+    assert Tombstone.objects.filter(reason="trash").count() == Tombstone.objects.filter(reason="policy").count() == 2
+    assert not Bundle.objects.filter(removed_at=None).exists()
+
+
+def test_two_purge_as_one_after_the_other(tenant: Tenant) -> None:
+    every = [old_thread(tenant, 100 - number).pk for number in range(9)]
+    Thread.objects.update(state="trashed", trashed_at=timezone.now(), purge_after=timezone.now())
+    in_turn(tenant, "purge", parallel=2)
+    assert not Thread.objects.exists()
+    assert not Message.objects.exists()
+    assert set(Tombstone.objects.values_list("thread_id", flat=True)) == set(every)
 
 
 def test_what_cannot_be_restored_is_counted_whoever_meets_it(tenant: Tenant, archive_directory: str) -> None:

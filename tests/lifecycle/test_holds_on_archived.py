@@ -14,6 +14,7 @@ from tests.lifecycle.persons import written
 from tests.lifecycle.test_commands import run
 from tests.lifecycle.test_holds import SCOPES, held
 from threadhub.isolation import scope as isolation
+from threadhub.lib import ids
 from threads.actions.chat_sessions import open_with_thread
 from threads.lifecycle import acts, holds, reading, restore
 from threads.lifecycle.bundles import archive, rewrite
@@ -62,10 +63,15 @@ def test_sql_cannot_make_an_archived_thread_unreadable(tenant: Tenant, two: tupl
     words = said(thread)
     hold = held(tenant, scope, thread)
     of_it = f"WHERE thread_id = '{thread.pk}'"
+    gone = Bundle.objects.get()
+    gone.pk, gone.number, gone.name, gone.removed_at = ids.new(), 9, "gone", NOW()
+    gone.save(force_insert=True)
     refused(
         f"DELETE FROM threads_bundledthread {of_it}",
         f"UPDATE threads_bundledthread SET frames = '[]' {of_it}",
         f"UPDATE threads_bundledthread SET sha256 = 'x' {of_it}",
+        f"UPDATE threads_bundledthread SET bundle_id = '{gone.pk}' {of_it}",
+        f"UPDATE threads_bundledthread SET bundle_id = '{gone.pk}', counts = '{{}}' {of_it}",
         f"UPDATE threads_thread SET state = 'active' WHERE id = '{thread.pk}'",
         f"UPDATE threads_thread SET bundle_id = NULL WHERE id = '{thread.pk}'",
         f"UPDATE threads_thread SET state = 'trashed', purge_after = now() WHERE id = '{thread.pk}'",

@@ -140,15 +140,14 @@ class _Sweep:
         self.actor = actors.system(self.workspace_id)
         self.purging = purge.Purging(workspace_id=self.workspace_id, by=self.actor.identity, now=cutoff)
 
-    def batch(self, batch: list[Candidate], left: int | None) -> int:
+    def batch(self, thread_ids: list[UUID], left: int | None) -> int:
         """What is still due of a batch, done. Policies, settings and holds are read anew: each may have changed
         meanwhile."""
         holds.watch(self.workspace_id)
         self.settings = rules.settings_of(self.workspace_id)
         in_force = rules.in_force(workspace_id=self.workspace_id, now=self.cutoff)
-        batch = candidates.load(workspace_id=self.workspace_id, thread_ids=[each.facts.id for each in batch])
         due: list[Due] = []
-        for candidate in batch:
+        for candidate in candidates.load(workspace_id=self.workspace_id, thread_ids=thread_ids):
             decision = resolver.resolve_for_sweep(
                 candidate.facts,
                 in_force,
@@ -160,6 +159,7 @@ class _Sweep:
                 self.outcome.skips[decision.reason.value] += 1
             else:
                 due.append((candidate, decision))
+        self.purging.lock(each for each in due if each[1].action == "purge")
         done: list[Due] = []
         while due and (left is None or len(done) < left):
             room = len(due) if left is None else left - len(done)

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.db import Error, connection, transaction
 
 from threads.lifecycle import sweeper
-from threads.lifecycle.candidates import Candidate, Key, Query, load
+from threads.lifecycle.candidates import Key, Query
+
+# What is done with a batch: the threads' ids, whose rows are locked, and how many it may still take (None: all). What
+# they are it reads itself, once nothing that it goes by can change. Returns how many it took.
+Work = Callable[[list[UUID], int | None], int]
 
 
 @dataclass(slots=True)
@@ -40,12 +45,12 @@ def through(
     *,
     query: Query,
     bounds: Bounds,
-    work: Callable[[list[Candidate], int | None], int],
+    work: Work,
     progress: Callable[[int], Any] = lambda done: None,
 ) -> tuple[int, str]:
-    """Give `work` the candidates batch by batch, each batch locked, read anew, and one transaction. `work` gets how
-    many it may still take (None: all) and returns how many it took; where `bounds` have several batches at a time, it
-    is called in several threads. Returns how many in all, and why it ended: `done`, `limit`, `time` or `stopped`."""
+    """Give `work` the candidates batch by batch, each batch locked and one transaction; where `bounds` have several
+    batches at a time, it is called in several threads. Returns how many it took in all, and why it ended: `done`,
+    `limit`, `time` or `stopped`."""
     walk = _Walk(query, bounds, work, progress)
     walk.to_the_end()
     return walk.taken, walk.ended
@@ -59,7 +64,7 @@ class _Walk:
         self,
         query: Query,
         bounds: Bounds,
-        work: Callable[[list[Candidate], int | None], int],
+        work: Work,
         progress: Callable[[int], Any],
     ) -> None:
         self.query, self.bounds, self.work, self.progress = query, bounds, work, progress
@@ -92,12 +97,18 @@ class _Walk:
                 if not keys:
                     return
                 left = None if self.bounds.limit is None else self.bounds.limit - self.taken
-                batch = load(workspace_id=self.query.workspace_id, thread_ids=[key[1] for key in keys])
-                count = self.work(batch, left)
+                count = self._take(keys, left)
             with self.turn:
                 self.taken += count
                 self.progress(self.taken)
             self.bounds.stop.wait(self.bounds.pause)
+
+    def _take(self, keys: list[Key], left: int | None) -> int:
+        try:
+            return self.work([key[1] for key in keys], left)
+        except BaseException:
+            self.ended = "failed"  # from now on, and not only once it is rolled back, nothing more is begun
+            raise
 
     def _next(self, stay: Callable[[], None]) -> list[Key]:
         """The next batch, locked; empty where it is over."""

@@ -33,7 +33,7 @@ from threads.lifecycle import (
 )
 from threads.lifecycle import restore as restoring
 from threads.lifecycle.apply import bundles_of
-from threads.lifecycle.batches import Bounds
+from threads.lifecycle.batches import Bounds, Work
 from threads.lifecycle.bundles import archive as bundling
 from threads.lifecycle.bundles import rewrite
 from threads.lifecycle.bundles.verify import Damaged
@@ -114,16 +114,16 @@ def archive(*, selection: Selection, now: datetime, bounds: Bounds, dry_run: boo
     done = Done(selection.workspace_id, dry_run=dry_run)
     actor = actors.system(selection.workspace_id)
 
-    def work(batch: list[Candidate], left: int | None) -> int:
-        chosen = _allowed(_again(selection.workspace_id, batch), done, left)
+    def work(thread_ids: list[UUID], left: int | None) -> int:
+        chosen = _allowed(_watched(selection.workspace_id, thread_ids), done, left)
         for group in bundles_of(chosen):
-            thread_ids = [each.facts.id for each in group]
-            bundle = bundling.archive(workspace_id=selection.workspace_id, thread_ids=thread_ids, now=now)
+            together = [each.facts.id for each in group]
+            bundle = bundling.archive(workspace_id=selection.workspace_id, thread_ids=together, now=now)
             done.bundles.append(bundle.name)
             audit.record(
                 actor=actor,
                 action="thread.archive",
-                ids=[ids.encode(Thread.PREFIX, each) for each in thread_ids],
+                ids=[ids.encode(Thread.PREFIX, each) for each in together],
                 details={"bundle": bundle.name},
             )
         return done.count(chosen)
@@ -153,8 +153,9 @@ def purge_trash(*, selection: Selection, now: datetime, bounds: Bounds, dry_run:
                 done.skip(decision.reason.value)
         return chosen
 
-    def work(batch: list[Candidate], left: int | None) -> int:
-        waiting, gone = due(_again(selection.workspace_id, batch)), list[Candidate]()
+    def work(thread_ids: list[UUID], left: int | None) -> int:
+        waiting, gone = due(_watched(selection.workspace_id, thread_ids)), list[Candidate]()
+        purging.lock(waiting)
         while waiting and (left is None or len(gone) < left):
             room = len(waiting) if left is None else left - len(gone)
             chosen, waiting = waiting[:room], waiting[room:]
@@ -164,8 +165,8 @@ def purge_trash(*, selection: Selection, now: datetime, bounds: Bounds, dry_run:
             gone += [each for each, _ in purged]
             waiting = [each for each in waiting if purging.can(each[0])]
         if gone:
-            thread_ids = [ids.encode(Thread.PREFIX, each.facts.id) for each in gone]
-            audit.record(actor=actor, action="thread.purge", ids=thread_ids)
+            told = [ids.encode(Thread.PREFIX, each.facts.id) for each in gone]
+            audit.record(actor=actor, action="thread.purge", ids=told)
         return done.count(gone)
 
     def choose(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:
@@ -216,8 +217,8 @@ def restore(
             raise
         return list(threads)
 
-    def work(batch: list[Candidate], left: int | None) -> int:
-        chosen = choose(batch, done, left)
+    def work(thread_ids: list[UUID], left: int | None) -> int:
+        chosen = choose(candidates.load(workspace_id=selection.workspace_id, thread_ids=thread_ids), done, left)
         if trashed:
             return done.count(one_by_one(chosen))
         staging.prepare()
@@ -242,7 +243,7 @@ def restore(
 
 def _through(
     query: Query,
-    work: Callable[[list[Candidate], int | None], int],
+    work: Work,
     bounds: Bounds,
     done: Done,
     kind: str,
@@ -281,10 +282,10 @@ def _short_turns() -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
-def _again(workspace_id: UUID, batch: Sequence[Candidate]) -> list[Candidate]:
-    """The batch as it is once no further hold can come."""
+def _watched(workspace_id: UUID, thread_ids: Sequence[UUID]) -> list[Candidate]:
+    """Locked threads as they are once no further hold can come."""
     holds.watch(workspace_id)
-    return candidates.load(workspace_id=workspace_id, thread_ids=[each.facts.id for each in batch])
+    return candidates.load(workspace_id=workspace_id, thread_ids=thread_ids)
 
 
 def _first(batch: Sequence[Candidate], done: Done, left: int | None) -> list[Candidate]:

@@ -115,8 +115,12 @@ def store(
     return bundle, writer.threads
 
 
-def enter(bundle: Bundle, written: Sequence[Written]) -> None:
-    """Where each thread of a bundle stands, into the catalogue."""
+STANDING = ["bundle", "sha256", "counts", "frames", "files", "good", "bad"]
+
+
+def enter(bundle: Bundle, written: Sequence[Written], *, moved: bool = False) -> None:
+    """Where each thread of a bundle stands, into the catalogue. `moved`: they have rows there, which change in place; a
+    new row would wait for whoever has the thread's own row in hand."""
     BundledThread.objects.bulk_create(
         [
             BundledThread(
@@ -133,6 +137,9 @@ def enter(bundle: Bundle, written: Sequence[Written]) -> None:
             for each in written
         ],
         batch_size=1000,
+        update_conflicts=moved,
+        unique_fields=["thread_id", "workspace"] if moved else None,
+        update_fields=STANDING if moved else None,
     )
 
 

@@ -85,8 +85,7 @@ def _moved(bundle: Bundle, staying: Sequence[BundledThread], now: datetime) -> B
         for entry in sorted(staying, key=lambda entry: (created[entry.thread_id], entry.thread_id))
     ]
     successor, written = archive.store(workspace_id=bundle.workspace_id, sources=sources, now=now)
-    BundledThread.objects.filter(workspace_id=bundle.workspace_id, bundle_id=bundle.id).delete()
-    archive.enter(successor, written)
+    archive.enter(successor, written, moved=True)
     return successor
 
 
