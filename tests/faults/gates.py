@@ -1,7 +1,8 @@
 """Points inside a transaction at which a worker is made to wait, so that it can be killed exactly there.
 
 A trigger of the test's database: the row that would be a run's event number n is not inserted while the test holds
-the gate (run, n). A worker behind a gate has done everything before that event, and not committed it.
+the gate (run, n). A worker behind a gate has done everything before that event, and not committed it. A statement of
+several runs, which would make the others wait as well, fails there: then each is stored by itself, as the worker does.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ from tests.faults.site import database_url
 INSTALL = """
 CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF current_query() LIKE '%SKIP LOCKED%'
+       AND NOT pg_try_advisory_xact_lock_shared(hashtext(NEW.run_id::text), NEW.seq)
+    THEN
+        RAISE EXCEPTION 'a gate';
+    END IF;
     PERFORM pg_advisory_xact_lock_shared(hashtext(NEW.run_id::text), NEW.seq);
     RETURN NEW;
 END $$;

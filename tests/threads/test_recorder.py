@@ -1,7 +1,10 @@
 """When a run's events are stored while they come."""
 
 import asyncio
+import threading
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -9,6 +12,7 @@ from threadhub.lib import ids
 from threads import sql
 from threads.runs import events
 from threads.runs.recorder import Recorder
+from threads.sql import Said
 
 
 @pytest.fixture
@@ -17,11 +21,11 @@ def stored(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[list[str]]:
     settings.RUN_FLUSH_SECONDS = 60
     batches: list[list[str]] = []
 
-    def append(*, events: list[tuple[str, dict[str, Any]]], **of_the_run: Any) -> bool:
-        batches.append([data.get("text", type) for type, data in events])
-        return True
+    def append(*, said: Sequence[Said], lease_seconds: float) -> set[UUID]:
+        batches.extend([data.get("text", type) for type, data in each.events] for each in said)
+        return {each.run_id for each in said}
 
-    monkeypatch.setattr(sql, "append_events", append)
+    monkeypatch.setattr(sql, "append_events_of_runs", append)
     return batches
 
 
@@ -48,3 +52,34 @@ def test_the_first_words_do_not_wait_for_what_announces_them(stored: list[list[s
 
     asyncio.run(run())
     assert stored == [["message_start"], ["Hel"], ["lo you"]]
+
+
+def test_who_hears_a_fast_provider_lets_the_batch_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the thread that stores waits for its turn in Python while the loop takes piece after piece."""
+    may_end, heard = threading.Event(), list[str]()
+
+    def append(*, said: Sequence[Said], lease_seconds: float) -> set[UUID]:
+        assert may_end.wait(10)
+        return {each.run_id for each in said}
+
+    monkeypatch.setattr(sql, "append_events_of_runs", append)
+
+    async def run() -> None:
+        recorder = Recorder(run_id=ids.new(), workspace_id=ids.new())
+        await recorder.while_storing()  # nothing is under way: at once
+        recorder.put(events.TEXT_DELTA, index=0, text="Hel")
+        storing = asyncio.create_task(recorder.flush())
+        await asyncio.sleep(0)
+
+        async def hear() -> None:
+            await recorder.while_storing()
+            heard.append("lo")
+
+        hearing = asyncio.create_task(hear())
+        await asyncio.sleep(0.05)
+        assert not heard
+        may_end.set()
+        await asyncio.gather(storing, hearing)
+
+    asyncio.run(run())
+    assert heard == ["lo"]

@@ -212,6 +212,7 @@ class Work:
                         self._used(event)
                     case Finished(reason):
                         self.step.finish_reason = reason
+                await self.recorder.while_storing()
         self._close_block()
         self._count_unreported()
 

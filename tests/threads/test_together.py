@@ -1,0 +1,153 @@
+"""What several runs of a worker have said is stored in one statement, and none of them waits for another."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from tests.conftest import Tenant
+from tests.threads.test_feeds import begun
+from threadhub.isolation import scope
+from threads import sql
+from threads.models import Run, RunEvent
+from threads.runs import events, together
+from threads.sql import Said
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PATIENCE = 20
+
+
+def said(run: Run, *texts: str) -> Said:
+    return Said(run.pk, run.workspace_id, [(events.TEXT_DELTA, {"index": 0, "text": text}) for text in texts])
+
+
+def told(run: Run) -> list[tuple[int, str, Any]]:
+    with scope.within(run.workspace_id):
+        every = RunEvent.objects.filter(run_id=run.pk, workspace_id=run.workspace_id).order_by("seq")
+        return list(every.values_list("seq", "type", "data"))
+
+
+def texts(run: Run) -> list[str]:
+    return [data["text"] for _, type, data in told(run) if type == events.TEXT_DELTA]
+
+
+def store(*every: Said) -> list[bool]:
+    async def all_at_once() -> list[bool]:
+        async with asyncio.timeout(PATIENCE):
+            return await asyncio.gather(*(together.here().store(each) for each in every))
+
+    return asyncio.run(all_at_once())
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many runs each statement was."""
+    sizes: list[int] = []
+    append = sql.append_events_of_runs
+
+    def counted(*, said: Sequence[Said], lease_seconds: float) -> set[Any]:
+        sizes.append(len(said))
+        return append(said=said, lease_seconds=lease_seconds)
+
+    monkeypatch.setattr(sql, "append_events_of_runs", counted)
+    return sizes
+
+
+def test_runs_of_several_workspaces_are_stored_together(
+    tenant: Tenant, other_tenant: Tenant, statements: list[int]
+) -> None:
+    runs = [begun(tenant), begun(tenant), begun(other_tenant)]
+    assert store(*(said(run, "one", "two") for run in runs)) == [True] * 3
+    assert statements == [3]
+    assert [texts(run) for run in runs] == [["one", "two"]] * 3
+
+
+def test_what_gathers_while_one_is_under_way_is_the_next(tenant: Tenant, statements: list[int]) -> None:
+    runs = [begun(tenant) for _ in range(4)]
+
+    async def one_and_then_three() -> None:
+        first = asyncio.create_task(together.here().store(said(runs[0], "a")))
+        while not statements:
+            await asyncio.sleep(0)
+        assert all(await asyncio.gather(first, *(together.here().store(said(run, "b")) for run in runs[1:])))
+
+    asyncio.run(one_and_then_three())
+    assert statements == [1, 3]
+
+
+def test_as_of_one_run_alone(tenant: Tenant) -> None:
+    """The statement for one is what this one is held against."""
+    plain, run = begun(tenant), begun(tenant)
+    for each in (["a"], ["b", "c"], []):
+        sql.append_events(
+            run_id=plain.pk, workspace_id=plain.workspace_id, events=said(plain, *each).events, lease_seconds=60
+        )
+        assert store(said(run, *each)) == [True]
+    assert told(run) == told(plain)
+    plain.refresh_from_db()
+    run.refresh_from_db()
+    assert (run.last_seq, run.status) == (plain.last_seq, plain.status)
+    assert run.lease_expires_at > timezone.now()
+
+
+def test_one_that_is_over_is_told_so_and_the_others_are_stored(tenant: Tenant, other_tenant: Tenant) -> None:
+    over, live, elsewhere = begun(tenant), begun(tenant), begun(other_tenant)
+    Run.objects.filter(pk=over.pk).update(status=Run.Status.CANCELLED)
+    stolen = Said(elsewhere.pk, tenant.workspace.pk, said(elsewhere, "not theirs").events)
+    assert store(said(over, "late"), said(live, "in time"), stolen) == [False, True, False]
+    assert (texts(over), texts(live), texts(elsewhere)) == ([], ["in time"], [])
+
+
+def test_nobody_waits_for_a_run_that_somebody_has_in_hand(tenant: Tenant) -> None:
+    held, free = begun(tenant), begun(tenant)
+    order: list[str] = []
+
+    async def both() -> None:
+        async def one(run: Run, name: str) -> None:
+            assert await together.here().store(said(run, name))
+            order.append(name)
+
+        async with asyncio.timeout(PATIENCE):
+            waiting = asyncio.create_task(one(held, "held"))
+            await one(free, "free")
+            await one(free, "free again")
+            other.rollback()
+            await waiting
+
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("SELECT FROM threads_run WHERE id = %s FOR UPDATE", [held.pk])
+        asyncio.run(both())
+    assert order == ["free", "free again", "held"]
+    assert texts(held) == ["held"]
+
+
+def test_what_cannot_be_stored_is_one_runs_fault(tenant: Tenant) -> None:
+    bad, good = begun(tenant), begun(tenant)
+
+    async def both() -> list[Any]:
+        broken = Said(bad.pk, bad.workspace_id, [(events.TEXT_DELTA, {"index": 0, "text": "\x00"})])
+        return await asyncio.gather(
+            together.here().store(broken), together.here().store(said(good, "fine")), return_exceptions=True
+        )
+
+    failed, stored = asyncio.run(both())
+    assert isinstance(failed, Exception)
+    assert stored is True
+    assert texts(good) == ["fine"]
+
+
+def test_who_does_not_wait_any_more_is_stored_all_the_same(tenant: Tenant) -> None:
+    run = begun(tenant)
+
+    async def leave() -> None:
+        left = asyncio.create_task(together.here().store(said(run, "first")))
+        await asyncio.sleep(0)
+        left.cancel()
+        assert await together.here().store(said(run, "second"))
+
+    asyncio.run(leave())
+    assert texts(run) == ["first", "second"]
