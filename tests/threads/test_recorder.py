@@ -83,3 +83,19 @@ def test_who_hears_a_fast_provider_lets_the_batch_be_stored(monkeypatch: pytest.
 
     asyncio.run(run())
     assert heard == ["lo"]
+
+
+def test_an_end_does_not_wait_for_the_end_of_a_burst(stored: list[list[str]]) -> None:
+    async def run() -> None:
+        recorder = Recorder(run_id=ids.new(), workspace_id=ids.new())
+        flushing = asyncio.create_task(recorder.keep_flushing())
+        recorder.put(events.TEXT_DELTA, index=0, text="Hel")
+        await until(stored, 1)
+        recorder.put(events.TEXT_DELTA, index=0, text="lo")
+        recorder.close()
+        async with asyncio.timeout(10):
+            await flushing
+        assert [data["text"] for _, data in recorder.take_pending()] == ["lo"]
+
+    asyncio.run(run())
+    assert stored == [["Hel"]]

@@ -30,7 +30,7 @@ class Recorder:
         self._pending: list[tuple[str, dict[str, Any]]] = []
         self._dirty = asyncio.Event()
         self._storing = asyncio.Lock()
-        self._closed = False
+        self._closed = asyncio.Event()
         self.stored = asyncio.Event()  # set once anything is
 
     def put(self, type: str, **data: Any) -> None:
@@ -70,18 +70,20 @@ class Recorder:
     async def keep_flushing(self) -> None:
         """Store whenever there is something, and at least a few times per lease, until closed. Raises RunOver."""
         beat = settings.RUN_LEASE_SECONDS / BEATS_PER_LEASE
-        while not self._closed:
+        while not self._closed.is_set():
             # Without anything to store the lease must still be renewed.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(beat):
                     await self._dirty.wait()
-            if not self._closed:
+            if not self._closed.is_set():
                 spoke = any(type == events.TEXT_DELTA for type, _ in self._pending)
                 await self.flush()
                 if spoke:  # what has no text must not hold up the first words
-                    await asyncio.sleep(settings.RUN_FLUSH_SECONDS)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(settings.RUN_FLUSH_SECONDS):
+                            await self._closed.wait()
 
     def close(self) -> None:
         """No more flushing by itself: what is pending from now on is for `take_pending`."""
-        self._closed = True
+        self._closed.set()
         self._dirty.set()
