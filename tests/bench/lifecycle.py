@@ -33,11 +33,11 @@ from uuid import UUID
 import httpx
 import psycopg
 
+from tests.bench import processors
 from tests.hub import ROOT, Hub, clean_environment, running
 from threadhub import embedded
 from threadhub.lib import ids
 
-TICKS = os.sysconf("SC_CLK_TCK")
 VOCABULARY, TEXTS = 5_000, 20_000
 EACH = 17  # messages of a thread that is purged
 READERS, PAUSE = 4, 0.02  # seconds between two requests of one reader
@@ -161,51 +161,34 @@ def uuid(wire_id: str) -> UUID:
     return ids.decode(wire_id.rpartition("_")[0], wire_id)
 
 
-def postgres_cpu(hub: Hub) -> float:
-    """Seconds of CPU that the server has taken, with all of its processes, ended ones too."""
-    (pid_file,) = hub.data_dir.rglob("postmaster.pid")
-    postmaster = int(pid_file.read_text().split()[0])
-    total = 0
-    for entry in Path("/proc").iterdir():
-        try:
-            stat = (entry / "stat").read_text().rpartition(") ")[2].split() if entry.name.isdigit() else []
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if stat and int(entry.name) == postmaster:
-            total += sum(int(ticks) for ticks in stat[11:15])
-        elif stat and int(stat[1]) == postmaster:
-            total += int(stat[11]) + int(stat[12])
-    return total / TICKS
-
-
 def command(hub: Hub, *words: str) -> Cost:
     """Run a command of the product to its end. Raises CalledProcessError."""
     argv = [sys.executable, "manage.py", *words, "--yes", "--json", "--data-dir", str(hub.data_dir)]
-    before, began = postgres_cpu(hub), time.perf_counter()
+    before, began = processors.postgres(hub), time.perf_counter()
     process = subprocess.Popen(argv, cwd=ROOT, env=clean_environment(), stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     took = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, argv)
-    return Cost(took, used.ru_utime + used.ru_stime, postgres_cpu(hub) - before, used.ru_maxrss * 1024)
+    return Cost(took, used.ru_utime + used.ru_stime, processors.postgres(hub) - before, used.ru_maxrss * 1024)
 
 
 def vacuum(hub: Hub, admin: Any, count: int) -> dict[str, float]:
     """Clean up the tables, which autovacuum would do somewhere in the next command; what that cost the database."""
-    before, began = postgres_cpu(hub), time.perf_counter()
+    before, began = processors.postgres(hub), time.perf_counter()
     admin.execute("VACUUM (ANALYZE) threads_thread, threads_message, threads_run")
-    took, cpu = time.perf_counter() - began, postgres_cpu(hub) - before
+    took, cpu = time.perf_counter() - began, processors.postgres(hub) - before
     print(f"| vacuum | {count / took:,.0f} messages/s | | {cpu / count * 1e6:.1f} | |", flush=True)
     return {"seconds": round(took, 2), "postgres_cpu_us": round(cpu / count * 1e6, 1)}
 
 
 def search_follows(hub: Hub, admin: Any, count: int) -> dict[str, float]:
     """Wait until the worker has made all restored messages searchable; what that cost the database."""
-    before, began = postgres_cpu(hub), time.perf_counter()
+    before, began = processors.postgres(hub), time.perf_counter()
     while admin.execute("SELECT EXISTS (SELECT FROM threads_message WHERE NOT searchable)").fetchone()[0]:
         time.sleep(0.2)
-    took, cpu = time.perf_counter() - began, postgres_cpu(hub) - before
+    took, cpu = time.perf_counter() - began, processors.postgres(hub) - before
     print(f"| search follows | {count / took:,.0f} messages/s | | {cpu / count * 1e6:.1f} | |", flush=True)
     return {
         "seconds": round(took, 2),
@@ -265,7 +248,7 @@ def by_product(hub: Hub, agent: str, *options: str) -> Cost:
 
 def by_statements(hub: Hub, agent: str) -> Cost:
     """No policy, no hold, no tombstone, no audit; one batch after the other without a pause."""
-    before, began, cpu = postgres_cpu(hub), time.perf_counter(), time.thread_time()
+    before, began, cpu = processors.postgres(hub), time.perf_counter(), time.thread_time()
     values: dict[str, Any] = {"workspace": uuid(hub.workspace_id), "agent": uuid(agent)}
     with connect(hub) as connection:
         while True:
@@ -274,7 +257,9 @@ def by_statements(hub: Hub, agent: str) -> Cost:
                 for statement in DELETIONS if values["ids"] else ():
                     connection.execute(statement, values)
             if not values["ids"]:
-                return Cost(time.perf_counter() - began, time.thread_time() - cpu, postgres_cpu(hub) - before, memory=0)
+                return Cost(
+                    time.perf_counter() - began, time.thread_time() - cpu, processors.postgres(hub) - before, memory=0
+                )
 
 
 def purge(

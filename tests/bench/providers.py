@@ -16,8 +16,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tests import processes
-from tests.bench.lifecycle import TICKS, postgres_cpu
+from tests.bench.processors import Roles
 from tests.fakes.openai_server import FakeOpenAI, Reply, answer, usage
 from tests.faults.wire import STREAM, opened
 from tests.hub import Hub, running
@@ -27,7 +26,6 @@ SECONDS = 4.0  # of an answer that is sent at a rate
 PIECES = 10_000  # of one that is sent as fast as it is taken
 RATES = (50, 200, 500, None)  # pieces a second
 ROUNDS = 3
-IDLE_SECONDS = 5.0
 
 
 def reply(rate: int | None) -> Reply:
@@ -60,35 +58,6 @@ def hear_alone(base_url: str, rate: int | None) -> float:
         return await hear()
 
     return asyncio.run(both())
-
-
-class Roles:
-    """The hub's processes by what they do, and how much CPU they have taken."""
-
-    def __init__(self, hub: Hub) -> None:
-        self.hub = hub
-        self.pids: dict[str, list[int]] = {"worker": [], "web": []}
-        for each in processes.descendants(os.getpid()):
-            command = processes.command_of(each)
-            role = "worker" if " work " in f"{command} " else "web" if "launch.web" in command else None
-            if role:
-                self.pids[role].append(each.pid)
-
-    def cpu(self) -> dict[str, float]:
-        """Seconds of each."""
-        taken = {role: sum(_cpu(pid) for pid in pids) for role, pids in self.pids.items()}
-        return {**taken, "postgres": postgres_cpu(self.hub)}
-
-    def idle(self) -> dict[str, float]:
-        """The same of each second in which nobody asks anything."""
-        before = self.cpu()
-        time.sleep(IDLE_SECONDS)
-        return {role: (after - before[role]) / IDLE_SECONDS for role, after in self.cpu().items()}
-
-
-def _cpu(pid: int) -> float:
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return sum(int(ticks) for ticks in stat[11:13]) / TICKS
 
 
 async def ask(hub: Hub) -> None:

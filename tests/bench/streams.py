@@ -2,6 +2,7 @@
 
 Starts a hub of its own (`manage.py up`, one web process, a pool of 16 connections, the `echo` provider), opens readers
 of runs that go on, and asks it small things meanwhile. An event's delay is the time from its transaction to its frame.
+What a hundred streams cost the web process is held against raw ASGI (`bare_streams.py`).
 """
 
 import argparse
@@ -17,6 +18,9 @@ from pathlib import Path
 
 import psycopg
 
+from tests.bench import processors
+from tests.bench.million import serving
+from tests.bench.processors import Roles
 from tests.faults.wire import STREAM, fetch, opened
 from tests.hub import Hub, running
 from threadhub import embedded
@@ -142,10 +146,32 @@ async def many_runs(hub: Hub, scale: int) -> None:
                 first = first or (time.perf_counter() if b"text_delta" in frame else 0.0)
             return time.perf_counter() - first
 
+    roles = Roles(hub)
+    before = roles.cpu()
     took = await asyncio.gather(*(one(thread) for thread in threads))
+    cpu = {role: (after - before[role]) / number * 1000 for role, after in roles.cpu().items()}
     ideal = TOKENS_PAUSE * (TOKENS - 1)
     print(f"| {number} runs at {1 / TOKENS_PAUSE:.0f} tokens a second, to the ideal time | {max(took) / ideal:.3f} |")
     print(f"| the same, median | {statistics.median(took) / ideal:.3f} |")
+    bare = await bare_streams(hub.data_dir, number)
+    print(f"| CPU of the web process per stream, to that of bare | {cpu['web'] / bare:.2f} |")
+    print(f"| the same in ms, with the run's start | {cpu['web']:.0f} to {bare:.0f} |")
+    print(f"| CPU of the worker and of PostgreSQL per run, ms | {cpu['worker']:.0f}, {cpu['postgres']:.0f} |")
+
+
+async def bare_streams(home: Path, number: int) -> float:
+    """Milliseconds of CPU that raw ASGI takes to send as many frames at the same pace, per stream."""
+    own = {"BENCH_FRAMES": f"{TOKENS_PAUSE},{TOKENS}"}
+    with serving.granian("tests.bench.bare_streams:application", home, 1, own, "/health") as server:
+
+        async def one() -> None:
+            async with opened(server.port, "GET", "/", token="", headers=STREAM) as response:
+                seen = [frame async for frame in response.frames()]
+            assert len(seen) == TOKENS + 1, len(seen)
+
+        before = sum(processors.of(each.pid) for each in server.web())
+        await asyncio.gather(*(one() for _ in range(number)))
+        return (sum(processors.of(each.pid) for each in server.web()) - before) / number * 1000
 
 
 def percentile(values: list[float], percent: int) -> float:

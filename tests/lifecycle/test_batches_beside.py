@@ -206,14 +206,15 @@ def test_batches_that_need_the_same_bundles_never_wait_for_each_other(
     assert not Bundle.objects.filter(removed_at=None).exists()
 
 
+@pytest.mark.parametrize("bundles", [((0, 3), (1, 2)), ((0, 1, 2), (3,))])
 def test_what_is_purged_for_two_reasons_never_waits_for_each_other(
-    tenant: Tenant, archive_directory: str, monkeypatch: pytest.MonkeyPatch
+    tenant: Tenant, archive_directory: str, monkeypatch: pytest.MonkeyPatch, bundles: tuple[tuple[int, ...], ...]
 ) -> None:
     """Each batch has a thread of each bundle: for one reason it takes the first, for the other the second, or the other
-    way round."""
+    way round. Or of one bundle threads go for both reasons, and one is in the other batch."""
     every = [old_thread(tenant, 100 - number) for number in range(4)]
     policy(tenant, "purge", 1, counted_from="trashed")
-    for together in ((0, 3), (1, 2)):
+    for together in bundles:
         with transaction.atomic():
             thread_ids = [every[number].pk for number in together]
             archive.archive(workspace_id=tenant.workspace.pk, thread_ids=thread_ids, now=timezone.now())

@@ -63,15 +63,16 @@ def test_sql_cannot_make_an_archived_thread_unreadable(tenant: Tenant, two: tupl
     words = said(thread)
     hold = held(tenant, scope, thread)
     of_it = f"WHERE thread_id = '{thread.pk}'"
-    gone = Bundle.objects.get()
-    gone.pk, gone.number, gone.name, gone.removed_at = ids.new(), 9, "gone", NOW()
-    gone.save(force_insert=True)
+    other = Bundle.objects.get()
+    other.pk, other.number, other.name = ids.new(), 9, "another"
+    other.save(force_insert=True)
     refused(
         f"DELETE FROM threads_bundledthread {of_it}",
         f"UPDATE threads_bundledthread SET frames = '[]' {of_it}",
         f"UPDATE threads_bundledthread SET sha256 = 'x' {of_it}",
-        f"UPDATE threads_bundledthread SET bundle_id = '{gone.pk}' {of_it}",
-        f"UPDATE threads_bundledthread SET bundle_id = '{gone.pk}', counts = '{{}}' {of_it}",
+        f"UPDATE threads_bundledthread SET bundle_id = '{other.pk}' {of_it}",
+        f"UPDATE threads_bundledthread SET bundle_id = '{other.pk}', frames = '[]' {of_it}",
+        f"UPDATE threads_bundledthread SET bundle_id = '{other.pk}', counts = '{{}}' {of_it}",
         f"UPDATE threads_thread SET state = 'active' WHERE id = '{thread.pk}'",
         f"UPDATE threads_thread SET bundle_id = NULL WHERE id = '{thread.pk}'",
         f"UPDATE threads_thread SET state = 'trashed', purge_after = now() WHERE id = '{thread.pk}'",

@@ -2,15 +2,19 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from threadhub.agents.events import TextDelta
+from threadhub.agents.usage import Amount
 from threadhub.lib import ids
 from threads import sql
 from threads.runs import events
+from threads.runs.execute import Step, Work
 from threads.runs.recorder import Recorder
 from threads.sql import Said
 
@@ -99,3 +103,66 @@ def test_an_end_does_not_wait_for_the_end_of_a_burst(stored: list[list[str]]) ->
 
     asyncio.run(run())
     assert stored == [["Hel"]]
+
+
+def test_who_gives_up_a_flush_still_waits_until_it_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes next, an end or a handing back, would else be stored before it."""
+    may_end, done = threading.Event(), list[str]()
+
+    def append(*, said: Sequence[Said], lease_seconds: float) -> set[UUID]:
+        assert may_end.wait(10)
+        done.append("stored")
+        return {each.run_id for each in said}
+
+    monkeypatch.setattr(sql, "append_events_of_runs", append)
+
+    async def run() -> None:
+        recorder = Recorder(run_id=ids.new(), workspace_id=ids.new())
+        recorder.put(events.TEXT_DELTA, index=0, text="Hel")
+        storing = asyncio.create_task(recorder.flush())
+        await asyncio.sleep(0.05)
+        storing.cancel()
+        await asyncio.sleep(0.05)
+        may_end.set()
+        await asyncio.gather(storing, return_exceptions=True)
+        done.append("next")
+        assert storing.cancelled()
+
+    asyncio.run(run())
+    assert done == ["stored", "next"]
+
+
+def test_a_fast_provider_is_heard_between_batches(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """One that never lets the loop rest: what it says while a batch is stored waits where it is."""
+    settings.RUN_FLUSH_SECONDS = 0
+    storing, heard_meanwhile = threading.Event(), list[int]()
+    said_so_far = [0]
+
+    class Fast:
+        async def stream(self, request: Any) -> AsyncGenerator[TextDelta, None]:
+            while len(heard_meanwhile) < 3:
+                said_so_far[0] += 1
+                await asyncio.sleep(0)
+                yield TextDelta("word ")
+
+    def append(*, said: Sequence[Said], lease_seconds: float) -> set[UUID]:
+        before = said_so_far[0]
+        storing.wait(0.05)
+        heard_meanwhile.append(said_so_far[0] - before)
+        return {each.run_id for each in said}
+
+    monkeypatch.setattr(sql, "append_events_of_runs", append)
+
+    async def run() -> None:
+        recorder = Recorder(run_id=ids.new(), workspace_id=ids.new())
+        flushing = asyncio.create_task(recorder.keep_flushing())
+        work = Work.__new__(Work)
+        work.recorder, work.step, work.block, work.open = recorder, Step(), -1, False
+        work.meter = SimpleNamespace(heard=lambda text: None, unreported=Amount)
+        work.spent = Amount()
+        await work._hear(Fast(), None, None)
+        recorder.close()
+        await flushing
+
+    asyncio.run(run())
+    assert max(heard_meanwhile) <= 2, "what is under way when a batch begins, and the next"

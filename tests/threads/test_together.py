@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from tests.conftest import Tenant
@@ -151,3 +151,26 @@ def test_who_does_not_wait_any_more_is_stored_all_the_same(tenant: Tenant) -> No
 
     asyncio.run(leave())
     assert texts(run) == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("error", "again"), [(psycopg.errors.DeadlockDetected("x"), True), (psycopg.OperationalError("cut"), False)]
+)
+def test_what_may_have_been_stored_is_not_stored_again(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, error: psycopg.Error, again: bool
+) -> None:
+    """Where the server said no, each is stored by itself; where the connection was cut, nobody knows."""
+    runs = [begun(tenant), begun(tenant)]
+
+    def fail(*, said: Sequence[Said], lease_seconds: float) -> set[Any]:
+        raise OperationalError("of several runs") from error
+
+    monkeypatch.setattr(sql, "append_events_of_runs", fail)
+
+    async def both() -> list[Any]:
+        every = (together.here().store(said(run, "a")) for run in runs)
+        return await asyncio.gather(*every, return_exceptions=True)
+
+    results = asyncio.run(both())
+    assert [isinstance(each, OperationalError) for each in results] == [not again] * 2
+    assert [texts(run) for run in runs] == [["a"] if again else []] * 2

@@ -6,7 +6,7 @@ go after its commit, and `collect_orphan_bundles` and `doctor` find those that a
 
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -38,10 +38,11 @@ SELECT thread_id, jsonb_array_elements_text(files)
 STONES = """
 INSERT INTO threads_tombstone (thread_id, workspace_id, reason, policy_id, purged_by, purged_at, agent_id,
                                external_ref_digest, state, message_count, attachment_count, evidence)
-SELECT thread_id, %(workspace)s, %(reason)s, policy_id, %(by)s, %(now)s, agent_id, external_ref_digest, state,
+SELECT thread_id, %(workspace)s, reason, policy_id, %(by)s, %(now)s, agent_id, external_ref_digest, state,
        message_count, attachment_count, evidence
-  FROM json_to_recordset(%(stones)s) AS stone (thread_id uuid, policy_id uuid, agent_id uuid, external_ref_digest text,
-                                               state text, message_count int, attachment_count int, evidence text)
+  FROM json_to_recordset(%(stones)s) AS stone (thread_id uuid, reason text, policy_id uuid, agent_id uuid,
+                                               external_ref_digest text, state text, message_count int,
+                                               attachment_count int, evidence text)
 """
 Due = tuple[Candidate, Decision]
 
@@ -65,8 +66,8 @@ class Purging:
         return candidate.bundle_id is None or candidate.bundle_id not in self.damaged
 
     def lock(self, due: Iterable[Due]) -> None:
-        """Nobody rewrites their bundles until the transaction ends. Before anything of a batch is destroyed: reasons
-        take their bundles one after the other, with the chain's end in between, and somebody else may have the same."""
+        """Nobody rewrites their bundles until the transaction ends. Before anything of a batch is destroyed: all of
+        them in one order, and the chain's end after them, as whoever else has some of them."""
         rewrite.lock(
             workspace_id=self.workspace_id, thread_ids=[each.facts.id for each, _ in due if each.bundle_id is not None]
         )
@@ -91,7 +92,13 @@ class Purging:
 
     def _purge(self, due: Sequence[Due]) -> None:
         with transaction.atomic():
-            files = self._destroy(due)
+            files = destroy(
+                workspace_id=self.workspace_id,
+                doomed=[candidate for candidate, _ in due],
+                reason={candidate.facts.id: decision for candidate, decision in due},
+                by=self.by,
+                now=self.now,
+            )
         with self._lock:
             self.files += files
 
@@ -101,39 +108,22 @@ class Purging:
                 self.damaged.add(bundle_id)
                 self.faults.append(f"{error.message} Its threads that are to be purged stay.")
 
-    def _destroy(self, due: Sequence[Due]) -> int:
-        files = 0
-        for reason in {decision.reason for _, decision in due}:
-            group = [(candidate, decision) for candidate, decision in due if decision.reason == reason]
-            files += destroy(
-                workspace_id=self.workspace_id,
-                doomed=[candidate for candidate, _ in group],
-                reason=reason.value,
-                by=self.by,
-                now=self.now,
-                policies={candidate.facts.id: rule.id for candidate, decision in group if (rule := decision.rule)},
-            )
-        return files
-
 
 def _bundle(due: Due) -> str:
     return str(due[0].bundle_id or "")
 
 
 def destroy(
-    *,
-    workspace_id: UUID,
-    doomed: Sequence[Candidate],
-    reason: str,
-    by: str,
-    now: datetime,
-    policies: dict[UUID, UUID] | None = None,
+    *, workspace_id: UUID, doomed: Sequence[Candidate], reason: str | Mapping[UUID, Decision], by: str, now: datetime
 ) -> int:
     """Purge threads; returns how many files of attachments go with them. For callers who hold the rows' locks, looked
-    for holds, and are inside a transaction. `policies`: thread → the policy that said so."""
+    for holds, and are inside a transaction. `reason`: one for all, or for each what the resolver decided.
+
+    Once in a transaction: what stays of a bundle would ask for locks of its threads' rows if it moved twice.
+    """
     ids = [each.facts.id for each in doomed]
     files = _files(workspace_id, ids)
-    _bury(workspace_id, doomed, files, reason, by, now, policies or {})
+    _bury(workspace_id, doomed, files, reason, by, now)
     rewrite.drop(workspace_id=workspace_id, thread_ids=[each.facts.id for each in doomed if each.bundle_id], now=now)
     return remove(workspace_id=workspace_id, thread_ids=ids, files=files)
 
@@ -192,15 +182,14 @@ def _bury(
     workspace_id: UUID,
     doomed: Sequence[Candidate],
     files: dict[UUID, list[str]],
-    reason: str,
+    reason: str | Mapping[UUID, Decision],
     by: str,
     now: datetime,
-    policies: dict[UUID, UUID],
 ) -> None:
     stones = [
         {
             "thread_id": each.facts.id,
-            "policy_id": policies.get(each.facts.id),
+            **_why(reason if isinstance(reason, str) else reason[each.facts.id]),
             "agent_id": each.facts.agent_id,
             "external_ref_digest": reference_digest(workspace_id, each.facts.external_ref),
             "state": each.facts.state,
@@ -210,6 +199,12 @@ def _bury(
         }
         for each in doomed
     ]
-    shared: dict[str, Any] = {"workspace": workspace_id, "reason": reason, "by": by, "now": now}
+    shared: dict[str, Any] = {"workspace": workspace_id, "by": by, "now": now}
     with connection.cursor() as cursor:
         cursor.execute(STONES, shared | {"stones": json.dumps(stones).decode()})
+
+
+def _why(reason: str | Decision) -> dict[str, str | UUID | None]:
+    if isinstance(reason, str):
+        return {"reason": reason, "policy_id": None}
+    return {"reason": reason.reason.value, "policy_id": reason.rule.id if reason.rule is not None else None}

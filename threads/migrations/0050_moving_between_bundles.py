@@ -15,18 +15,16 @@ CREATE TRIGGER bundled_held_changed BEFORE UPDATE ON threads_bundledthread
     FOR EACH ROW {when} EXECUTE FUNCTION threads_keep_held_content();
 """
 holds = import_module("threads.migrations.0039_holds_on_bundles")
-# And that bundle is there.
+# And that bundle stands for the one before: what it was made of was read back whole.
 THERE = (
     holds.at_the_end(
         "threads_keep_held_moved",
         "NEW",
-        f"""EXISTS (SELECT FROM threads_bundledthread AS entry
-                     JOIN threads_thread AS thread
-                       ON thread.id = entry.thread_id AND thread.workspace_id = entry.workspace_id
-                    WHERE entry.workspace_id = NEW.workspace_id AND entry.thread_id = NEW.thread_id AND {holds.COVERED}
+        f"""EXISTS (SELECT FROM threads_thread AS thread
+                    WHERE thread.id = NEW.thread_id AND thread.workspace_id = NEW.workspace_id AND {holds.COVERED}
                       AND NOT EXISTS (SELECT FROM threads_bundle AS bundle
-                                       WHERE bundle.id = entry.bundle_id AND bundle.workspace_id = entry.workspace_id
-                                         AND bundle.removed_at IS NULL))""",  # noqa: S608  constants
+                                       WHERE bundle.id = OLD.bundle_id AND bundle.workspace_id = OLD.workspace_id
+                                         AND bundle.superseded_by = NEW.bundle_id))""",  # noqa: S608  constants
     )
     + """;
 CREATE CONSTRAINT TRIGGER bundled_held_moved AFTER UPDATE OF bundle_id ON threads_bundledthread

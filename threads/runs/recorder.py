@@ -11,6 +11,7 @@ from threads.runs import events, together
 from threads.sql import Said
 
 BEATS_PER_LEASE = 4
+YIELD_SECONDS = 1.0  # for which hearing waits while a batch is stored
 
 
 class RunOver(Exception):
@@ -55,17 +56,24 @@ class Recorder:
         way round.
         """
         async with self._storing:
-            stored = await together.here().store(Said(self.run_id, self.workspace_id, self.take_pending()))
+            said = Said(self.run_id, self.workspace_id, self.take_pending())
+            storing = asyncio.ensure_future(together.here().store(said))
+            try:
+                stored = await asyncio.shield(storing)
+            except asyncio.CancelledError:  # whatever comes next is stored after it
+                await asyncio.gather(storing, return_exceptions=True)
+                raise
         if not stored:
             raise RunOver
         self.stored.set()
 
     async def while_storing(self) -> None:
-        """Wait for a batch that is on its way, if there is one. Who goes on hearing a fast provider meanwhile keeps the
-        thread that stores from running: it took half a second for what takes two milliseconds."""
+        """Wait for a batch that is on its way, if there is one, but not for long. Who goes on hearing a fast provider
+        meanwhile keeps the thread that stores from running: it took half a second for what takes two milliseconds."""
         if self._storing.locked():
-            async with self._storing:
-                pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(YIELD_SECONDS), self._storing:
+                    pass
 
     async def keep_flushing(self) -> None:
         """Store whenever there is something, and at least a few times per lease, until closed. Raises RunOver."""

@@ -60,8 +60,12 @@ class Together:
             batch, self._waiting = list(self._waiting.values()), {}
             try:
                 stored = await in_thread(_store)([each.said for each in batch])
-            except Exception:  # noqa: BLE001  whose fault it is, each will find out
-                stored = set[UUID]()
+            except Exception as error:  # noqa: BLE001  it is theirs who wait
+                if not _was_refused(error):
+                    for each in batch:
+                        each.failed(error)
+                    continue
+                stored = set[UUID]()  # whose fault it is, each will find out
             for each in batch:
                 if each.said.run_id in stored:
                     each.done(stored=True)
@@ -69,6 +73,7 @@ class Together:
                     alone = asyncio.create_task(_by_itself(each))
                     self._by_themselves.add(alone)
                     alone.add_done_callback(self._by_themselves.discard)
+        self._storing = None  # a task holds its loop, by which this is found
 
 
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Together] = WeakKeyDictionary()
@@ -85,6 +90,13 @@ async def _by_itself(waiting: _Waiting) -> None:
         waiting.done(stored=await in_thread(_store_one)(waiting.said))
     except BaseException as error:  # noqa: BLE001  it is theirs who wait
         waiting.failed(error)
+
+
+def _was_refused(error: Exception) -> bool:
+    """Whether the server said that it did not carry out the statement. Where the connection was lost nobody knows, and
+    what was stored must not be stored again."""
+    state = getattr(error.__cause__ or error, "sqlstate", None)
+    return state is not None and not state.startswith(("08", "57P"))
 
 
 def _store(said: Sequence[Said]) -> set[UUID]:

@@ -70,7 +70,7 @@ def database(home: Path) -> Iterator[Database]:
 @contextmanager
 def hub(home: Path, *, workers: int) -> Iterator[Server]:
     """threadhub's web processes, as in production."""
-    with _granian("threadhub.asgi:application", home, workers, {"THREADHUB_DATA_DIR": str(home)}, "/health") as server:
+    with granian("threadhub.asgi:application", home, workers, {"THREADHUB_DATA_DIR": str(home)}, "/health") as server:
         yield server
 
 
@@ -89,12 +89,12 @@ def index_of_bare(database: Database, *, kept: bool) -> None:
 def bare(database: Database, *, workers: int) -> Iterator[Server]:
     """The reference."""
     own = {CONNINFO: database.conninfo}
-    with _granian("tests.bench.million.bare:application", database.home, workers, own, "/health") as server:
+    with granian("tests.bench.million.bare:application", database.home, workers, own, "/health") as server:
         yield server
 
 
 @contextmanager
-def _granian(application: str, home: Path, workers: int, own: Mapping[str, str], ready: str) -> Iterator[Server]:
+def granian(application: str, home: Path, workers: int, own: Mapping[str, str], ready: str) -> Iterator[Server]:
     port = free_port()
     command: list[Any] = [sys.executable, "-m", "granian", *GRANIAN]
     process = subprocess.Popen(
