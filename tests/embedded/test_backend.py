@@ -87,6 +87,9 @@ assert ask("SELECT 1") == 1
 from tests.embedded import people
 people.kill_server(data_dir)
 connection.close()  # what the end of a request does
+import time
+from threadhub.isolation.backend import pool
+time.sleep(2 * pool.LOOKED_AT_AFTER)  # one that was given back at this moment is not looked at
 print(ask("SELECT 2"))
 """
     assert run(data_dir, program, options) == "2\n"
