@@ -29,7 +29,7 @@ ROUNDS = 3
 
 
 def reply(rate: int | None) -> Reply:
-    number = PIECES if rate is None else int(SECONDS * rate)
+    number = number_of(rate)
     return answer(*[PIECE] * number, counted=usage(20, number), pause=0.0 if rate is None else 1 / rate)
 
 
