@@ -3,7 +3,7 @@
 import os
 import re
 
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Route, expect
 
 from tests import processes
 from tests.chat.visitor import Visitor, page_agent
@@ -141,6 +141,47 @@ def test_an_opinion_of_an_answer_is_given_changed_and_taken_back(visitor: Visito
     expect(good).to_have_attribute("aria-pressed", "false")
     bad.click()
     expect(bad).to_have_attribute("aria-pressed", "false")
+
+
+def test_an_opinion_given_while_the_thread_is_loaded_again_is_shown(visitor: Visitor) -> None:
+    visitor.ask("/say good?")
+    visitor.answered()
+    held: list[Route] = []
+    visitor.page.route("**/feedback", lambda route: held.append(route))
+    good = visitor.page.get_by_role("button", name="Good answer")
+    good.click()
+    answer = visitor.page.locator(".th-answer").element_handle()
+    assert answer
+    visitor.page.get_by_role("button", name="Conversations").click()
+    visitor.page.get_by_role("navigation", name="Conversations").get_by_role("button").click()
+    visitor.page.wait_for_function("answer => !answer.isConnected", arg=answer)
+    expect(good).to_have_attribute("aria-pressed", "false")
+    held[0].continue_()
+    expect(good).to_have_attribute("aria-pressed", "true")
+
+
+def test_an_opinion_given_in_another_tab_is_shown(visitor: Visitor, context: BrowserContext) -> None:
+    visitor.ask("/say good?")
+    visitor.answered()
+    other = Visitor.arrive(context, visitor.page.url)
+    other.answered()
+    other.page.get_by_role("button", name="Bad answer").click()
+    expect(visitor.page.get_by_role("button", name="Bad answer")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_thread_that_is_being_loaded_is_not_loaded_again_for_its_newest_message(visitor: Visitor) -> None:
+    visitor.ask("/say once")
+    visitor.answered()
+    held: list[Route] = []
+    visitor.page.route("**/messages?order=desc&take=50", lambda route: held.append(route))
+    with visitor.page.expect_response("**/messages?order=desc&take=1"):
+        visitor.page.reload()
+    visitor.page.wait_for_timeout(100)  # for what it makes of that message
+    assert len(held) == 1
+    held[0].continue_()
+    assert visitor.answered() == ["once"]
+    visitor.page.wait_for_timeout(100)
+    assert len(held) == 1
 
 
 def test_earlier_conversations_are_gone_back_to(visitor: Visitor) -> None:

@@ -16,6 +16,7 @@ export class Answer {
   #texts = new Map();
   #calls = new Map();
   #frame = null;
+  #mark = () => {};
 
   /** `deeds`: {rate(answer, rating), again(answer), version(answer, number), ratingOf(id)}. */
   constructor(say, deeds) {
@@ -138,6 +139,11 @@ export class Answer {
     return [element("h3", {}, this.#say(title)), pre];
   }
 
+  /** Shows what the visitor thinks of it now. */
+  mark() {
+    this.#mark();
+  }
+
   /** Nothing more comes. `note` says why it ends where it does. */
   finish({ note = null, versions = [], number = 1 } = {}) {
     if (this.#frame !== null) cancelAnimationFrame(this.#frame);
@@ -162,15 +168,15 @@ export class Answer {
   #buttons(versions, number) {
     const say = this.#say;
     const row = element("div", { class: "th-row", role: "group" });
-    const rate = (rating) => () => this.#deeds.rate(this, this.#deeds.ratingOf(this.id) === rating ? null : rating).then(mark);
+    const rate = (rating) => () => this.#deeds.rate(this, this.#deeds.ratingOf(this.id) === rating ? null : rating);
     const good = iconButton("good", say("good"), rate(1), { "aria-pressed": "false" });
     const bad = iconButton("bad", say("bad"), rate(-1), { "aria-pressed": "false" });
-    const mark = () => {
+    this.#mark = () => {
       const rating = this.#deeds.ratingOf(this.id);
       good.setAttribute("aria-pressed", String(rating === 1));
       bad.setAttribute("aria-pressed", String(rating === -1));
     };
-    mark();
+    this.mark();
     row.append(this.#copyButton(), good, bad, iconButton("again", say("regenerate"), () => this.#deeds.again(this), { class: "th-tool-button th-again" }));
     if (versions.length > 1) row.append(...this.#pager([...versions].sort((a, b) => a - b), number));
     return row;

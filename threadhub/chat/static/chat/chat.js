@@ -24,6 +24,7 @@ export class Chat {
   #thread = null;
   #oldest = null;
   #branch = 1;
+  #showing = null; // what loads the thread that is shown
   #run = null; // {thread, id, answer, control, stopping} of the answer that is being written
 
   /** `root`: where it is shown. `base`: the hub's address. `onClose`: where it can be closed. */
@@ -34,7 +35,10 @@ export class Chat {
     const ratings = new Ratings(this.#session, this.#memory);
     this.transcript = new Transcript(say, {
       deeds: {
-        rate: (answer, rating) => this.#guarded(() => ratings.give(this.#thread, answer.id, rating)),
+        rate: (answer, rating) => this.#guarded(async () => {
+          await ratings.give(this.#thread, answer.id, rating);
+          this.transcript.mark();
+        }),
         ratingOf: (id) => ratings.of(id),
         again: (answer) => this.#again(answer),
         version: (answer, number) => this.#activate(number),
@@ -97,7 +101,11 @@ export class Chat {
   }
 
   /** Shows a thread as it stands, and goes on with the answer that is being written in it. */
-  async show(id) {
+  show(id) {
+    return (this.#showing = this.#load(id));
+  }
+
+  async #load(id) {
     this.#leave();
     this.#thread = id;
     this.#memory.update({ thread: id });
@@ -192,7 +200,8 @@ export class Chat {
   }
 
   /** Something was said that is not on the screen: by a person, or in another tab. */
-  #news(message) {
+  async #news(message) {
+    await this.#showing;
     if (this.#run || message.role !== "assistant" || this.transcript.has(message.id)) return;
     this.announcer.finish(message.content ?? "");
     this.show(this.#thread);
@@ -383,6 +392,7 @@ export class Chat {
   }
 
   #otherTab(old, now) {
+    this.transcript.mark();
     const { asked } = now;
     if (asked && asked.run !== old.asked?.run && asked.thread === this.#thread && this.#run?.id !== asked.run) this.show(asked.thread);
   }

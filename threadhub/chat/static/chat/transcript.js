@@ -56,6 +56,11 @@ export class Transcript {
     return this.#shown().some((answer) => answer.id === id);
   }
 
+  /** Shows what the visitor thinks of the answers now: it may have been said in another tab, or while they were loaded. */
+  mark() {
+    for (const answer of this.#shown()) answer.mark();
+  }
+
   #shown() {
     this.#answers = this.#answers.filter((answer) => answer.node.isConnected);
     return this.#answers;
