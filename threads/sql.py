@@ -150,8 +150,11 @@ WITH said AS (
            AS event (run_id, number, type, data)
       JOIN run ON run.id = event.run_id
 )
-SELECT run.id, pg_notify('run_events', run.id::text) FROM run
+SELECT array_agg(id), pg_notify('run_events', string_agg(id::text, ','))
+  FROM (SELECT id, (row_number() OVER () - 1) / %(told_together)s::int AS part FROM run) AS told
+ GROUP BY part
 """
+TOLD_TOGETHER = 200  # ids in a notification, of which PostgreSQL carries 7,999 bytes
 
 
 class Said(NamedTuple):
@@ -178,10 +181,11 @@ def append_events_of_runs(*, said: Sequence[Said], lease_seconds: float) -> set[
                 "workspaces": [each.workspace_id for each in said],
                 "counts": [len(each.events) for each in said],
                 "lease": lease_seconds,
+                "told_together": TOLD_TOGETHER,
                 "of": [run_id for run_id, *_ in numbered],
                 "numbers": [number for _, number, *_ in numbered],
                 "types": [type for _, _, type, _ in numbered],
                 "data": [data for *_, data in numbered],
             },
         )
-        return {run_id for run_id, _ in cursor.fetchall()}
+        return {run_id for together, _ in cursor.fetchall() for run_id in together}

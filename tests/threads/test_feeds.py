@@ -32,12 +32,26 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     asked_for: list[int] = []
     read = feeds._events_after
 
-    def counted(asked: Collection[tuple[UUID, UUID, int]]) -> Any:
+    def counted(asked: Collection[tuple[str, str, int]]) -> Any:
         asked_for.append(len(asked))
         return read(asked)
 
     monkeypatch.setattr(feeds, "_events_after", counted)
     return asked_for
+
+
+@pytest.fixture
+def closer_looks(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
+    """The runs that were looked at closer, time after time."""
+    looked_at: list[UUID] = []
+    look = feeds._told_otherwise
+
+    def counted(run_id: UUID, *rest: Any) -> Any:
+        looked_at.append(run_id)
+        return look(run_id, *rest)
+
+    monkeypatch.setattr(feeds, "_told_otherwise", counted)
+    return looked_at
 
 
 def begun(tenant: Tenant) -> Run:
@@ -142,8 +156,8 @@ def test_a_page_that_is_damaged_ends_the_streams_of_its_run_beyond_what_they_hav
     monkeypatch.setattr(feeds, "RETRY_AFTER", 0.01)
     read = feeds._events_after
 
-    def damaged(asked: Collection[tuple[UUID, UUID, int]]) -> Any:
-        if any(run_id == bad.pk for run_id, *_ in asked):
+    def damaged(asked: Collection[tuple[str, str, int]]) -> Any:
+        if any(run_id == str(bad.pk) for run_id, *_ in asked):
             raise InternalError("invalid page in block 7")
         return read(asked)
 
@@ -204,6 +218,58 @@ def test_what_is_no_notice_of_ours_leaves_the_others_heard(
     monkeypatch.setattr(feeds, "LOOK_EVERY", 60.0)
     assert asyncio.run(followed()) == [events.MESSAGE_STOP]
     assert "what is no id: 'rubbish'" in caplog.text
+
+
+def test_several_runs_are_told_of_in_one_notification(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [begun(tenant), begun(tenant)]
+    monkeypatch.setattr(feeds, "LOOK_EVERY", 60.0)
+
+    async def followed() -> list[list[str]]:
+        async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack:
+            readers = [
+                await stack.enter_async_context(follow.reader(run_id=run.pk, workspace_id=run.workspace_id))
+                for run in runs
+            ]
+            for reader in readers:
+                await until(lambda reader=reader: reader.take())  # type: ignore[misc]
+            for run in runs:
+                await in_thread(quietly)(run)
+            await in_thread(notify)(follow.CHANNEL, ",".join(str(run.pk) for run in runs))
+            for reader in readers:
+                await reader.news.wait()
+            return [[event.type for event in reader.take()] for reader in readers]
+
+    assert asyncio.run(followed()) == [[events.MESSAGE_STOP]] * 2
+
+
+def quietly(run: Run) -> None:
+    RunEvent.objects.create(workspace_id=run.workspace_id, run=run, seq=2, type=events.MESSAGE_STOP, data={})
+
+
+def test_a_lost_connection_is_made_again_and_what_was_missed_is_read(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = begun(tenant)
+    monkeypatch.setattr(feeds, "LOOK_EVERY", 60.0)
+
+    async def followed() -> list[str]:
+        async with asyncio.timeout(PATIENCE), follow.reader(run_id=run.pk, workspace_id=run.workspace_id) as reader:
+            await until(lambda: reader.take())
+            await in_thread(cut_off)()
+            await in_thread(quietly)(run)
+            await reader.news.wait()
+            return [event.type for event in reader.take()]
+
+    assert asyncio.run(followed()) == [events.MESSAGE_STOP]
+    assert "lost the connection that hears of run events" in caplog.text
+
+
+def cut_off() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN chat_session_ended'"
+        )
+        assert cursor.rowcount
 
 
 def notify(channel: str, payload: str) -> None:
@@ -268,11 +334,57 @@ def test_without_news_a_run_is_looked_at_from_time_to_time(tenant: Tenant, monke
     asyncio.run(follow())
 
 
+def test_a_run_that_has_just_spoken_is_not_looked_at_closer(tenant: Tenant, closer_looks: list[UUID]) -> None:
+    """Its events may be read before their notification: where a machine is busy, of all runs at once."""
+    run = begun(tenant)
+
+    async def follow() -> None:
+        every = Feeds()
+        async with opened(every, [run]) as (feed,):
+            await until(lambda: feed.events)
+            every.wake(run.pk)
+            await asyncio.sleep(3 * feeds.APART)
+
+    asyncio.run(follow())
+    assert not closer_looks
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_run_that_was_live_a_moment_ago_is_not_looked_at_closer(
+    tenant: Tenant, closer_looks: list[UUID], live: bool
+) -> None:
+    run = ask(tenant, threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now()), "/say hello")
+
+    async def follow() -> None:
+        async with Feeds().open(run.pk, run.workspace_id, run.thread_id, live=live):
+            await asyncio.sleep(3 * feeds.APART)
+
+    asyncio.run(follow())
+    assert closer_looks == ([] if live else [run.pk])
+
+
+def test_a_run_that_has_just_spoken_and_is_gone_ends_soon(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, actor = begun(tenant), tenant.actor
+    monkeypatch.setattr(feeds, "LATELY", 0.05)
+    monkeypatch.setattr(feeds, "LOOK_EVERY", 60.0)
+
+    async def follow() -> list[str]:
+        every = Feeds()
+        async with opened(every, [run]) as (feed,):
+            await until(lambda: feed.events)
+            await in_thread(threads.delete)(actor=actor, thread=run.thread, now=timezone.now())
+            every.wake(run.pk)
+            await until(lambda: feed.ended)
+            return [event.type for event in feed.events]
+
+    assert asyncio.run(follow()) == [events.MESSAGE_START, events.ERROR, events.MESSAGE_STOP]
+
+
 def test_a_run_that_nobody_has_taken_yet_costs_a_look_two_queries(tenant: Tenant) -> None:
     """What its events are, and whether there are others to tell."""
     run = ask(tenant, threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now()), "/say hello")
     with CaptureQueriesContext(connection) as captured:
-        assert feeds._events_after([(run.pk, run.workspace_id, 0)]) == {}
+        assert feeds._events_after([(str(run.pk), str(run.workspace_id), 0)]) == {}
         assert feeds._told_otherwise(run.pk, run.workspace_id, run.thread_id, 0, 0) == []
     assert len(captured) == 2
 

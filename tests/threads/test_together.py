@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.threads.test_feeds import begun
+from threadhub.embedded import direct
 from threadhub.isolation import scope
 from threads import sql
 from threads.models import Run, RunEvent
@@ -64,6 +65,17 @@ def test_runs_of_several_workspaces_are_stored_together(
     assert store(*(said(run, "one", "two") for run in runs)) == [True] * 3
     assert statements == [3]
     assert [texts(run) for run in runs] == [["one", "two"]] * 3
+
+
+def test_readers_are_told_of_many_runs_at_once(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [begun(tenant) for _ in range(5)]
+    monkeypatch.setattr(sql, "TOLD_TOGETHER", 2)
+    with psycopg.connect(**direct.parameters(), autocommit=True) as hearer:
+        hearer.execute("LISTEN run_events")
+        assert store(*(said(run, "one") for run in runs)) == [True] * 5
+        heard = [each.payload.split(",") for each in hearer.notifies(timeout=PATIENCE, stop_after=3)]
+    assert sorted(map(len, heard)) == [1, 2, 2]
+    assert {each for together in heard for each in together} == {str(run.pk) for run in runs}
 
 
 def test_what_gathers_while_one_is_under_way_is_the_next(tenant: Tenant, statements: list[int]) -> None:

@@ -6,6 +6,7 @@ event loop, with no thread and no database connection held.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any
@@ -26,6 +27,7 @@ from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread, release_thread
 from threads.models import Run
 from threads.runs.events import StoredEvent
+from threads.runs.feeds import Reader
 from threads.runs.follow import reader, session_over, until_end
 
 EVENT_STREAM = "text/event-stream"
@@ -61,7 +63,7 @@ class AfterRun(HttpResponse):
 
     async def settle(self) -> HttpResponseBase:
         """Wait for the run's end, then render it as it stands in the database. Raises ChatSessionEnded."""
-        waiting = asyncio.ensure_future(until_end(run_id=self.run.id, workspace_id=self.run.workspace_id))
+        waiting = asyncio.ensure_future(_over(self.run))
         over = _session_over(self.session_id, self.run)
         try:
             await asyncio.wait({waiting, over} if over else {waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -139,7 +141,7 @@ async def _frames(
     over = _session_over(session.session_id if session else None, run)
     begun, pings = after > 0, None
     try:
-        async with reader(run_id=run.id, workspace_id=run.workspace_id, thread_id=run.thread_id, after=after) as events:
+        async with _reader(run, after) as events:
             if over:
                 over.add_done_callback(lambda _: events.news.set())
             pings = Pings(events.news.set)
@@ -190,6 +192,14 @@ class Pings:
         if self.due:
             self._wake()
         self._timer = self._loop.call_at(max(self._due, self._loop.time() + LEAST_PAUSE), self._look)
+
+
+def _over(run: Run) -> Coroutine[Any, Any, None]:
+    return until_end(run_id=run.id, workspace_id=run.workspace_id, live=run.live)
+
+
+def _reader(run: Run, after: int) -> AbstractAsyncContextManager[Reader]:
+    return reader(run_id=run.id, workspace_id=run.workspace_id, thread_id=run.thread_id, after=after, live=run.live)
 
 
 def _session_over(session_id: UUID | None, run: Run) -> asyncio.Task[Any] | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,7 +16,7 @@ THREADS = 16
 _executor = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
 
 
-def in_thread(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+def in_thread(function: Callable[P, R], threads: Executor = _executor) -> Callable[P, Coroutine[Any, Any, R]]:
     """Run `function` in one of a few threads; its database connection goes back to the pool right after."""
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -29,7 +29,7 @@ def in_thread(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         context = copy_context()  # what the logs know of the request goes along
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(_executor, lambda: context.run(call, *args, **kwargs))
+        return await loop.run_in_executor(threads, lambda: context.run(call, *args, **kwargs))
 
     return wrapper
 

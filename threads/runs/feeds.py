@@ -5,6 +5,7 @@ those of all runs that have news together.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import Context
 from itertools import groupby
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 # Without news a run is looked at this often (seconds): notices a lost worker, and bridges a lost LISTEN.
 LOOK_EVERY = 5.0
 RETRY_AFTER = 0.5
+# A run that spoke, or began, this little ago (seconds) may have nothing new to read although it was heard of: what it
+# said was read before its notification was. It is not looked at closer for that, which takes as long as 40 events.
+LATELY = 1.0
 # The database is away, or its tables are another release's for a while. All else may be of a row: a page of the disk
 # that is damaged is an InternalError.
 PASSING = (OperationalError, InterfaceError, NotSupportedError, ProgrammingError)
@@ -35,15 +39,19 @@ PASSING = (OperationalError, InterfaceError, NotSupportedError, ProgrammingError
 # Until so many have come at once none waits: a run that begins has its first words right after what announces them.
 APART, AT_ONCE = 0.02, 5
 UNREADABLE = ("internal_error", "What the answer says from here on cannot be read.")
+# One reading after the other, in a thread whose connection and caches are warm.
+_reading = ThreadPoolExecutor(1, thread_name_prefix="events")
+
 THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer was complete.")
 # By the primary key (run_id, seq, workspace_id), run for run.
 NEWS = """
-SELECT asked.run_id, event.seq, event.type, event.data
-  FROM unnest(%s::uuid[], %s::uuid[], %s::int[]) AS asked (run_id, workspace_id, seq),
+SELECT asked.number, event.seq, event.type, event.data
+  FROM unnest(%s::text::uuid[], %s::text::uuid[], %s::text::int[]) WITH ORDINALITY
+           AS asked (run_id, workspace_id, seq, number),
        LATERAL (SELECT seq, type, data FROM threads_runevent
                  WHERE run_id = asked.run_id AND workspace_id = asked.workspace_id AND seq > asked.seq
                  ORDER BY seq OFFSET 0) AS event
- ORDER BY asked.run_id, event.seq
+ ORDER BY asked.number, event.seq
 """
 
 
@@ -53,33 +61,55 @@ class Feed:
     def __init__(self, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None) -> None:
         self.run_id = run_id
         self.workspace_id = workspace_id
+        self.ids = (str(run_id), str(workspace_id))
         self.thread_id = thread_id
         self.events: list[StoredEvent] = []
+        self.last_seq = 0
+        self.ended = False
         self.after = 0  # the highest number that one of its readers has already
         self.users = 0
         self.readers: set[Reader] = set()
+        self.heard_at = float("-inf")  # when there was last something new of it (the loop's time)
+        self.look_at = 0.0  # when it is looked at without news; what is heard meanwhile puts it off
         self.next_look: asyncio.TimerHandle | None = None
         self.closer_look: asyncio.Task[None] | None = None
 
     def add(self, rows: list[StoredEvent]) -> None:
-        self.events.extend(rows)
         if rows:
+            self.events.extend(rows)
+            self.last_seq = rows[-1].seq
+            self.ended = rows[-1].type == events.MESSAGE_STOP
             for reader in self.readers:
                 reader.news.set()
-
-    @property
-    def last_seq(self) -> int:
-        return self.events[-1].seq if self.events else 0
-
-    @property
-    def ended(self) -> bool:
-        return bool(self.events) and self.events[-1].type == events.MESSAGE_STOP
 
     def close(self) -> None:
         if self.next_look is not None:
             self.next_look.cancel()
         if self.closer_look is not None:
             self.closer_look.cancel()
+
+
+class News:
+    """An `asyncio.Event` for the one who waits for it, who finds the loop once and not each time: that is a call of
+    the system in some versions of Python."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: asyncio.Future[None] | None = None
+        self._is_set = True
+
+    def set(self) -> None:
+        self._is_set = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def clear(self) -> None:
+        self._is_set = False
+
+    async def wait(self) -> None:
+        if not self._is_set:
+            self._waiting = self._loop.create_future()
+            await self._waiting
 
 
 class Reader:
@@ -89,8 +119,7 @@ class Reader:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._taken = 0
-        self.news = asyncio.Event()
-        self.news.set()
+        self.news = News()
 
     def take(self) -> list[StoredEvent]:
         """The events since the last taking, in their order."""
@@ -116,12 +145,15 @@ class Feeds:
 
     @asynccontextmanager
     async def open(
-        self, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None, after: int = 0
+        self, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None, after: int = 0, live: bool = False
     ) -> AsyncIterator[Feed]:
-        """The run's feed, shared; it ends with its last user, who has the events up to `after` already."""
+        """The run's feed, shared; it ends with its last user, who has the events up to `after` already. `live`: it was,
+        a moment ago, so that nothing is wrong where it has said nothing yet."""
         feed = self._feeds.get(run_id)
         if feed is None:
             feed = self._feeds[run_id] = Feed(run_id, workspace_id, thread_id)
+            if live:
+                feed.heard_at = asyncio.get_running_loop().time()
             self._look(feed)
         feed.thread_id = feed.thread_id or thread_id
         feed.after = max(feed.after, after)
@@ -182,16 +214,21 @@ class Feeds:
                         await self._read_alone(feed)
 
     async def _read(self, feeds: Collection[Feed]) -> None:
-        asked = [(feed.run_id, feed.workspace_id, feed.last_seq) for feed in feeds]
+        feeds = list(feeds)
+        asked = [(*feed.ids, feed.last_seq) for feed in feeds]
         with scope.within(*{feed.workspace_id for feed in feeds}):
-            found = await in_thread(_events_after)(asked)
-        for feed in feeds:
+            found = await in_thread(_events_after, _reading)(asked)
+        now = asyncio.get_running_loop().time()
+        for number, feed in enumerate(feeds, 1):
             if not feed.users or feed.ended:
                 continue
             # A closer look may have told some of it meanwhile.
-            if rows := [event for event in found.get(feed.run_id, ()) if event.seq > feed.last_seq]:
+            if rows := [event for event in found.get(number, ()) if event.seq > feed.last_seq]:
+                feed.heard_at = now
                 feed.add(rows)
-                self._look_again(feed, LOOK_EVERY)
+                self._look_again(feed, now + LOOK_EVERY)
+            elif now - feed.heard_at < LATELY:
+                self._look_again(feed, now + LATELY)
             elif feed.closer_look is None or feed.closer_look.done():
                 feed.closer_look = asyncio.create_task(self._look_closer(feed))
 
@@ -217,13 +254,23 @@ class Feeds:
         except Exception as error:  # as above
             logger.warning("could not look at a run: %s", error, exc_info=not _is_passing(error))
             wait = RETRY_AFTER
-        self._look_again(feed, wait)
+        self._look_again(feed, asyncio.get_running_loop().time() + wait)
 
-    def _look_again(self, feed: Feed, seconds: float) -> None:
-        if feed.next_look is not None:
+    def _look_again(self, feed: Feed, at: float) -> None:
+        """Then, unless it is put off. What puts it off moves no timer: that would cost more than sending it."""
+        feed.look_at = at
+        if feed.next_look is not None and feed.next_look.when() > at:
             feed.next_look.cancel()
-        if not feed.ended:
-            feed.next_look = asyncio.get_running_loop().call_later(seconds, self._look, feed)
+            feed.next_look = None
+        if feed.next_look is None and not feed.ended:
+            feed.next_look = asyncio.get_running_loop().call_at(at, self._due, feed)
+
+    def _due(self, feed: Feed) -> None:
+        feed.next_look = None
+        if feed.look_at > asyncio.get_running_loop().time():
+            self._look_again(feed, feed.look_at)
+        else:
+            self._look(feed)
 
 
 def _is_passing(error: Exception) -> bool:
@@ -231,15 +278,16 @@ def _is_passing(error: Exception) -> bool:
     return isinstance(error, OperationalError)
 
 
-def _events_after(asked: Collection[tuple[UUID, UUID, int]]) -> dict[UUID, list[StoredEvent]]:
-    """Of runs, each with its workspace and the number of its last known event: those that came after it."""
-    columns = [list(column) for column in zip(*asked, strict=True)]
+def _events_after(asked: Collection[tuple[str, str, int]]) -> dict[int, list[StoredEvent]]:
+    """Of runs, each with its workspace and the number of its last known event: those that came after it, by the place
+    of the run among those that are asked for (from 1). Arrays go as text, which is told from Python's lists sooner."""
+    columns = [f"{{{','.join(map(str, column))}}}" for column in zip(*asked, strict=True)]
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
         cursor.execute(NEWS, columns)
         rows = cursor.fetchall()
     return {
-        run_id: [StoredEvent(seq, type, data) for _, seq, type, data in of_run]
-        for run_id, of_run in groupby(rows, key=itemgetter(0))
+        number: [StoredEvent(seq, type, data) for _, seq, type, data in of_run]
+        for number, of_run in groupby(rows, key=itemgetter(0))
     }
 
 

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from django.db import DatabaseError
 from django.utils import timezone
+from psycopg.pq.abc import PGconn
 
 from chat_sessions import endings, expiry
 from threadhub.embedded import direct
@@ -31,13 +32,14 @@ LONGEST_WAIT = 24 * 3600.0
 
 @contextlib.asynccontextmanager
 async def reader(
-    *, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None, after: int = 0
+    *, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None, after: int = 0, live: bool = False
 ) -> AsyncIterator[Reader]:
     """Somebody who reads a run's events from the first on, as long as the `with` lasts; what ends them is numbered
-    beyond `after`. With its thread's id those of an archived run too, also where it is archived meanwhile."""
+    beyond `after`. With its thread's id those of an archived run too, also where it is archived meanwhile.
+    `live`: the run was, a moment ago."""
     hub = _hub()
     await hub.listen()
-    async with hub.feeds.open(run_id, workspace_id, thread_id, after) as feed:
+    async with hub.feeds.open(run_id, workspace_id, thread_id, after, live) as feed:
         one = Reader(feed)
         feed.readers.add(one)
         try:
@@ -47,10 +49,11 @@ async def reader(
 
 
 async def follow(
-    *, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None, after: int = 0
+    *, run_id: UUID, workspace_id: UUID, thread_id: UUID | None = None, after: int = 0, live: bool = False
 ) -> AsyncIterator[StoredEvent]:
     """The events of a run after the given number: those that are there, then those that come, until the last."""
-    async with reader(run_id=run_id, workspace_id=workspace_id, thread_id=thread_id, after=after) as one:
+    reading = reader(run_id=run_id, workspace_id=workspace_id, thread_id=thread_id, after=after, live=live)
+    async with reading as one:
         while not one.ended:
             await one.news.wait()
             for event in one.take():
@@ -58,9 +61,9 @@ async def follow(
                     yield event
 
 
-async def until_end(*, run_id: UUID, workspace_id: UUID) -> None:
-    """Wait until a run is over."""
-    async for _ in follow(run_id=run_id, workspace_id=workspace_id):
+async def until_end(*, run_id: UUID, workspace_id: UUID, live: bool = False) -> None:
+    """Wait until a run is over. `live`: it was not, a moment ago."""
+    async for _ in follow(run_id=run_id, workspace_id=workspace_id, live=live):
         pass
 
 
@@ -131,19 +134,42 @@ class Hub:
             self.feeds.wake_all()
             for session_id in self.sessions:
                 self._wake_session(session_id)
-            async for notification in connection.notifies():
-                self._hear(notification.channel, notification.payload)
+            await self._hear_all(connection.pgconn)
+
+    async def _hear_all(self, connection: PGconn) -> None:
+        """Until the connection is lost. Its socket is read in the loop's own turn: a task that waits for each piece
+        of it would cost as much as what is done with it."""
+        loop = asyncio.get_running_loop()
+        lost: asyncio.Future[None] = loop.create_future()
+
+        def read() -> None:
+            try:
+                connection.consume_input()
+                while told := connection.notifies():
+                    self._hear(told.relname.decode(), told.extra.decode())
+            except psycopg.Error as error:
+                if not lost.done():
+                    lost.set_exception(error)
+
+        socket = connection.socket
+        loop.add_reader(socket, read)
+        try:
+            await lost
+        finally:
+            loop.remove_reader(socket)
 
     def _hear(self, channel: str, payload: str) -> None:
-        try:
-            told = UUID(payload)
-        except ValueError:  # anybody who may speak to the database may notify
-            logger.warning("heard on %s what is no id: %.80r", channel, payload)
-            return
-        if channel == endings.CHANNEL:
-            self._wake_session(told)
-        else:
-            self.feeds.wake(told)
+        """One id, or several with commas between them."""
+        for each in payload.split(","):
+            try:
+                told = UUID(each)
+            except ValueError:  # anybody who may speak to the database may notify
+                logger.warning("heard on %s what is no id: %.80r", channel, payload)
+            else:
+                if channel == endings.CHANNEL:
+                    self._wake_session(told)
+                else:
+                    self.feeds.wake(told)
 
     def _wake_session(self, session_id: UUID) -> None:
         for news in self.sessions.get(session_id, ()):

@@ -206,7 +206,7 @@ def test_a_run_that_one_does_not_see_was_never_there(
 
 
 def test_every_type_of_event_is_spelled(api: Api) -> None:
-    from threadhub.api.rest.events import encoder
+    from threadhub.api.rest.events import encoder, plainly
     from threads.runs.events import StoredEvent
 
     run = Run()
@@ -221,6 +221,9 @@ def test_every_type_of_event_is_spelled(api: Api) -> None:
         events.MESSAGE_STOP: {"status": "succeeded", "finish_reason": "stop"},
     }
     encode = encoder(run)
+    for text in ("Hi", "", '"\\\n\u2028é\x01', "1" * 10_000):
+        delta = StoredEvent(7, events.TEXT_DELTA, {"index": 3, "text": text})
+        assert encode(delta) == plainly(delta, str(run.answer_id))
     answer = read(encode(StoredEvent(seq, type, each)) for seq, (type, each) in enumerate(data.items(), start=1))
     assert answer.text == "Hi"
     other = StoredEvent(9, events.MESSAGE_STORED, {"message_id": str(ids.new()), "position": 1, "role": "tool"})
