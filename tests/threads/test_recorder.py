@@ -13,7 +13,7 @@ from threadhub.agents.events import TextDelta
 from threadhub.agents.usage import Amount
 from threadhub.lib import ids
 from threads import sql
-from threads.runs import events
+from threads.runs import events, together
 from threads.runs.execute import Step, Work
 from threads.runs.recorder import Recorder
 from threads.sql import Said
@@ -74,6 +74,10 @@ def test_who_hears_a_fast_provider_lets_the_batch_be_stored(monkeypatch: pytest.
         recorder.put(events.TEXT_DELTA, index=0, text="Hel")
         storing = asyncio.create_task(recorder.flush())
         await asyncio.sleep(0)
+        for _ in range(10):  # it begins, though who hears takes no other rest
+            if not together.here().under_way:
+                await recorder.while_storing()
+        assert together.here().under_way
 
         async def hear() -> None:
             await recorder.while_storing()

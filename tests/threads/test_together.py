@@ -67,6 +67,26 @@ def test_runs_of_several_workspaces_are_stored_together(
     assert [texts(run) for run in runs] == [["one", "two"]] * 3
 
 
+def test_what_comes_faster_than_statements_should_gathers(
+    tenant: Tenant, statements: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [begun(tenant) for _ in range(10)]
+    monkeypatch.setattr(together, "APART", 0.5)
+    monkeypatch.setattr(together, "AT_ONCE", 2)
+
+    async def one_after_the_other() -> list[bool]:
+        storing = []
+        for run in runs:
+            storing.append(asyncio.create_task(together.here().store(said(run, "one"))))
+            await asyncio.sleep(0.03)
+        return await asyncio.gather(*storing)
+
+    assert asyncio.run(one_after_the_other()) == [True] * 10
+    assert statements[:2] == [1, 1]
+    assert len(statements) <= 5
+    assert [texts(run) for run in runs] == [["one"]] * 10
+
+
 def test_readers_are_told_of_many_runs_at_once(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [begun(tenant) for _ in range(5)]
     monkeypatch.setattr(sql, "TOLD_TOGETHER", 2)

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread
+from threadhub.lib.pace import Pace
 from threads.lifecycle import reading
 from threads.lifecycle.bundles.verify import Damaged
 from threads.models import Run
@@ -192,12 +193,10 @@ class Feeds:
 
     async def _fill(self) -> None:
         """Read what is new, for as long as there is a feed."""
-        loop = asyncio.get_running_loop()
-        due = 0.0  # of the reading, were each APART from the one before
+        pace = Pace(APART, AT_ONCE)
         while True:
             await self._news.wait()
-            await asyncio.sleep(due - APART * AT_ONCE - loop.time())
-            due = max(due, loop.time()) + APART
+            await pace.turn()
             self._news.clear()
             looked_at, self._stale = self._stale, set()
             if not looked_at:  # whoever had news has no reader any more

@@ -70,7 +70,11 @@ class Recorder:
     async def while_storing(self) -> None:
         """Wait for a batch that is on its way, if there is one, but not for long. Who goes on hearing a fast provider
         meanwhile keeps the thread that stores from running: it took half a second for what takes two milliseconds."""
-        if self._storing.locked():
+        if not self._storing.locked():
+            return
+        if not together.here().under_way:  # its turn has not come, and would not come to one who never rests
+            await asyncio.sleep(0)
+        else:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(YIELD_SECONDS), self._storing:
                     pass

@@ -1,5 +1,5 @@
-"""What all runs of a worker have said, stored together: while one statement is under way, what others say gathers for
-the next. By itself, each piece of each run was a statement and a thread's turn.
+"""What all runs of a worker have said, stored together: while one statement is under way, or its turn has not come,
+what others say gathers for the next. By itself, each piece of each run was a statement and a thread's turn.
 """
 
 import asyncio
@@ -12,8 +12,13 @@ from django.conf import settings
 
 from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread
+from threadhub.lib.pace import Pace
 from threads import sql
 from threads.sql import Said
+
+# Seconds from one statement to the next, on the average: a transaction costs more than what it stores. Until so many
+# have come at once none waits.
+APART, AT_ONCE = 0.02, 5
 
 
 @dataclass(slots=True)
@@ -44,6 +49,8 @@ class Together:
     def __init__(self) -> None:
         self._waiting: dict[UUID, _Waiting] = {}
         self._storing: asyncio.Task[None] | None = None
+        self._pace = Pace(APART, AT_ONCE)
+        self.under_way = False  # a statement
         self._by_themselves: set[asyncio.Task[None]] = set()  # a loop holds its tasks weakly
 
     async def store(self, said: Said) -> bool:
@@ -57,7 +64,9 @@ class Together:
 
     async def _store_all(self) -> None:
         while self._waiting:
+            await self._pace.turn()
             batch, self._waiting = list(self._waiting.values()), {}
+            self.under_way = True
             try:
                 stored = await in_thread(_store)([each.said for each in batch])
             except Exception as error:  # noqa: BLE001  it is theirs who wait
@@ -66,6 +75,8 @@ class Together:
                         each.failed(error)
                     continue
                 stored = set[UUID]()  # whose fault it is, each will find out
+            finally:
+                self.under_way = False
             for each in batch:
                 if each.said.run_id in stored:
                     each.done(stored=True)

@@ -23,6 +23,7 @@ from tests.bench.million import load, reference, seed, serving, workloads
 from tests.bench.million.load import Round
 
 QUICK, WHOLE = 20_000, 1_000_000
+SECONDS, QUICK_SECONDS = 2.0, 1.2
 CONNECTIONS = 8
 SIDES = ("hub", "bare", "pgbench")
 
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="how many threads, for figures between the two")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each side in each round")
+    parser.add_argument("--seconds", type=float, help=f"of each side in each round: {SECONDS}, {QUICK_SECONDS} quick")
     parser.add_argument("--workers", type=int, default=2, help="web processes of each side")
     parser.add_argument("--only", default="", help="workloads with a comma between them")
     parser.add_argument(
@@ -52,6 +53,7 @@ def main() -> None:
 def _measure(home: Path, wanted: argparse.Namespace) -> dict[str, Any]:
     threads = wanted.threads or (QUICK if wanted.quick else WHOLE)
     chosen = [each for each in workloads.ALL if not wanted.only or each.name in wanted.only.split(",")]
+    seconds_each = wanted.seconds or (QUICK_SECONDS if wanted.quick else SECONDS)
     chosen.sort(key=lambda each: each.writes)  # what is written would stand on the pages that are read
     with serving.database(home) as database:
         world = seed.kept(home) or _seed(database, threads)
@@ -60,7 +62,7 @@ def _measure(home: Path, wanted: argparse.Namespace) -> dict[str, Any]:
             for workload in chosen:
                 serving.index_of_bare(database, kept=workload.name == "W6")
                 for number in range(wanted.rounds + 1):
-                    seconds = wanted.seconds if number else min(wanted.seconds, 1.0)  # the first warms up
+                    seconds = seconds_each if number else min(seconds_each, 1.0)  # the first warms up
                     once = {"connections": CONNECTIONS, "seconds": seconds}
                     done = [
                         *(load.run(server, workloads.requests(workload, world), **once) for server in (hub, bare)),
