@@ -77,7 +77,7 @@ def test_what_comes_faster_than_statements_should_gathers(
     async def one_after_the_other() -> list[bool]:
         storing = []
         for run in runs:
-            storing.append(asyncio.create_task(together.here().store(said(run, "one"))))
+            storing.append(together.here().store(said(run, "one")))
             await asyncio.sleep(0.03)
         return await asyncio.gather(*storing)
 
@@ -102,7 +102,7 @@ def test_what_gathers_while_one_is_under_way_is_the_next(tenant: Tenant, stateme
     runs = [begun(tenant) for _ in range(4)]
 
     async def one_and_then_three() -> None:
-        first = asyncio.create_task(together.here().store(said(runs[0], "a")))
+        first = together.here().store(said(runs[0], "a"))
         while not statements:
             await asyncio.sleep(0)
         assert all(await asyncio.gather(first, *(together.here().store(said(run, "b")) for run in runs[1:])))
@@ -176,7 +176,7 @@ def test_who_does_not_wait_any_more_is_stored_all_the_same(tenant: Tenant) -> No
     run = begun(tenant)
 
     async def leave() -> None:
-        left = asyncio.create_task(together.here().store(said(run, "first")))
+        left = together.here().store(said(run, "first"))
         await asyncio.sleep(0)
         left.cancel()
         assert await together.here().store(said(run, "second"))

@@ -18,6 +18,7 @@ from django.utils import timezone
 from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread
 from threadhub.lib.pace import Pace
+from threadhub.lib.solo_event import SoloEvent
 from threads.lifecycle import reading
 from threads.lifecycle.bundles.verify import Damaged
 from threads.models import Run
@@ -90,29 +91,6 @@ class Feed:
             self.closer_look.cancel()
 
 
-class News:
-    """An `asyncio.Event` for the one who waits for it, who finds the loop once and not each time: that is a call of
-    the system in some versions of Python."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._waiting: asyncio.Future[None] | None = None
-        self._is_set = True
-
-    def set(self) -> None:
-        self._is_set = True
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    def clear(self) -> None:
-        self._is_set = False
-
-    async def wait(self) -> None:
-        if not self._is_set:
-            self._waiting = self._loop.create_future()
-            await self._waiting
-
-
 class Reader:
     """One reader's place in a feed. There may be a thousand of them in a process: what each costs, an event costs that
     often. `news` is set when there is something to take; others may set it too, to be heard."""
@@ -120,7 +98,7 @@ class Reader:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._taken = 0
-        self.news = News()
+        self.news = SoloEvent(is_set=True)
 
     def take(self) -> list[StoredEvent]:
         """The events since the last taking, in their order."""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from threadhub.lib.solo_event import SoloEvent
 from threads.runs import events, together
 from threads.sql import Said
 
@@ -29,9 +30,9 @@ class Recorder:
         self.run_id = run_id
         self.workspace_id = workspace_id
         self._pending: list[tuple[str, dict[str, Any]]] = []
-        self._dirty = asyncio.Event()
+        self._dirty = SoloEvent()
         self._storing = asyncio.Lock()
-        self._closed = asyncio.Event()
+        self._closed = SoloEvent()
         self.stored = asyncio.Event()  # set once anything is
 
     def put(self, type: str, **data: Any) -> None:
@@ -57,7 +58,7 @@ class Recorder:
         """
         async with self._storing:
             said = Said(self.run_id, self.workspace_id, self.take_pending())
-            storing = asyncio.ensure_future(together.here().store(said))
+            storing = together.here().store(said)
             try:
                 stored = await asyncio.shield(storing)
             except asyncio.CancelledError:  # whatever comes next is stored after it
@@ -83,17 +84,12 @@ class Recorder:
         """Store whenever there is something, and at least a few times per lease, until closed. Raises RunOver."""
         beat = settings.RUN_LEASE_SECONDS / BEATS_PER_LEASE
         while not self._closed.is_set():
-            # Without anything to store the lease must still be renewed.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(beat):
-                    await self._dirty.wait()
+            await self._dirty.wait(beat)  # without anything to store the lease must still be renewed
             if not self._closed.is_set():
                 spoke = any(type == events.TEXT_DELTA for type, _ in self._pending)
                 await self.flush()
                 if spoke:  # what has no text must not hold up the first words
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(settings.RUN_FLUSH_SECONDS):
-                            await self._closed.wait()
+                    await self._closed.wait(settings.RUN_FLUSH_SECONDS)
 
     def close(self) -> None:
         """No more flushing by itself: what is pending from now on is for `take_pending`."""

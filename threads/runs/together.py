@@ -53,14 +53,14 @@ class Together:
         self.under_way = False  # a statement
         self._by_themselves: set[asyncio.Task[None]] = set()  # a loop holds its tasks weakly
 
-    async def store(self, said: Said) -> bool:
+    def store(self, said: Said) -> "asyncio.Future[bool]":
         """Store events of a running run, and renew its lease; False when the run is over. What was given is stored even
         where nobody waits for it any more."""
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(said.run_id, _Waiting(said._replace(events=()))).add(said, future)
         if self._storing is None or self._storing.done():
             self._storing = asyncio.create_task(self._store_all())
-        return await future
+        return future
 
     async def _store_all(self) -> None:
         while self._waiting:
