@@ -5,8 +5,7 @@ import asyncio
 
 class SoloEvent:
     """An `asyncio.Event` of the running loop that one task waits for, also with a time limit: for where that is done at
-    each piece of each answer. Its loop is found once, which is a call of the system in some versions of Python, and a
-    limit that is reached cancels nothing."""
+    each piece of each answer. A limit that is reached cancels nothing, as `asyncio.timeout` does."""
 
     def __init__(self, *, is_set: bool = False) -> None:
         self._loop = asyncio.get_running_loop()
