@@ -88,13 +88,18 @@ def notify(channel: str, payload: str) -> None:
         cursor.execute("SELECT pg_notify(%s, %s)", [channel, payload])
 
 
+# A lease of which little is over stays: to write another one would write a row into each index of the runs (it has one
+# of its own), and each piece of text would.
+RENEWED = """CASE WHEN lease_expires_at > statement_timestamp() + make_interval(secs => %(lease)s::float8 * 0.75)
+       THEN lease_expires_at ELSE statement_timestamp() + make_interval(secs => %(lease)s::float8) END"""
+
 # Relies on run's primary key and on its row lock: whoever ends the run (answer complete, cancelled, lost) takes the
 # same lock, so nothing is stored after the end. Zero rows: the run is no longer running.
-APPEND_EVENTS = """
+APPEND_EVENTS = f"""
 WITH run AS (
     UPDATE threads_run
        SET last_seq = last_seq + %(count)s::int,
-           lease_expires_at = statement_timestamp() + make_interval(secs => %(lease)s::float8)
+           lease_expires_at = {RENEWED}
      WHERE id = %(run)s::uuid AND workspace_id = %(workspace)s::uuid AND status = 'running'
  RETURNING id, workspace_id, last_seq
 ), stored AS (
@@ -104,7 +109,7 @@ WITH run AS (
       FROM run, unnest(%(types)s::text[], %(data)s::jsonb[]) WITH ORDINALITY AS event (type, data, number)
 )
 SELECT pg_notify('run_events', run.id::text) FROM run
-"""
+"""  # noqa: S608  constants
 
 
 def append_events(
@@ -129,7 +134,7 @@ def append_events(
 # As above, of several runs, and no lock is waited for: who ends many runs at once takes their rows in an order of its
 # own. Runs whose row somebody has in hand are left out like those that are over. Arrays come as text: psycopg writes
 # Python's lists item by item, which took a quarter of the whole.
-APPEND_EVENTS_OF_RUNS = """
+APPEND_EVENTS_OF_RUNS = f"""
 WITH said AS (
     SELECT *
       FROM unnest(%(runs)s::text::uuid[], %(workspaces)s::text::uuid[], %(counts)s::text::int[]) WITH ORDINALITY
@@ -142,7 +147,7 @@ WITH said AS (
 ), run AS (
     UPDATE threads_run AS run
        SET last_seq = run.last_seq + live.count,
-           lease_expires_at = statement_timestamp() + make_interval(secs => %(lease)s::float8)
+           lease_expires_at = {RENEWED}
       FROM live
      WHERE run.id = live.id AND run.workspace_id = live.workspace_id
  RETURNING run.id, run.workspace_id, run.last_seq - live.count AS seq, live.place
@@ -158,7 +163,7 @@ WITH said AS (
 SELECT array_agg(place), pg_notify('run_events', string_agg(id::text, ','))
   FROM (SELECT id, place, (row_number() OVER () - 1) / %(told_together)s::int AS part FROM run) AS told
  GROUP BY part
-"""
+"""  # noqa: S608
 TOLD_TOGETHER = 200  # ids in a notification, of which PostgreSQL carries 7,999 bytes
 
 

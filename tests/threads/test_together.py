@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -65,6 +66,32 @@ def test_runs_of_several_workspaces_are_stored_together(
     assert store(*(said(run, "one", "two") for run in runs)) == [True] * 3
     assert statements == [3]
     assert [texts(run) for run in runs] == [["one", "two"]] * 3
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_lease_is_renewed_when_a_quarter_of_it_is_over(tenant: Tenant, settings: Any, alone: bool) -> None:
+    """Not with each piece of text: to change it is a row more in each index of the runs."""
+    run = begun(tenant)
+    settings.RUN_LEASE_SECONDS = 1_000
+
+    def say() -> datetime:
+        if alone:
+            assert sql.append_events(**said(run)._asdict(), lease_seconds=1_000)
+        else:
+            assert store(said(run)) == [True]
+        run.refresh_from_db()
+        assert run.lease_expires_at
+        return run.lease_expires_at
+
+    def leave(seconds: int) -> datetime:
+        run.lease_expires_at = timezone.now() + timedelta(seconds=seconds)
+        run.save(update_fields=["lease_expires_at"])
+        return run.lease_expires_at
+
+    fresh = leave(seconds=760)
+    assert say() == fresh
+    leave(seconds=740)
+    assert say() - timezone.now() > timedelta(seconds=990)
 
 
 def test_what_comes_faster_than_statements_should_gathers(
