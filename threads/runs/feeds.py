@@ -45,8 +45,8 @@ UNREADABLE = ("internal_error", "What the answer says from here on cannot be rea
 _reading = ThreadPoolExecutor(1, thread_name_prefix="events")
 
 THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer was complete.")
-# By the primary key (run_id, seq, workspace_id), run for run. The arrays are subqueries: where the planner sees how long
-# they are, it makes a plan for each length anew, which takes four times as long as the reading.
+# By the primary key (run_id, seq, workspace_id), run for run. The arrays are subqueries: where the planner sees how
+# long they are, it makes a plan for each length anew, which takes four times as long as the reading.
 NEWS = """
 SELECT asked.number, event.seq, event.type, event.data
   FROM unnest((SELECT %s::text::uuid[]), (SELECT %s::text::uuid[]), (SELECT %s::text::int[])) WITH ORDINALITY
