@@ -41,10 +41,9 @@ PASSING = (OperationalError, InterfaceError, NotSupportedError, ProgrammingError
 # Until so many have come at once none waits: a run that begins has its first words right after what announces them.
 APART, AT_ONCE = 0.02, 5
 UNREADABLE = ("internal_error", "What the answer says from here on cannot be read.")
-# One reading after the other, in a thread whose connection and caches are warm.
-_reading = ThreadPoolExecutor(1, thread_name_prefix="events")
-
 THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer was complete.")
+# One reading after the other, in a thread whose caches are warm.
+_reading = ThreadPoolExecutor(1, thread_name_prefix="events")
 # By the primary key (run_id, seq, workspace_id), run for run. The arrays are subqueries: where the planner sees how
 # long they are, it makes a plan for each length anew, which takes four times as long as the reading.
 NEWS = """

@@ -201,8 +201,9 @@ export class Chat {
 
   /** Something was said that is not on the screen: by a person, or in another tab. */
   async #news(message) {
+    const thread = this.#thread;
     await this.#showing;
-    if (this.#run || message.role !== "assistant" || this.transcript.has(message.id)) return;
+    if (this.#thread !== thread || this.#run || message.role !== "assistant" || this.transcript.has(message.id)) return;
     this.announcer.finish(message.content ?? "");
     this.show(this.#thread);
   }
