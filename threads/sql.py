@@ -88,9 +88,12 @@ def notify(channel: str, payload: str) -> None:
         cursor.execute("SELECT pg_notify(%s, %s)", [channel, payload])
 
 
-# A lease of which little is over stays: to write another one would write a row into each index of the runs (it has one
-# of its own), and each piece of text would.
-RENEWED = """CASE WHEN lease_expires_at > statement_timestamp() + make_interval(secs => %(lease)s::float8 * 0.75)
+# A lease of which less than an eighth is over stays: to write another one would write a row into each index of the runs
+# (it has one of its own), and each piece of text would. Without text a worker renews after a quarter
+# (runs/recorder.py), so more than half is left at any time. One that is too long, by another machine's clock, is put
+# right.
+RENEWED = """CASE WHEN lease_expires_at BETWEEN statement_timestamp() + make_interval(secs => %(lease)s::float8 * 0.875)
+                                       AND statement_timestamp() + make_interval(secs => %(lease)s::float8)
        THEN lease_expires_at ELSE statement_timestamp() + make_interval(secs => %(lease)s::float8) END"""
 
 # Relies on run's primary key and on its row lock: whoever ends the run (answer complete, cancelled, lost) takes the
@@ -115,7 +118,8 @@ SELECT pg_notify('run_events', run.id::text) FROM run
 def append_events(
     *, run_id: UUID, workspace_id: UUID, events: Sequence[tuple[str, dict[str, Any]]], lease_seconds: float
 ) -> bool:
-    """Store events of a running run and renew its lease, in one round trip; False when the run is over."""
+    """Store events of a running run, in one round trip, and see that its lease is long enough (RENEWED); False when the
+    run is over."""
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
         cursor.execute(
             APPEND_EVENTS,

@@ -1,6 +1,7 @@
 """What is new of all runs that are followed in a process is read together."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -54,10 +55,14 @@ def closer_looks(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     return looked_at
 
 
+def queued(tenant: Tenant) -> Run:
+    thread = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
+    return ask(tenant, thread, "/say hello")
+
+
 def begun(tenant: Tenant) -> Run:
     """A run that a worker has, which has said that it begins."""
-    thread = threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now())
-    run = ask(tenant, thread, "/say hello")
+    run = queued(tenant)
     Run.objects.filter(pk=run.pk).update(status=Run.Status.RUNNING, started_at=timezone.now())
     say(run, events.MESSAGE_START)
     return run
@@ -267,7 +272,8 @@ def test_a_lost_connection_is_made_again_and_what_was_missed_is_read(
 def cut_off() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN chat_session_ended'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE query = 'LISTEN chat_session_ended' AND datname = current_database()"
         )
         assert cursor.rowcount
 
@@ -353,7 +359,7 @@ def test_a_run_that_has_just_spoken_is_not_looked_at_closer(tenant: Tenant, clos
 def test_a_run_that_was_live_a_moment_ago_is_not_looked_at_closer(
     tenant: Tenant, closer_looks: list[UUID], live: bool
 ) -> None:
-    run = ask(tenant, threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now()), "/say hello")
+    run = queued(tenant)
 
     async def follow() -> None:
         async with Feeds().open(run.pk, run.workspace_id, run.thread_id, live=live):
@@ -380,9 +386,38 @@ def test_a_run_that_has_just_spoken_and_is_gone_ends_soon(tenant: Tenant, monkey
     assert asyncio.run(follow()) == [events.MESSAGE_START, events.ERROR, events.MESSAGE_STOP]
 
 
+def test_what_becomes_of_a_run_during_a_closer_look_is_seen_soon(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, actor, look = queued(tenant), tenant.actor, feeds._told_otherwise
+    looked, may_end = threading.Event(), threading.Event()
+    monkeypatch.setattr(feeds, "LATELY", 0.05)
+    monkeypatch.setattr(feeds, "LOOK_EVERY", 60.0)
+
+    def slow(*asked: Any) -> Any:
+        found = look(*asked)
+        looked.set()
+        assert may_end.wait(PATIENCE)
+        return found
+
+    monkeypatch.setattr(feeds, "_told_otherwise", slow)
+
+    async def follow() -> None:
+        every = Feeds()
+        async with opened(every, [run]) as (feed,):
+            await until(looked.is_set)
+            await in_thread(threads.delete)(actor=actor, thread=run.thread, now=timezone.now())
+            every.wake(run.pk)
+            await until(lambda: feed.again)
+            may_end.set()
+            await until(lambda: feed.ended)
+
+    asyncio.run(follow())
+
+
 def test_a_run_that_nobody_has_taken_yet_costs_a_look_two_queries(tenant: Tenant) -> None:
     """What its events are, and whether there are others to tell."""
-    run = ask(tenant, threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now()), "/say hello")
+    run = queued(tenant)
     with CaptureQueriesContext(connection) as captured:
         assert feeds._events_after([(str(run.pk), str(run.workspace_id), 0)]) == {}
         assert feeds._told_otherwise(run.pk, run.workspace_id, run.thread_id, 0, 0) == []

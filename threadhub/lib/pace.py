@@ -4,8 +4,8 @@ import asyncio
 
 
 class Pace:
-    """Turns that are `apart` seconds on the average. Until `at_once` have come together none waits: what is asked for
-    now and then is done right away."""
+    """Turns that are `apart` seconds on the average. `at_once` more than are due do not wait: what is asked for now and
+    then is done right away."""
 
     def __init__(self, apart: float, at_once: int) -> None:
         self._apart = apart

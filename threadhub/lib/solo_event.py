@@ -5,7 +5,7 @@ import asyncio
 
 class SoloEvent:
     """An `asyncio.Event` of the running loop that one task waits for, also with a time limit: for where that is done at
-    each piece of each answer. A limit that is reached cancels nothing, as `asyncio.timeout` does."""
+    each piece of each answer. Unlike that of `asyncio.timeout`, a limit that is reached cancels nothing."""
 
     def __init__(self, *, is_set: bool = False) -> None:
         self._loop = asyncio.get_running_loop()
@@ -26,6 +26,7 @@ class SoloEvent:
     async def wait(self, seconds: float | None = None) -> bool:
         """Until it is set, or so many seconds are over. Whether it is set."""
         if not self._is_set:
+            assert self._waiter is None, "only one may wait"  # noqa: S101
             self._waiter = self._loop.create_future()
             over = None if seconds is None else self._loop.call_later(seconds, _wake, self._waiter)
             try:

@@ -38,11 +38,11 @@ LATELY = 1.0
 # that is damaged is an InternalError.
 PASSING = (OperationalError, InterfaceError, NotSupportedError, ProgrammingError)
 # Seconds from one reading to the next, on the average: what comes meanwhile is read together, whichever run it is of.
-# Until so many have come at once none waits: a run that begins has its first words right after what announces them.
+# So many more than are due go at once: a run that begins has its first words right after what announces them.
 APART, AT_ONCE = 0.02, 5
 UNREADABLE = ("internal_error", "What the answer says from here on cannot be read.")
 THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer was complete.")
-# One reading after the other, in a thread whose caches are warm.
+# One reading after the other, in one thread: what it has at hand is the processor's newest.
 _reading = ThreadPoolExecutor(1, thread_name_prefix="events")
 # By the primary key (run_id, seq, workspace_id), run for run. The arrays are subqueries: where the planner sees how
 # long they are, it makes a plan for each length anew, which takes four times as long as the reading.
@@ -75,6 +75,7 @@ class Feed:
         self.look_at = 0.0  # when it is looked at without news; what is heard meanwhile puts it off
         self.next_look: asyncio.TimerHandle | None = None
         self.closer_look: asyncio.Task[None] | None = None
+        self.again = False  # it was heard of during that look, and is looked at soon after
 
     def add(self, rows: list[StoredEvent]) -> None:
         if rows:
@@ -207,7 +208,10 @@ class Feeds:
             elif now - feed.heard_at < LATELY:
                 self._look_again(feed, now + LATELY)
             elif feed.closer_look is None or feed.closer_look.done():
+                feed.again = False
                 feed.closer_look = asyncio.create_task(self._look_closer(feed))
+            else:
+                feed.again = True
 
     async def _read_alone(self, feed: Feed) -> None:
         """What cannot be read of it now either, its readers are told, and go without."""
@@ -231,7 +235,7 @@ class Feeds:
         except Exception as error:  # as above
             logger.warning("could not look at a run: %s", error, exc_info=not _is_passing(error))
             wait = RETRY_AFTER
-        self._look_again(feed, asyncio.get_running_loop().time() + wait)
+        self._look_again(feed, asyncio.get_running_loop().time() + (LATELY if feed.again else wait))
 
     def _look_again(self, feed: Feed, at: float) -> None:
         """Then, unless it is put off. What puts it off moves no timer: that would cost more than sending it."""

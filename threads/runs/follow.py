@@ -148,6 +148,7 @@ class Hub:
                 while told := connection.notifies():
                     self._hear(told.relname.decode(), told.extra.decode())
             except psycopg.Error as error:
+                loop.remove_reader(socket)  # it is closed, and its number may be another one's at once
                 if not lost.done():
                     lost.set_exception(error)
 
@@ -160,16 +161,16 @@ class Hub:
 
     def _hear(self, channel: str, payload: str) -> None:
         """One id, or several with commas between them."""
-        for each in payload.split(","):
-            try:
-                told = UUID(each)
-            except ValueError:  # anybody who may speak to the database may notify
-                logger.warning("heard on %s what is no id: %.80r", channel, payload)
+        try:
+            told = [UUID(each) for each in payload.split(",")]
+        except ValueError:  # anybody who may speak to the database may notify
+            logger.warning("heard on %s what is no id: %.80r", channel, payload)
+            return
+        for each in told:
+            if channel == endings.CHANNEL:
+                self._wake_session(each)
             else:
-                if channel == endings.CHANNEL:
-                    self._wake_session(told)
-                else:
-                    self.feeds.wake(told)
+                self.feeds.wake(each)
 
     def _wake_session(self, session_id: UUID) -> None:
         for news in self.sessions.get(session_id, ()):

@@ -51,7 +51,7 @@ class Recorder:
         return pending
 
     async def flush(self) -> None:
-        """Store what is pending, and what another flush is still storing; renew the lease. Raises RunOver.
+        """Store what is pending, and what another flush is still storing; see to the lease. Raises RunOver.
 
         One at a time: two batches under way at once, `keep_flushing`'s and a step's own, could be numbered the other
         way round.

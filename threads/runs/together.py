@@ -16,8 +16,8 @@ from threadhub.lib.pace import Pace
 from threads import sql
 from threads.sql import Said
 
-# Seconds from one statement to the next, on the average: a transaction costs more than what it stores. Until so many
-# have come at once none waits.
+# Seconds from one statement to the next, on the average: a transaction costs more than what it stores. So many more
+# than are due go at once.
 APART, AT_ONCE = 0.02, 5
 
 
@@ -39,7 +39,9 @@ class _Waiting:
 
     def failed(self, error: BaseException) -> None:
         for future in self.futures:
-            if not future.done():
+            if isinstance(error, asyncio.CancelledError):
+                future.cancel()
+            elif not future.done():
                 future.set_exception(error)
 
 
@@ -50,41 +52,58 @@ class Together:
         self._waiting: dict[UUID, _Waiting] = {}
         self._storing: asyncio.Task[None] | None = None
         self._pace = Pace(APART, AT_ONCE)
-        self.under_way = False  # a statement
+        self._in_hand = False  # the statement of all
         self._by_themselves: set[asyncio.Task[None]] = set()  # a loop holds its tasks weakly
 
     def store(self, said: Said) -> "asyncio.Future[bool]":
-        """Store events of a running run, and renew its lease; False when the run is over. What was given is stored even
-        where nobody waits for it any more."""
+        """Store events of a running run, and see that its lease is long enough; False when the run is over. What was
+        given is stored even where nobody waits for it any more."""
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(said.run_id, _Waiting(said._replace(events=()))).add(said, future)
         if self._storing is None or self._storing.done():
             self._storing = asyncio.create_task(self._store_all())
         return future
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a statement is, of all or of one by itself."""
+        return self._in_hand or bool(self._by_themselves)
+
     async def _store_all(self) -> None:
-        while self._waiting:
-            await self._pace.turn()
-            batch, self._waiting = list(self._waiting.values()), {}
-            self.under_way = True
-            try:
-                stored = await in_thread(_store)([each.said for each in batch])
-            except Exception as error:  # noqa: BLE001  it is theirs who wait
-                if not _was_refused(error):
-                    for each in batch:
-                        each.failed(error)
-                    continue
-                stored = set[UUID]()  # whose fault it is, each will find out
-            finally:
-                self.under_way = False
-            for each in batch:
-                if each.said.run_id in stored:
-                    each.done(stored=True)
-                else:
-                    alone = asyncio.create_task(_by_itself(each))
-                    self._by_themselves.add(alone)
-                    alone.add_done_callback(self._by_themselves.discard)
-        self._storing = None  # a task holds its loop, by which this is found
+        batch = list[_Waiting]()
+        try:
+            while self._waiting:
+                await self._pace.turn()
+                batch, self._waiting = list(self._waiting.values()), {}
+                await self._store_batch(batch)
+                batch = []
+        except BaseException as error:  # the loop ends: who waits would wait for ever
+            for each in [*batch, *self._waiting.values()]:
+                each.failed(error)
+            self._waiting = {}
+            raise
+        finally:
+            self._storing = None  # a task holds its loop, by which this is found
+
+    async def _store_batch(self, batch: Sequence[_Waiting]) -> None:
+        self._in_hand = True
+        try:
+            stored = await in_thread(_store)([each.said for each in batch])
+        except Exception as error:  # noqa: BLE001  it is theirs who wait
+            if not _was_refused(error):
+                for each in batch:
+                    each.failed(error)
+                return
+            stored = set[UUID]()  # whose fault it is, each will find out
+        finally:
+            self._in_hand = False
+        for each in batch:
+            if each.said.run_id in stored:
+                each.done(stored=True)
+            else:
+                alone = asyncio.create_task(_by_itself(each))
+                self._by_themselves.add(alone)
+                alone.add_done_callback(self._by_themselves.discard)
 
 
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Together] = WeakKeyDictionary()
@@ -104,8 +123,10 @@ async def _by_itself(waiting: _Waiting) -> None:
 
 
 def _was_refused(error: Exception) -> bool:
-    """Whether the server said that it did not carry out the statement. Where the connection was lost nobody knows, and
-    what was stored must not be stored again."""
+    """Whether the server said that it did not carry out the statement, or was not sent it, since some of it is no JSON.
+    Where the connection was lost nobody knows, and what was stored must not be stored again."""
+    if isinstance(error, TypeError):
+        return True
     state = getattr(error.__cause__ or error, "sqlstate", None)
     return state is not None and not state.startswith(("08", "57P"))
 
