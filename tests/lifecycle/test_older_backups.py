@@ -2,18 +2,21 @@
 
 import os
 import shutil
+import threading
+import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.lifecycle.conftest import old_thread
 from tests.lifecycle.test_commands import code, run
+from threadhub.isolation import scope
 from threads.lifecycle import acts, reading, restore
 from threads.lifecycle.bundles import adoption, archive, audit_trail
 from threads.lifecycle.erasure import erasures, ledger, replay
@@ -80,6 +83,34 @@ def test_a_replay_takes_the_person_and_finds_the_neighbour(tenant: Tenant, resto
     assert Erasure.objects.get().state == "done"
     assert audit_trail.verify(workspace_id=tenant.workspace.pk).faults == []
     restore.restore(actor=tenant.actor, thread=Thread.objects.get(), now=timezone.now())
+    assert said(neighbour) == words
+
+
+def test_who_finds_threads_and_who_purges_them_do_not_wait_for_each_other(tenant: Tenant, restored: Any) -> None:
+    """A purge has the thread's row before it writes a bundle, which the chain's lock is for."""
+    _, neighbour, words = restored
+    found = list[int]()
+
+    def find() -> None:
+        try:
+            with scope.within(tenant.workspace.pk):
+                found.append(adoption.adopt(workspace_id=tenant.workspace.pk, now=timezone.now()))
+        finally:
+            connections.close_all()
+
+    finding = threading.Thread(target=find)
+    with transaction.atomic():
+        Thread.objects.select_for_update().get(pk=neighbour.pk)
+        finding.start()
+        with connection.cursor() as cursor:
+            for _ in range(500):
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))")
+                if cursor.fetchone()[0]:
+                    break
+                time.sleep(0.02)
+            cursor.execute(archive.CHAIN_LOCK, [str(tenant.workspace.pk)])
+    finding.join(20)
+    assert found == [1]
     assert said(neighbour) == words
 
 

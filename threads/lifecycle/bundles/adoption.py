@@ -5,7 +5,7 @@ without those who were purged or erased, and the catalogue still names the old f
 thread's SHA-256; it is written into a bundle of its own, which the catalogue knows, before anything else is done.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -25,10 +25,17 @@ READ_BYTES = 2**20
 @transaction.atomic
 def adopt(*, workspace_id: UUID, now: datetime) -> int:
     """Find what the catalogue lost; returns how many threads. Raises nothing for what is found nowhere: it stays lost,
-    and verification names it."""
+    and verification names it.
+
+    The threads are locked before the chain, as by those who purge or archive: the other way round each would wait for
+    the other.
+    """
+    locked = _locked(workspace_id, _lost(workspace_id))
+    if not locked:
+        return 0
     with connection.cursor() as cursor:
         cursor.execute(archive.CHAIN_LOCK, [str(workspace_id)])
-    lost = _lost(workspace_id)
+    lost = {pk: sha256 for pk, sha256 in _lost(workspace_id).items() if pk in locked}
     adopted = 0
     for path in _unknown(workspace_id) if lost else ():
         entries = _entries(path, workspace_id)
@@ -38,6 +45,11 @@ def adopt(*, workspace_id: UUID, now: datetime) -> int:
             adopted += len(found)
             lost = {pk: sha256 for pk, sha256 in lost.items() if pk not in found}
     return adopted
+
+
+def _locked(workspace_id: UUID, thread_ids: Iterable[UUID]) -> set[UUID]:
+    threads = Thread.objects.select_for_update().filter(workspace_id=workspace_id, pk__in=list(thread_ids))
+    return set(threads.order_by("pk").values_list("pk", flat=True))
 
 
 def _lost(workspace_id: UUID) -> dict[UUID, str]:
@@ -67,8 +79,8 @@ def _entries(path: str, workspace_id: UUID) -> dict[UUID, dict[str, object]]:
 
 
 def _write(workspace_id: UUID, path: str, found: dict[UUID, dict[str, object]], now: datetime) -> None:
-    threads = Thread.objects.select_for_update().filter(workspace_id=workspace_id, pk__in=list(found))
-    created = dict(threads.order_by("pk").values_list("pk", "created_at"))
+    threads = Thread.objects.filter(workspace_id=workspace_id, pk__in=list(found))
+    created = dict(threads.order_by().values_list("pk", "created_at"))
     order: Sequence[tuple[datetime, UUID]] = sorted((at, pk) for pk, at in created.items())
     sources = [archive.Source(pk, at, _lines(path, found[pk])) for at, pk in order]
     bundle, written = archive.store(workspace_id=workspace_id, sources=sources, now=now)
