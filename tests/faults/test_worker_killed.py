@@ -149,6 +149,41 @@ def test_a_run_survives_the_kill_of_its_worker_at_every_event(
         assert positions(run.thread) == list(range(1, len(positions(run.thread)) + 1))
 
 
+@pytest.mark.parametrize("committed", [True, False])
+def test_runs_survive_the_kill_of_their_worker_while_they_are_stored_together(
+    tenant: Tenant, shop: Orders, tmp_path: Path, committed: bool
+) -> None:
+    """The statement of all of them may still be carried out, or be lost."""
+    runs = [ask(tenant, f"/slow 0.05 /length 400 words\n/say {number}") for number in range(4)]
+    with site.worker(tmp_path) as one:
+        until(lambda: all(stored(run) >= 3 for run in runs))
+        with psycopg.connect(site.database_url()) as locking:
+            locking.execute("LOCK TABLE threads_runevent IN SHARE MODE")
+            until(lambda: waiting_together() == 1)
+            before = [stored(run) for run in runs]
+            one.kill()
+            if not committed:
+                site.end_backends_of_the_dead()
+    until(lambda: waiting_together() == 0)
+    assert any(stored(run) > told for run, told in zip(runs, before, strict=True)) is committed
+    dead_for_long()
+    with site.worker(tmp_path):
+        until(lambda: not Run.objects.live().exists())
+    for run in runs:
+        check(run, shop)
+
+
+def waiting_together() -> int:
+    """How many statements of several runs wait for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            " AND query LIKE '%WITH said%SKIP LOCKED%'"
+        )
+        found: int = cursor.fetchone()[0]
+        return found
+
+
 def let_half_of_them_commit(held: Gates, walking: dict[int, Run]) -> None:
     """A killed worker's statement may still be carried out, or be lost: half of them each."""
     for seq, run in walking.items():
