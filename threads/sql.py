@@ -136,8 +136,8 @@ def append_events(
 
 
 # As above, of several runs, and no lock is waited for: who ends many runs at once takes their rows in an order of its
-# own. Runs whose row somebody has in hand are left out like those that are over. Arrays come as text: psycopg writes
-# Python's lists item by item, which took a quarter of the whole.
+# own. Runs whose row somebody has in hand are left out like those that are over. Arrays come as text: written item
+# by item they took a quarter of the whole.
 APPEND_EVENTS_OF_RUNS = f"""
 WITH said AS (
     SELECT *
@@ -192,20 +192,21 @@ def append_events_of_runs(*, said: Sequence[Said], lease_seconds: float) -> set[
         cursor.execute(
             APPEND_EVENTS_OF_RUNS,
             {
-                "runs": _array(each.run_id for each in said),
-                "workspaces": _array(each.workspace_id for each in said),
-                "counts": _array(len(each.events) for each in said),
+                "runs": array(each.run_id for each in said),
+                "workspaces": array(each.workspace_id for each in said),
+                "counts": array(len(each.events) for each in said),
                 "lease": lease_seconds,
                 "told_together": TOLD_TOGETHER,
-                "places": _array(places),
-                "numbers": _array(numbers),
-                "types": _array(types),
+                "places": array(places),
+                "numbers": array(numbers),
+                "types": array(types),
                 "data": json.dumps(data).decode(),
             },
         )
         return {said[place - 1].run_id for together, _ in cursor.fetchall() for place in together}
 
 
-def _array(values: Iterable[UUID | int | str]) -> str:
-    """As PostgreSQL writes an array of what needs no quotes: ids, numbers, types of events."""
+def array(values: Iterable[UUID | int | str]) -> str:
+    """As PostgreSQL writes an array of what needs no quotes: ids, numbers, types of events. A list psycopg would write
+    item by item."""
     return f"{{{','.join(map(str, values))}}}"

@@ -19,6 +19,7 @@ from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread
 from threadhub.lib.pace import Pace
 from threadhub.lib.solo_event import SoloEvent
+from threads import sql
 from threads.lifecycle import reading
 from threads.lifecycle.bundles.verify import Damaged
 from threads.models import Run
@@ -42,7 +43,7 @@ PASSING = (OperationalError, InterfaceError, NotSupportedError, ProgrammingError
 APART, AT_ONCE = 0.02, 5
 UNREADABLE = ("internal_error", "What the answer says from here on cannot be read.")
 THREAD_DELETED = ("thread_deleted", "The thread was deleted before the answer was complete.")
-# One reading after the other, in one thread: what it has at hand is the processor's newest.
+# One reading after the other, in a thread of their own.
 _reading = ThreadPoolExecutor(1, thread_name_prefix="events")
 # By the primary key (run_id, seq, workspace_id), run for run. The arrays are subqueries: where the planner sees how
 # long they are, it makes a plan for each length anew, which takes four times as long as the reading.
@@ -261,8 +262,8 @@ def _is_passing(error: Exception) -> bool:
 
 def _events_after(asked: Collection[tuple[str, str, int]]) -> dict[int, list[StoredEvent]]:
     """Of runs, each with its workspace and the number of its last known event: those that came after it, by the place
-    of the run among those that are asked for (from 1). Arrays go as text, which is told from Python's lists sooner."""
-    columns = [f"{{{','.join(map(str, column))}}}" for column in zip(*asked, strict=True)]
+    of the run among those that are asked for (from 1)."""
+    columns = [sql.array(column) for column in zip(*asked, strict=True)]
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
         cursor.execute(NEWS, columns)
         rows = cursor.fetchall()
