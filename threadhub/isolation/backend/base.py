@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool
 
 from threadhub.isolation import walls
 from threadhub.isolation.backend import pool as pools
+from threadhub.isolation.backend.timestamps import TimestampLoader
 from threadhub.isolation.scope import Scope, as_owner, current, spelled
 
 STANDING = "threadhub_standing"  # attribute of the psycopg connection: the Scope that its server session has
@@ -40,6 +41,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             if made is not None and made._check is ConnectionPool.check_connection:
                 made._check = pools.check
         return made
+
+    def get_connection_params(self) -> dict[str, Any]:
+        parameters: dict[str, Any] = super().get_connection_params()
+        if self.timezone is TimestampLoader.timezone:
+            parameters["context"].adapters.register_loader("timestamptz", TimestampLoader)
+        return parameters
 
     def connect(self) -> None:
         """A connection of the pool is set up already. Of Django's steps those are left that make this wrapper as it is
