@@ -22,18 +22,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
-import httpx
 import psycopg
 
-from tests.bench import processors
+from tests.bench import load, processors
 from tests.hub import ROOT, Hub, clean_environment, running
 from threadhub import embedded
 from threadhub.lib import ids
@@ -198,7 +198,7 @@ def search_follows(hub: Hub, admin: Any, count: int) -> dict[str, float]:
 
 
 class Readers:
-    """Clients that fetch threads of fifty messages, one after the other, in threads of this process."""
+    """Clients that fetch threads of fifty messages, each one after the other; as light as the bench's others."""
 
     def __init__(self, hub: Hub, agent: str) -> None:
         listed = hub.get(f"/agents/{agent}/threads", params={"take": 50}).raise_for_status().json()["data"]
@@ -206,23 +206,17 @@ class Readers:
 
     def during(self, until: threading.Event) -> list[float]:
         """Seconds of each request until the event."""
-        took: list[float] = []
-        readers = [threading.Thread(target=self._read, args=(until, took, number)) for number in range(READERS)]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join()
-        return took
+        port = urlsplit(self.hub.url).port
+        assert port
+        return load.ask(port, self._asked(), connections=READERS, going=lambda: not until.is_set(), pause=PAUSE)
 
-    def _read(self, until: threading.Event, took: list[float], number: int) -> None:
-        headers = {"authorization": f"Bearer {self.hub.api_key}"}
-        dice = random.Random(number)
-        with httpx.Client(base_url=self.hub.url, trust_env=False, headers=headers, timeout=60) as client:
-            while not until.is_set():
-                began = time.perf_counter()
-                client.get(f"/threads/{dice.choice(self.threads)}").raise_for_status()
-                took.append(time.perf_counter() - began)
-                until.wait(PAUSE)
+    def _asked(self) -> Iterator[bytes]:
+        dice = random.Random(0)
+        while True:
+            yield (
+                f"GET /threads/{dice.choice(self.threads)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                f"Authorization: Bearer {self.hub.api_key}\r\n\r\n"
+            ).encode()
 
 
 def percentiles(seconds: list[float]) -> dict[int, float]:
@@ -287,10 +281,10 @@ def purge(
 def purges(
     hub: Hub, admin: Any, readers: Readers, start: Cost, figures: dict[str, Any], threads: int, idle_seconds: float
 ) -> None:
-    """By the product as it does it unless told otherwise, by three batches at a time, and by statements alone."""
+    """By the product as it does it unless told otherwise, by one batch at a time, and by statements alone."""
     ways: dict[str, Callable[[str], Cost]] = {
         "purge": lambda agent: by_product(hub, agent).without(start),
-        "purge, three at a time": lambda agent: by_product(hub, agent, "--parallel", "3").without(start),
+        "purge, one at a time": lambda agent: by_product(hub, agent, "--parallel", "1").without(start),
         "plain statements": lambda agent: by_statements(hub, agent),
     }
     for name, way in ways.items():

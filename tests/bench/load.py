@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tests.bench.million.serving import Server
@@ -33,7 +33,8 @@ def run(server: Server, asked: Iterator[bytes], *, connections: int, seconds: fl
     """Ask for so long. Raises Failed for any answer that is not 2xx."""
     web, postgres = cpu_of(server.web()), cpu_of(server.postgres())
     began = time.perf_counter()
-    times = asyncio.run(_ask(server.port, asked, connections, began + seconds))
+    until = began + seconds
+    times = ask(server.port, asked, connections=connections, going=lambda: time.perf_counter() < until)
     took = time.perf_counter() - began
     web, postgres = cpu_of(server.web()) - web, cpu_of(server.postgres()) - postgres
     times.sort()
@@ -46,11 +47,20 @@ def run(server: Server, asked: Iterator[bytes], *, connections: int, seconds: fl
     )
 
 
-async def _ask(port: int, asked: Iterator[bytes], connections: int, until: float) -> list[float]:
+def ask(
+    port: int, asked: Iterator[bytes], *, connections: int, going: Callable[[], bool], pause: float = 0.0
+) -> list[float]:
+    """Seconds of each answer; `pause`: seconds between an answer and the next question. Raises Failed."""
+    return asyncio.run(_ask(port, asked, connections, going, pause))
+
+
+async def _ask(
+    port: int, asked: Iterator[bytes], connections: int, going: Callable[[], bool], pause: float
+) -> list[float]:
     loop = asyncio.get_running_loop()
     everyone = []
     for _ in range(connections):
-        _, one = await loop.create_connection(lambda: _Connection(asked, until, loop), "127.0.0.1", port)
+        _, one = await loop.create_connection(lambda: _Connection(asked, going, loop, pause), "127.0.0.1", port)
         everyone.append(one)
     await asyncio.gather(*(one.over for one in everyone))
     return [took for one in everyone for took in one.times]
@@ -59,8 +69,9 @@ async def _ask(port: int, asked: Iterator[bytes], connections: int, until: float
 @dataclass
 class _Connection(asyncio.Protocol):
     asked: Iterator[bytes]
-    until: float
+    going: Callable[[], bool]
     loop: asyncio.AbstractEventLoop
+    pause: float
     times: list[float] = field(default_factory=list)
     got: bytearray = field(default_factory=bytearray)
     whole: int = 0  # bytes of the answer that is coming; 0 before its head is there
@@ -90,15 +101,20 @@ class _Connection(asyncio.Protocol):
             self.times.append(time.perf_counter() - self.sent)
             self.got.clear()
             self.whole = 0
-            self._next()
+            if self.pause:
+                self.loop.call_later(self.pause, self._next)
+            else:
+                self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.over.done():
             self.over.set_exception(exc or Failed("The server closed the connection."))
 
     def _next(self) -> None:
-        self.sent = time.perf_counter()
-        if self.sent < self.until:
+        if self.over.done():  # closed during the pause
+            return
+        if self.going():
+            self.sent = time.perf_counter()
             self.transport.write(next(self.asked))
         else:
             self.over.set_result(None)

@@ -19,8 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench.million import load, reference, seed, serving, workloads
-from tests.bench.million.load import Round
+from tests.bench import load
+from tests.bench.load import Round
+from tests.bench.million import reference, seed, serving, workloads
 
 QUICK, WHOLE = 20_000, 1_000_000
 SECONDS, QUICK_SECONDS = 2.0, 1.2

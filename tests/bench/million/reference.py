@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psycopg
 
+from tests.bench.load import Round, cpu_of
 from tests.bench.million import bare, seed, workloads
-from tests.bench.million.load import Round, cpu_of
 from tests.bench.million.seed import METADATA_VALUES, World
 from tests.bench.million.serving import Database
 from tests.bench.million.workloads import TEXT, Workload
