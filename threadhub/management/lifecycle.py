@@ -29,6 +29,7 @@ from threads.lifecycle.sweeper import SweepRunning
 FAILED, USAGE, LOCKED, NOT_VERIFIED = 1, 2, 3, 4
 DURATION = re.compile(r"([1-9][0-9]{0,6})([hdw])", re.ASCII)
 LONGEST = timedelta(days=36_525)
+PAUSE_SECONDS = 0.02  # between batches: somebody waits for a command, which nobody does for the night's sweep
 MOST_PARALLEL = 16  # batches; one process packs no faster with more
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 EXIT_CODES = (
@@ -177,7 +178,9 @@ class LifecycleCommand(HubCommand):
     def bounds(
         self, *, limit: int | None, batch_size: int, max_seconds: int | None, parallel: int = 1, **options: Any
     ) -> Bounds:
-        return Bounds(limit=limit, batch_size=batch_size, max_seconds=max_seconds, parallel=parallel)
+        return Bounds(
+            limit=limit, batch_size=batch_size, max_seconds=max_seconds, parallel=parallel, pause=PAUSE_SECONDS
+        )
 
     def confirm(self, *, yes: bool, dry_run: bool, **options: Any) -> None:
         """Ask, on a terminal; elsewhere only --yes will do."""

@@ -14,6 +14,8 @@ from uuid import UUID
 from django.db import connection
 from psycopg.types.json import Jsonb
 
+from threadhub.lib import json
+from threads import sql
 from threads.lifecycle import resolver
 from threads.lifecycle.erasure import ledger
 from threads.lifecycle.resolver import Facts, Rule
@@ -41,7 +43,7 @@ SELECT thread.id, thread.created_at
 """
 FACTS = """
 SELECT thread.id, thread.agent_id, thread.state, thread.created_at, thread.last_activity_at, thread.archived_at,
-       thread.trashed_at, thread.purge_after, thread.external_ref, thread.metadata, thread.origin, thread.pinned,
+       thread.trashed_at, thread.purge_after, thread.external_ref, thread.metadata::text, thread.origin, thread.pinned,
        thread.exempt_until,
        EXISTS (SELECT FROM threads_run AS run
                 WHERE run.thread_id = thread.id AND run.workspace_id = thread.workspace_id
@@ -51,7 +53,7 @@ SELECT thread.id, thread.agent_id, thread.state, thread.created_at, thread.last_
        threads_covered_by_hold(thread.workspace_id, thread.id, thread.agent_id, thread.user_id, thread.external_ref),
        thread.bundle_id, thread.message_count, thread.last_position
   FROM threads_thread AS thread
- WHERE thread.workspace_id = %(workspace)s AND thread.id = ANY(%(ids)s)
+ WHERE thread.workspace_id = %(workspace)s AND thread.id = ANY(%(ids)s::uuid[])
  ORDER BY thread.created_at, thread.id
 """
 FACTS_COLUMNS = (
@@ -162,18 +164,15 @@ class Query:
 
 def load(*, workspace_id: UUID, thread_ids: Sequence[UUID]) -> list[Candidate]:
     """These threads as they are now, oldest first."""
-    from threadhub.lib import json  # PostgreSQL's own JSON arrives as text here
-
-    with connection.cursor() as cursor:
-        cursor.execute(FACTS, {"workspace": workspace_id, "ids": list(thread_ids)})
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
+        cursor.execute(FACTS, {"workspace": workspace_id, "ids": sql.array(thread_ids)})
         rows = cursor.fetchall()
     to_be_erased = ledger.asked_for(workspace_id=workspace_id, thread_ids=thread_ids)
     found = []
     for row in rows:
         values = dict(zip(FACTS_COLUMNS, row, strict=False))
         values["erasure_requested"] = values["id"] in to_be_erased
-        if isinstance(values["metadata"], str):
-            values["metadata"] = json.loads(values["metadata"].encode())
+        values["metadata"] = json.loads(values["metadata"].encode())
         found.append(Candidate(Facts(**values), *row[len(FACTS_COLUMNS) :]))
     return found
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from threadhub.lib import json, keyed
-from threads import attachments
+from threads import attachments, sql
 from threads.lifecycle.bundles import rewrite
 from threads.lifecycle.bundles.verify import Damaged
 from threads.lifecycle.candidates import Candidate
@@ -23,16 +23,16 @@ from threads.lifecycle.resolver import Decision
 
 # Children first and set-wise: what the cascade then finds is nothing. Run events go with their runs.
 DELETIONS = (
-    "DELETE FROM threads_message WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s)",
-    "DELETE FROM threads_run WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s)",
-    "DELETE FROM threads_bundledthread WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s)",
+    "DELETE FROM threads_message WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s::uuid[])",
+    "DELETE FROM threads_run WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s::uuid[])",
+    "DELETE FROM threads_bundledthread WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s::uuid[])",
 )
-THREADS = "DELETE FROM threads_thread WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s)"
+THREADS = "DELETE FROM threads_thread WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])"
 FILES = """
-SELECT thread_id, file FROM threads_attachment WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s)
+SELECT thread_id, file FROM threads_attachment WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s::uuid[])
  UNION ALL
 SELECT thread_id, jsonb_array_elements_text(files)
-  FROM threads_bundledthread WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s)
+  FROM threads_bundledthread WHERE workspace_id = %(workspace)s AND thread_id = ANY(%(ids)s::uuid[])
 """
 # One text for all of them: as rows of the ORM they took three times as long.
 STONES = """
@@ -131,7 +131,7 @@ def destroy(
 def remove(*, workspace_id: UUID, thread_ids: Sequence[UUID], files: dict[UUID, list[str]] | None = None) -> int:
     """Remove the rows of live threads, and their files once that is committed; no tombstone."""
     files = _files(workspace_id, thread_ids) if files is None else files
-    parameters: dict[str, Any] = {"workspace": workspace_id, "ids": list(thread_ids)}
+    parameters: dict[str, Any] = {"workspace": workspace_id, "ids": sql.array(thread_ids)}
     with connection.cursor() as cursor:
         for statement in DELETIONS:
             cursor.execute(statement, parameters)
@@ -172,7 +172,7 @@ def _files(workspace_id: UUID, ids: Sequence[UUID]) -> dict[UUID, list[str]]:
     """Names of the attachments' files by thread: those of live rows, and those that bundles refer to."""
     files: dict[UUID, list[str]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(FILES, {"workspace": workspace_id, "ids": list(ids)})
+        cursor.execute(FILES, {"workspace": workspace_id, "ids": sql.array(ids)})
         for thread_id, name in cursor.fetchall():
             files.setdefault(thread_id, []).append(name)
     return files

@@ -15,7 +15,7 @@ class Command(LifecycleCommand):
 
     def add_own(self, parser: CommandParser) -> None:
         self.add_selection(parser)
-        self.add_bounds(parser, parallel=2)
+        self.add_bounds(parser, parallel=3)
 
     def run(self, *, as_json: bool, dry_run: bool, **options: Any) -> None:
         self.confirm(dry_run=dry_run, **options)
