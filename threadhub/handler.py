@@ -35,11 +35,10 @@ from django.utils.module_loading import import_string
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from threadhub import short_way
-from threadhub.api import errors
+from threadhub.api import errors, streaming
 from threadhub.api.dialect import dialect_of
 from threadhub.api.gone_wrong import GONE_WRONG, GoneWrong
 from threadhub.lib import remembered
-from threadhub.lib.asynchronous import release_thread
 from threadhub.lib.few_at_a_time import FewAtATime
 from threadhub.short_way import Alike, Plain
 
@@ -49,6 +48,7 @@ DRAINED = 16  # times the largest body: so much is read to its end, more is refu
 SHORT_BODY = 2**18  # bytes
 PIECES = 64  # in which a short body comes
 LEAST_THREADS = 4  # without a pool, each has a connection of its own
+AT_ONCE = 16  # requests that begin something, without a pool
 FOUND = "threadhub_found"  # of a request: what its address was resolved to, before it was a request
 
 R = TypeVar("R")
@@ -104,6 +104,9 @@ class Handler(ForApi, ASGIHandler):
         self.pages, self.api = SyncHandler(), ApiHandler()
         threads = max(LEAST_THREADS, settings.DATABASE_POOL_SIZE)
         self.requests = FewAtATime(threads, "request")
+        # As many begin at once as the pool has connections at most. Others wait for their turn, however long, and not
+        # for a connection, which is given up after DATABASE_POOL_SECONDS.
+        self.beginning = FewAtATime(settings.DATABASE_POOL_SIZE or AT_ONCE, "begin")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if has_body(scope):
@@ -116,6 +119,40 @@ class Handler(ForApi, ASGIHandler):
             await super().__call__(scope, receive, send)
         else:
             await self._answer_in_thread(scope, receive, send, found)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An answer that waits for something, until it is sent or nobody is there any more. As Django's, without its
+        signals, each of which would hop into a thread of its own."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        set_script_prefix(scope.get("root_path") or "/")
+        request, refusal = self.create_request(scope, body)
+        if request is None:
+            await self.send_response(refusal, send)
+            return
+        vars(request)[streaming.BEGINNING] = self.beginning
+        gone = asyncio.ensure_future(self.listen_for_disconnect(receive))
+        answered = asyncio.ensure_future(self._answer(request, send))
+        try:
+            await asyncio.wait({gone, answered}, return_when=asyncio.FIRST_COMPLETED)
+            if answered.done():
+                body.close()  # else whoever reads it in a thread reads it to its end
+        finally:
+            for task in (gone, answered):
+                task.cancel()
+            outcomes = await asyncio.gather(gone, answered, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, RequestAborted | asyncio.CancelledError):
+                raise outcome
+
+    async def _answer(self, request: HttpRequest, send: Send) -> None:
+        response = await self.run_get_response(request)
+        try:
+            await self.send_response(response, send)
+        finally:
+            _close(response)
 
     async def _answer_in_thread(self, scope: Scope, receive: Receive, send: Send, found: ResolverMatch | None) -> None:
         """What has come in whole is answered to its end, even when the sender has gone meanwhile."""
@@ -167,11 +204,6 @@ class Handler(ForApi, ASGIHandler):
         if refusal is not None:
             refusal = errors.before_request(scope["path"], refusal.status_code)
         return request, refusal
-
-    async def send_response(self, response: HttpResponseBase, send: Send) -> None:
-        if response.streaming:
-            release_thread()
-        await super().send_response(response, send)
 
     def _learn(self, alike: Alike, request: HttpRequest, response: HttpResponseBase) -> None:
         """The answer is there: it is sent, whatever becomes of what could be learned from it."""
@@ -237,12 +269,16 @@ def _in_the_loop(made: Any, get_response: Callable[..., Awaitable[Any]]) -> Call
 
 
 def _finish(response: HttpResponseBase) -> None:
+    _close(response)
+    close_old_connections()
+
+
+def _close(response: HttpResponseBase) -> None:
     """As `response.close()`, without the signal."""
     for close in vars(response)["_resource_closers"]:
         with suppress(Exception):
             close()
     response.closed = True
-    close_old_connections()
 
 
 def has_body(scope: Scope) -> bool:

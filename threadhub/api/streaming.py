@@ -7,14 +7,13 @@ event loop, with no thread and no database connection held.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from contextvars import Context, copy_context
 from dataclasses import dataclass
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -24,7 +23,8 @@ from chat_sessions.endings import ChatSessionEnded
 from threadhub.api import errors, throttling
 from threadhub.api.idempotency import REPLAYED
 from threadhub.isolation import scope
-from threadhub.lib.asynchronous import in_thread, release_thread
+from threadhub.lib.asynchronous import in_thread
+from threadhub.lib.few_at_a_time import FewAtATime
 from threads.models import Run
 from threads.runs.events import StoredEvent
 from threads.runs.feeds import Reader
@@ -38,9 +38,8 @@ LEAST_PAUSE = 1.0  # seconds until a reader whose ping is still on its way is lo
 Encode = Callable[[StoredEvent], bytes]
 Leaving = Callable[[], object]  # what is done when the reader goes before the end
 
-AT_ONCE = 16  # requests that begin, without a pool
+BEGINNING = "threadhub_beginning"  # of a request: the threads in which its view is called
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 _leaving: set[asyncio.Task[object]] = set()  # asyncio itself keeps no task alive
 
 
@@ -92,9 +91,10 @@ class AfterRun(HttpResponse):
 class RunStream(StreamingHttpResponse):
     """The events of a run, as they come."""
 
-    def __init__(self, run: Run, frames: AsyncIterator[bytes]) -> None:
+    def __init__(self, run: Run, frames: AsyncIterator[bytes], when_left: Leaving | None) -> None:
         super().__init__(frames, content_type=f"{EVENT_STREAM}; charset=utf-8")
         self.run = run
+        self.when_left = when_left
         self["Cache-Control"] = "private, no-cache, no-transform"
         self["X-Accel-Buffering"] = "no"  # proxies must not hold events back
 
@@ -132,7 +132,7 @@ def stream(
     A reader who goes changes nothing for the run, unless `when_left` says so. The end of a chat session is the end of
     its streams.
     """
-    return RunStream(run, _frames(run, encode, closing, after, when_left, session))
+    return RunStream(run, _frames(run, encode, closing, after, when_left, session), when_left)
 
 
 async def _frames(
@@ -224,29 +224,53 @@ def _leave(when_left: Leaving | None, run: Run) -> None:
         task.add_done_callback(_leaving.discard)
 
 
-def _turn() -> asyncio.Semaphore:
-    """As many begin at once as the pool has connections. The others wait for their turn, however long, and not for a
-    connection, which is given up after DATABASE_POOL_SECONDS."""
-    most = settings.DATABASE_POOL_SIZE or AT_ONCE
-    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(most))
+async def _called_in(threads: FewAtATime, view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
+    context = copy_context()
+    answer = asyncio.ensure_future(threads.call(partial(context.run, view)))
+    try:
+        response = await asyncio.shield(answer)
+    except asyncio.CancelledError:
+        answer.add_done_callback(_nobody_waits)
+        raise
+    _adopt(context)
+    return response
+
+
+def _nobody_waits(answer: asyncio.Future[HttpResponseBase]) -> None:
+    response = None if answer.cancelled() or answer.exception() else answer.result()
+    if isinstance(response, AfterRun | RunStream):
+        _leave(response.when_left, response.run)
+
+
+def _adopt(context: Context) -> None:
+    """What the view has set there (who asks, for the logs) holds for what follows."""
+    for variable, value in context.items():
+        if variable.get(None) is not value:
+            variable.set(value)
 
 
 def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
-    """Make a view's URL callable asynchronous, so that its AfterRun can be waited for without holding a thread."""
+    """Make a view's URL callable asynchronous, so that its AfterRun can be waited for without holding a thread.
+
+    The view itself is called in the threads that the request brings along (`handler`), or, of any other handler, in the
+    one that Django would call it in. One who leaves meanwhile has left all the same.
+    """
 
     def call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         setattr(request, throttling.AWAITED, True)
-        response = view(request, *args, **kwargs)
-        if isinstance(response, AfterRun | StreamingHttpResponse):
+        try:
+            return view(request, *args, **kwargs)
+        finally:
             close_old_connections()  # back to the pool: what follows may take minutes
-        return response
 
     async def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        async with _turn():
+        threads: FewAtATime | None = vars(request).get(BEGINNING)
+        if threads is None:
             response = await sync_to_async(call, thread_sensitive=True)(request, *args, **kwargs)
+        else:
+            response = await _called_in(threads, partial(call, request, *args, **kwargs))
         if not isinstance(response, AfterRun):
             return response
-        release_thread()
         try:
             settled = await response.settle()
         except Exception as error:  # noqa: BLE001  outside the view's own handler, so handed to the same one here

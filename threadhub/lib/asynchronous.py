@@ -6,7 +6,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
-from asgiref.sync import SyncToAsync
 from django.db import close_old_connections
 
 P = ParamSpec("P")
@@ -32,15 +31,3 @@ def in_thread(function: Callable[P, R], threads: Executor = _executor) -> Callab
         return await loop.run_in_executor(threads, lambda: context.run(call, *args, **kwargs))
 
     return wrapper
-
-
-def release_thread() -> None:
-    """End the thread that asgiref keeps for this request's synchronous parts; a later part gets a new one.
-
-    For a request that goes on for long in the event loop: otherwise each open stream keeps a thread that does nothing.
-    """
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    if context is not None:
-        executor = SyncToAsync.context_to_thread_executor.pop(context, None)
-        if executor is not None:
-            executor.shutdown(wait=False)
