@@ -2,7 +2,8 @@
 
 Starts a hub of its own (`manage.py up`, one web process, a pool of 16 connections, the `echo` provider), opens readers
 of runs that go on, and asks it small things meanwhile. An event's delay is the time from its transaction to its frame.
-What a hundred streams cost the web process is held against raw ASGI (`bare_streams.py`).
+What a hundred streams cost the web process is held against raw ASGI (`bare_streams.py`), which invents its words, and
+against raw ASGI that has them from PostgreSQL, as the hub does.
 """
 
 import argparse
@@ -159,19 +160,42 @@ async def many_runs(hub: Hub, scale: int) -> None:
     print(f"| CPU of the worker and of PostgreSQL per run, ms | {cpu['worker']:.0f}, {cpu['postgres']:.0f} |")
 
 
+async def only_read(hub: Hub, scale: int) -> None:
+    """Such runs, of which somebody else has asked, read to their end: from the hub, and from bare by PostgreSQL."""
+    number = TOKEN_RUNS // scale
+    prompt = f"/slow {TOKENS_PAUSE}\n/length {TOKENS}"
+    roles = Roles(hub)
+    begun = await asyncio.gather(*(begin(hub, prompt) for _ in range(number)))
+    before = roles.cpu()["web"]
+    await asyncio.gather(*(read(hub, *each, Seen()) for each in begun))
+    by_hub = (roles.cpu()["web"] - before) / number * 1000
+    where = embedded.connection_settings(hub.data_dir)
+    own = {serving.CONNINFO: f"host={where['HOST']} dbname={where['NAME']} user={where['USER']}"}
+    with serving.granian("tests.bench.bare_streams:application", hub.data_dir, 1, own, "/health") as server:
+        begun = await asyncio.gather(*(begin(hub, prompt) for _ in range(number)))
+        by_bare = await cpu_of_bare(server, [f"/{ids.decode('run', run)}" for _, run in begun])
+    print(f"| the same where nothing is asked, to bare out of PostgreSQL | {by_hub / by_bare:.2f} |")
+    print(f"| the same in ms | {by_hub:.0f} to {by_bare:.0f} |")
+
+
 async def bare_streams(home: Path, number: int) -> float:
     """Milliseconds of CPU that raw ASGI takes to send as many frames at the same pace, per stream."""
     own = {"BENCH_FRAMES": f"{TOKENS_PAUSE},{TOKENS}"}
     with serving.granian("tests.bench.bare_streams:application", home, 1, own, "/health") as server:
+        return await cpu_of_bare(server, ["/"] * number)
 
-        async def one() -> None:
-            async with opened(server.port, "GET", "/", token="", headers=STREAM) as response:
-                seen = [frame async for frame in response.frames()]
-            assert len(seen) == TOKENS + 1, len(seen)
 
-        before = sum(processors.of(each.pid) for each in server.web())
-        await asyncio.gather(*(one() for _ in range(number)))
-        return (sum(processors.of(each.pid) for each in server.web()) - before) / number * 1000
+async def cpu_of_bare(server: serving.Server, paths: list[str]) -> float:
+    """Milliseconds per stream."""
+
+    async def one(path: str) -> None:
+        async with opened(server.port, "GET", path, token="", headers=STREAM) as response:
+            seen = [frame async for frame in response.frames()]
+        assert b"message_stop" in seen[-1], seen[-1]
+
+    before = sum(processors.of(each.pid) for each in server.web())
+    await asyncio.gather(*map(one, paths))
+    return (sum(processors.of(each.pid) for each in server.web()) - before) / len(paths) * 1000
 
 
 def percentile(values: list[float], percent: int) -> float:
@@ -192,6 +216,7 @@ def main() -> None:
         print("| figure | value |\n| --- | --- |")
         asyncio.run(many_readers(hub, scale))
         asyncio.run(many_runs(hub, scale))
+        asyncio.run(only_read(hub, scale))
 
 
 if __name__ == "__main__":
