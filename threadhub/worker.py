@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-import psycopg_pool
 from django.conf import settings
 from procrastinate import App, BaseConnector, PsycopgConnector
 from procrastinate.contrib.django import app
@@ -15,9 +14,11 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.job_context import JobContext
 from procrastinate.middleware import AsyncCallNext
 from procrastinate.worker import Worker
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from threadhub import audit, embedded
 from threadhub.isolation import scope
+from threadhub.isolation.backend import pool as pools
 from threadhub.isolation.scope import Door
 from threadhub.lib.asynchronous import in_thread
 
@@ -33,7 +34,7 @@ class WorkerStopped(Exception):
     """procrastinate stopped: it lost a connection that it needs."""
 
 
-DATABASE_LOST = (WorkerStopped, ConnectorException, psycopg.OperationalError, psycopg_pool.PoolTimeout)
+DATABASE_LOST = (WorkerStopped, ConnectorException, psycopg.OperationalError, PoolTimeout)
 RETRY_SECONDS = 1.0
 
 
@@ -97,11 +98,22 @@ def _note_the_end(life: asyncio.Task[None]) -> None:
 
 async def _work(*, concurrency: int) -> None:
     parameters = await in_thread(direct_parameters)()
-    connector = WorkerConnector(kwargs=parameters, min_size=1, max_size=6)
+    connector = WorkerConnector(pool_factory=_pool, kwargs=parameters, min_size=1, max_size=6)
     with app.replace_connector(connector) as working:
         async with working.open_async(), asyncio.TaskGroup() as both:
             for queue, slots in (("runs", concurrency), ("upkeep", UPKEEP_CONCURRENCY)):
                 both.create_task(_take_jobs(working, queue, slots))
+
+
+def _pool(**arguments: Any) -> AsyncConnectionPool[Any]:
+    """procrastinate's own, each of whose questions is one statement: without BEGIN and COMMIT around it, and without
+    asking a connection that has just worked whether it does."""
+    own = {"configure": _autocommit, "check": pools.check_async, "reset": pools.note_use_async}
+    return AsyncConnectionPool(**arguments | own)
+
+
+async def _autocommit(connection: psycopg.AsyncConnection[Any]) -> None:
+    await connection.set_autocommit(True)
 
 
 async def _take_jobs(working: App, queue: str, concurrency: int) -> None:

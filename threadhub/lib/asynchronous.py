@@ -2,21 +2,25 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextvars import copy_context
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import close_old_connections
+
+from threadhub.lib.few_at_a_time import FewAtATime
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 THREADS = 16
-_executor = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
+_threads = FewAtATime(THREADS, "database")
 
 
-def in_thread(function: Callable[P, R], threads: Executor = _executor) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Run `function` in one of a few threads; its database connection goes back to the pool right after."""
+def in_thread(function: Callable[P, R], threads: Executor | None = None) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Run `function` in one of a few threads, or of those given; its database connection goes back to the pool right
+    after."""
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         close_old_connections()
@@ -27,7 +31,8 @@ def in_thread(function: Callable[P, R], threads: Executor = _executor) -> Callab
 
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         context = copy_context()  # what the logs know of the request goes along
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(threads, lambda: context.run(call, *args, **kwargs))
+        if threads is None:
+            return await _threads.call(partial(context.run, call, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(threads, partial(context.run, call, *args, **kwargs))
 
     return wrapper

@@ -4,7 +4,7 @@ import select
 import time
 from typing import Any
 
-from psycopg_pool import ConnectionPool
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 USED = "threadhub_used"  # attribute of the psycopg connection: when it was given back, by the monotonic clock
 # Seconds that a connection lay in the pool. To look lets other threads go first, so one that worked at this moment is
@@ -34,12 +34,27 @@ def check(connection: Any) -> None:
     A server that ends, or ends a connection, says so and closes it: something comes that nobody asked for. Only of a
     machine that is gone nothing comes, and who used the connection a moment ago would have met that as well.
     """
+    if _is_doubtful(connection):
+        ConnectionPool.check_connection(connection)
+
+
+async def check_async(connection: Any) -> None:
+    """The same in an event loop."""
+    if _is_doubtful(connection):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+async def note_use_async(connection: Any) -> None:
+    """The same as what an asynchronous pool calls when a connection comes back."""
+    note_use(connection)
+
+
+def _is_doubtful(connection: Any) -> bool:
     used = getattr(connection, USED, None)
     now = time.monotonic()
     idle = now - used if used is not None else ASKED_AFTER
     is_looked_at = idle >= LOOKED_AT_AFTER or now < _trouble_until
-    if idle >= ASKED_AFTER or (is_looked_at and _has_something_to_say(connection)):
-        ConnectionPool.check_connection(connection)
+    return idle >= ASKED_AFTER or (is_looked_at and _has_something_to_say(connection))
 
 
 def _has_something_to_say(connection: Any) -> bool:
