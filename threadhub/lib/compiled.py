@@ -1,6 +1,7 @@
-"""Querysets whose SQL is worked out once. To build and compile one takes Django longer than PostgreSQL takes to answer
-it, which matters where somebody waits for the first word of an answer."""
+"""Querysets whose SQL is worked out once, by Django and by PostgreSQL. To build and compile one takes longer than to
+answer it, which matters where somebody waits for the first word of an answer."""
 
+import re
 from collections.abc import Callable
 from copy import copy
 from functools import update_wrapper
@@ -12,6 +13,10 @@ from django.db import connections
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.transaction import TransactionManagementError
+from psycopg import sql
+from psycopg.pq import Format
+
+PLACE = re.compile("%[s%]")
 
 M = TypeVar("M", bound=Model)
 
@@ -33,12 +38,11 @@ class Compiled(Generic[M]):
     def __call__(self, **values: UUID | str) -> list[Any]:
         """The rows, as the queryset itself gives them."""
         made = self._made or self._make()
-        return list(made.queryset_of([values[made.of[at]] if at in made.of else each for at, each in made.parameters]))
+        return list(made.queryset_of([values[name] for name in made.names]))
 
     def _make(self) -> "_Made":
         made, again = self._compile(), self._compile()
-        fixed, fixed_again = ([each for at, each in one.parameters if at not in made.of] for one in (made, again))
-        if self.kinds.keys() - made.of.values() or fixed != fixed_again:
+        if self.kinds.keys() - set(made.names) or made.sql != again.sql:
             raise NotCompilable(f"{self.build}: some of its values are no parameters of the statement as they are.")
         self._made = made
         return made
@@ -55,14 +59,24 @@ class _Made:
     def __init__(self, queryset: "QuerySet[Any, Any]", named: dict[UUID | str, str]) -> None:
         self.queryset = queryset
         self.compiler: SQLCompiler = queryset.query.get_compiler(using=queryset.db)
-        self.sql, parameters = self.compiler.as_sql()
+        statement, parameters = self.compiler.as_sql()
         self.compiler.connection = None  # that of the thread which came first
-        self.parameters = list(enumerate(parameters))
-        self.of = {at: named[each] for at, each in self.parameters if isinstance(each, UUID | str) and each in named}
+        self.names: list[str] = []  # of the values that the statement waits for, in its order
+        left = iter(parameters)
+        self.sql = PLACE.sub(
+            lambda place: place[0] if place[0] == "%%" else self._spelled(next(left), named), statement
+        )
+
+    def _spelled(self, value: Any, named: dict[UUID | str, str]) -> str:
+        """What is the same each time stands in the statement: PostgreSQL then knows its type, and plans with it."""
+        if isinstance(value, UUID | str) and value in named:
+            self.names.append(named[value])
+            return "%s"
+        return sql.Literal(value).as_string().replace("%", "%%")
 
     def queryset_of(self, parameters: list[Any]) -> "QuerySet[Any, Any]":
         compiler: Any = copy(self.compiler)
-        compiler.connection = connections[self.queryset.db]
+        compiler.connection = _Prepared(connections[self.queryset.db])
         if self.queryset.query.select_for_update and compiler.connection.get_autocommit():
             raise TransactionManagementError("Rows are locked within a transaction only.")
         compiler.as_sql = lambda *_, **__: (self.sql, tuple(parameters))
@@ -71,3 +85,16 @@ class _Made:
         found: Any = type(self.queryset)(self.queryset.model, query=query, using=self.queryset.db)
         found._iterable_class, found._fields = self.queryset._iterable_class, self.queryset._fields  # type: ignore[attr-defined]
         return found  # type: ignore[no-any-return]
+
+
+class _Prepared:
+    """A connection whose cursors prepare what comes again."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def cursor(self) -> Any:
+        return self._connection.prepared_cursor(Format.TEXT)

@@ -78,11 +78,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         finally:
             self.connection = None
 
-    def prepared_cursor(self) -> Any:
+    def prepared_cursor(self, format: Format = Format.BINARY) -> Any:
         """A cursor whose statements PostgreSQL plans once for a connection, when they come again: for those that hot
         requests ask. Django's own cursors put the values into the text, so that each is a new statement.
 
-        Values are bound by the server, so a statement must say their types where PostgreSQL cannot tell.
+        Values are bound by the server, so a statement must say their types where PostgreSQL cannot tell. `format`: in
+        which what is found is sent; Django's fields want to read text.
         """
         self.ensure_connection()
         with self.wrap_database_errors:
@@ -91,7 +92,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 self._stand(wanted)
             self.connection.prepare_threshold = PREPARED_AFTER if settings.DATABASE_PREPARED else None
             cursor = Cursor(self.connection)
-            cursor.format = Format.BINARY  # times are read by psycopg's C, as text by Django's Python
+            cursor.format = format  # as bytes times are read by psycopg's C
             return self._prepare_cursor(cursor)  # type: ignore[attr-defined]  # no stub
 
     def create_cursor(self, name: str | None = None) -> Any:
