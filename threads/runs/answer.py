@@ -41,6 +41,12 @@ class Outcome:
     outgrown: bool = False  # the thread fills the agent's budget: its older messages should be summarized
 
 
+CONCLUDED = (
+    "status", "finish_reason", "error_code", "error_message", "finished_at", "last_seq", "waiting", "required_action",
+    *SPENT_FIELDS,
+)  # fmt: skip
+
+
 @Compiled
 def _queued(run_id: UUID, workspace_id: UUID) -> "QuerySet[Run]":
     """A run whose turn it is, locked."""
@@ -158,7 +164,7 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
     locked.finish_reason = outcome.finish_reason
     locked.error_code, locked.error_message = outcome.error or ("", "")
     locked.finished_at = now
-    locked.save()
+    locked.save(update_fields=CONCLUDED)
     sql.notify("run_events", str(run.id))
     if queue.call_next(thread=locked.thread, now=now) is not None:
         waiting.abandon(thread=locked.thread, now=now)  # a newer question is there already

@@ -157,10 +157,7 @@ def write_last_events(run: Run, closing: list[tuple[str, dict[str, Any]]]) -> No
     """Number and store the closing events of a run whose row is locked; `run.last_seq` moves along, unsaved."""
     if run.last_seq == 0 and closing[0][0] != events.MESSAGE_START:
         closing = [(events.MESSAGE_START, {"message_id": str(run.answer_id), "model": run.model}), *closing]
-    RunEvent.objects.bulk_create(
-        RunEvent(run_id=run.id, workspace_id=run.workspace_id, seq=seq, type=type, data=data)
-        for seq, (type, data) in enumerate(closing, start=run.last_seq + 1)
-    )
+    sql.add_events(run_id=run.id, workspace_id=run.workspace_id, after=run.last_seq, events=closing)
     run.last_seq += len(closing)
 
 
