@@ -2,8 +2,9 @@
 
 Django's ASGI handler alone would send each request through its asynchronous stack of middleware, which hops
 into a thread and back at every layer, and makes a thread per request: several times the work of a small answer.
-Here a request whose view is a coroutine function (it waits for a run or streams it: `api.streaming.awaiting`)
-takes that stack. Any other is answered in one go by one of a few threads (`lib.few_at_a_time`): by the synchronous
+Here only a request whose view is a coroutine function (it waits for a run or streams it: `api.streaming.awaiting`)
+takes an asynchronous stack, none of whose layers hops, and its view is called in threads that are there already. Any
+other is answered in one go by one of a few threads (`lib.few_at_a_time`): by the synchronous
 stack, or where it is like one that was answered a moment ago by a shorter way (`short_way`).
 """
 
@@ -104,8 +105,8 @@ class Handler(ForApi, ASGIHandler):
         self.pages, self.api = SyncHandler(), ApiHandler()
         threads = max(LEAST_THREADS, settings.DATABASE_POOL_SIZE)
         self.requests = FewAtATime(threads, "request")
-        # As many begin at once as the pool has connections at most. Others wait for their turn, however long, and not
-        # for a connection, which is given up after DATABASE_POOL_SECONDS.
+        # As many begin at once as the pool has connections at most. Others wait for their turn, however long they stay,
+        # and not for a connection, which is given up after DATABASE_POOL_SECONDS.
         self.beginning = FewAtATime(settings.DATABASE_POOL_SIZE or AT_ONCE, "begin")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,6 +131,7 @@ class Handler(ForApi, ASGIHandler):
         set_script_prefix(scope.get("root_path") or "/")
         request, refusal = self.create_request(scope, body)
         if request is None:
+            body.close()
             await self.send_response(refusal, send)
             return
         vars(request)[streaming.BEGINNING] = self.beginning

@@ -21,6 +21,11 @@ SECONDS = 10.0
 said: ContextVar[str] = ContextVar("said", default="")
 
 
+@pytest.fixture(autouse=True)
+def nobody_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "BACK_SECONDS", 0.05)
+
+
 @pytest.fixture
 def request_here() -> HttpRequest:
     """As the hub's own handler hands it on."""
@@ -73,9 +78,8 @@ def test_who_leaves_while_it_begins_has_left(request_here: HttpRequest, kind: in
     asyncio.run(ask_and_leave())
 
 
-def test_who_leaves_before_it_begins_has_asked_and_left(request_here: HttpRequest) -> None:
-    left, go_on = Left(), threading.Event()
-    make = next(answers(left))
+def test_who_leaves_before_it_begins_has_not_asked(request_here: HttpRequest) -> None:
+    go_on, asked = threading.Event(), list[HttpRequest]()
 
     def wait(_: HttpRequest) -> HttpResponseBase:
         assert go_on.wait(SECONDS)
@@ -83,17 +87,61 @@ def test_who_leaves_before_it_begins_has_asked_and_left(request_here: HttpReques
 
     async def ask_and_leave() -> None:
         before = [asyncio.create_task(awaiting(wait)(request_here)) for _ in range(3)]
-        asking = asyncio.create_task(awaiting(lambda _: make())(request_here))
+        asking = asyncio.create_task(awaiting(asked.append)(request_here))  # type: ignore[arg-type]
         await asyncio.sleep(0.2)
         asking.cancel()
+        await asyncio.wait({asking})
         go_on.set()
         await asyncio.gather(*before)
+        await awaiting(lambda _: HttpResponse())(request_here)  # whatever stood in line before it has had its turn
+
+    asyncio.run(ask_and_leave())
+    assert not asked
+
+
+def test_who_comes_back_soon_has_not_left(request_here: HttpRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that was cut off asks again under the same Idempotency-Key: its run is not to be cancelled before."""
+    monkeypatch.setattr(streaming, "BACK_SECONDS", 0.5)
+    left, begun, go_on = Left(), threading.Event(), threading.Event()
+    make = next(answers(left))
+
+    def view(_: HttpRequest) -> HttpResponseBase:
+        begun.set()
+        assert go_on.wait(SECONDS)
+        return make()
+
+    async def ask_and_leave() -> None:
+        asking = asyncio.create_task(awaiting(view)(request_here))
+        await asyncio.to_thread(begun.wait, SECONDS)
+        asking.cancel()
+        go_on.set()
+        await asyncio.sleep(0.2)
+        assert not left.told.is_set()
         assert await asyncio.to_thread(left.told.wait, SECONDS)
 
     asyncio.run(ask_and_leave())
 
 
-def test_a_view_that_fails_after_its_reader_has_left_disturbs_nobody(
+def test_the_place_of_a_reader_who_left_is_free(request_here: HttpRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, freed = threading.Event(), threading.Event(), threading.Event()
+    monkeypatch.setattr(streaming.throttling, "leave_place", lambda _: freed.set())
+
+    def view(_: HttpRequest) -> HttpResponseBase:
+        begun.set()
+        assert go_on.wait(SECONDS)
+        return HttpResponse()
+
+    async def ask_and_leave() -> None:
+        asking = asyncio.create_task(awaiting(view)(request_here))
+        await asyncio.to_thread(begun.wait, SECONDS)
+        asking.cancel()
+        go_on.set()
+        assert await asyncio.to_thread(freed.wait, SECONDS)
+
+    asyncio.run(ask_and_leave())
+
+
+def test_a_view_that_fails_after_its_reader_has_left_is_in_the_log(
     request_here: HttpRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
@@ -111,7 +159,7 @@ def test_a_view_that_fails_after_its_reader_has_left_disturbs_nobody(
         await asyncio.sleep(0.2)
 
     asyncio.run(ask_and_leave())
-    assert not caplog.records
+    assert [each.message for each in caplog.records] == ["a view failed whose reader had left"]
 
 
 def test_a_view_that_fails_is_heard_of(request_here: HttpRequest) -> None:
@@ -137,8 +185,9 @@ def test_what_a_view_says_of_its_request_holds_for_what_follows(request_here: Ht
     assert asyncio.run(ask()) == ("by the view", "by the view")
 
 
-def test_no_more_begin_at_once_than_the_pool_has_connections(settings: Any) -> None:
-    settings.DATABASE_POOL_SIZE = 3
+@pytest.mark.parametrize("size", [1, 3])
+def test_no_more_begin_at_once_than_the_pool_has_connections(settings: Any, size: int) -> None:
+    settings.DATABASE_POOL_SIZE = size
     handler, at_once, most, lock = Handler(), 0, 0, threading.Lock()
     enough = threading.Event()
 
@@ -147,7 +196,7 @@ def test_no_more_begin_at_once_than_the_pool_has_connections(settings: Any) -> N
         with lock:
             at_once += 1
             most = max(most, at_once)
-            if at_once == 3:
+            if at_once == size:
                 enough.set()
         assert enough.wait(SECONDS)
         with lock:
@@ -160,7 +209,7 @@ def test_no_more_begin_at_once_than_the_pool_has_connections(settings: Any) -> N
         await asyncio.gather(*(awaiting(view)(request) for _ in range(30)))
 
     asyncio.run(ask())
-    assert most == 3
+    assert most == size
 
 
 class Served:

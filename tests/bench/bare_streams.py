@@ -23,7 +23,7 @@ NEWS = """
 SELECT seq, type, 'id: ' || seq || E'\\nevent: ' || type || E'\\ndata: ' || data || E'\\n\\n'
   FROM threads_runevent WHERE run_id = %s AND seq > %s ORDER BY seq
 """
-OWNER = "-c threadhub.door=migration"  # sees all rows
+OWN = {"options": "-c threadhub.door=migration", "autocommit": True}  # sees all rows
 waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
 began: list[Any] = []  # the pool, and the task that listens
 
@@ -44,7 +44,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 async def lifespan(receive: Any, send: Any) -> None:
     if CONNINFO in os.environ:
-        pool = AsyncConnectionPool(os.environ[CONNINFO], max_size=POOL, open=False, kwargs={"options": OWNER})
+        pool = AsyncConnectionPool(os.environ[CONNINFO], max_size=POOL, open=False, kwargs=OWN)
         await pool.open(wait=True)
         began.extend([pool, asyncio.create_task(listen())])
     while (await receive())["type"] == "lifespan.startup":

@@ -129,6 +129,19 @@ async def test_no_more_threads_than_are_allowed() -> None:
 
 
 @pytest.mark.anyio
+async def test_what_nobody_waits_for_any_more_does_not_begin() -> None:
+    calls, over, called = FewAtATime(1, "test"), threading.Event(), list[int]()
+    before = asyncio.create_task(calls.call(lambda: over.wait(WAIT)))
+    asked = [asyncio.create_task(calls.call(lambda number=number: called.append(number))) for number in range(3)]  # type: ignore[misc]
+    await asyncio.sleep(0.05)
+    asked[1].cancel()
+    await asyncio.wait({asked[1]})
+    over.set()
+    await asyncio.gather(before, asked[0], asked[2])
+    assert called == [0, 2]
+
+
+@pytest.mark.anyio
 async def test_who_no_longer_waits_leaves_nothing_behind() -> None:
     """The call goes on to its end."""
     calls, began, over, ended = FewAtATime(4, "test"), threading.Event(), threading.Event(), threading.Event()

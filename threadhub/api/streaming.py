@@ -5,6 +5,7 @@ event loop, with no thread and no database connection held.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from contextvars import Context, copy_context
@@ -30,6 +31,8 @@ from threads.runs.events import StoredEvent
 from threads.runs.feeds import Reader
 from threads.runs.follow import reader, session_over, until_end
 
+logger = logging.getLogger(__name__)
+
 EVENT_STREAM = "text/event-stream"
 PING = b": ping\n\n"
 PING_SECONDS = 15.0
@@ -38,6 +41,7 @@ LEAST_PAUSE = 1.0  # seconds until a reader whose ping is still on its way is lo
 Encode = Callable[[StoredEvent], bytes]
 Leaving = Callable[[], object]  # what is done when the reader goes before the end
 
+BACK_SECONDS = 2.0  # until one who was cut off while it began has asked again
 BEGINNING = "threadhub_beginning"  # of a request: the threads in which its view is called
 
 _leaving: set[asyncio.Task[object]] = set()  # asyncio itself keeps no task alive
@@ -225,25 +229,43 @@ def _leave(when_left: Leaving | None, run: Run) -> None:
 
 
 async def _called_in(threads: FewAtATime, view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-    context = copy_context()
-    answer = asyncio.ensure_future(threads.call(partial(context.run, view)))
+    """What the view answers. Where its reader leaves before it begins, it does not begin; later, it goes on."""
+    context, first = copy_context(), dict[str, str]()
+
+    def call() -> HttpResponseBase:
+        if first.setdefault("came", "the view") != "the view":
+            return HttpResponse()  # nobody will see it
+        try:
+            return context.run(view)
+        finally:
+            close_old_connections()  # back to the pool: what follows may take minutes
+
+    answer = asyncio.ensure_future(threads.call(call))
     try:
-        response = await asyncio.shield(answer)
+        return await asyncio.shield(answer)
     except asyncio.CancelledError:
-        answer.add_done_callback(_nobody_waits)
+        if first.setdefault("came", "its end") == "the view":
+            answer.add_done_callback(_nobody_waits)
         raise
-    _adopt(context)
-    return response
+    finally:
+        if answer.done():
+            _adopt(context)
 
 
 def _nobody_waits(answer: asyncio.Future[HttpResponseBase]) -> None:
-    response = None if answer.cancelled() or answer.exception() else answer.result()
+    """Of a view that has begun. Who comes back soon, under the same Idempotency-Key, has not gone."""
+    if error := answer.exception():
+        logger.error("a view failed whose reader had left", exc_info=error)
+        return
+    response = answer.result()
+    throttling.leave_place(response)
     if isinstance(response, AfterRun | RunStream):
-        _leave(response.when_left, response.run)
+        asyncio.get_running_loop().call_later(BACK_SECONDS, _leave, response.when_left, response.run)
 
 
 def _adopt(context: Context) -> None:
-    """What the view has set there (who asks, for the logs) holds for what follows."""
+    """What the view has set there (who asks, for the logs) holds for what follows. What Django keeps for a thread (the
+    script's prefix, a language) does not come along, neither here nor there."""
     for variable, value in context.items():
         if variable.get(None) is not value:
             variable.set(value)
@@ -258,10 +280,10 @@ def awaiting(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[A
 
     def call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         setattr(request, throttling.AWAITED, True)
-        try:
-            return view(request, *args, **kwargs)
-        finally:
-            close_old_connections()  # back to the pool: what follows may take minutes
+        response = view(request, *args, **kwargs)
+        if isinstance(response, AfterRun | StreamingHttpResponse):
+            close_old_connections()
+        return response
 
     async def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         threads: FewAtATime | None = vars(request).get(BEGINNING)

@@ -34,9 +34,10 @@ class FewAtATime:
     """FEW threads that are always ready, and up to `most` in all."""
 
     def __init__(self, most: int, name: str) -> None:
-        self._few = ThreadPoolExecutor(FEW, thread_name_prefix=name)
-        self._helpers = max(1, most - FEW)
-        self.more = ThreadPoolExecutor(self._helpers, thread_name_prefix=f"{name} more")
+        self._always = min(FEW, most)
+        self._few = ThreadPoolExecutor(self._always, thread_name_prefix=name)
+        self._helpers = most - self._always
+        self.more = ThreadPoolExecutor(max(1, self._helpers), thread_name_prefix=f"{name} more")
         self._waiting: deque[_Call[Any]] = deque()
         self._woken: set[object] = set()  # turns of the few that have not begun
         self._busy: dict[object, float] = {}  # calls, since when by the monotonic clock
@@ -45,15 +46,16 @@ class FewAtATime:
         self._watched: asyncio.AbstractEventLoop | None = None
 
     async def call(self, function: Callable[[], R]) -> R:
-        """What the function returns; or raises. It is called to its end, whether or not anybody still waits."""
+        """What the function returns; or raises. Once it has begun it goes on to its end, whether or not anybody still
+        waits; before that, it is not called where nobody does."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[R] = loop.create_future()
         self._waiting.append(_Call(function, answer, loop))
-        if len(self._woken) < FEW:  # else whose turn has not begun will find it
+        if len(self._woken) < self._always:  # else whose turn has not begun will find it
             turn = object()
             self._woken.add(turn)
             self._few.submit(self._take_turn, turn)
-        if len(self._busy) >= FEW:
+        if len(self._busy) >= self._always:
             self._get_help()
         self._watch(loop)
         return await answer
@@ -68,6 +70,8 @@ class FewAtATime:
         try:
             call = self._waiting.popleft()
         except IndexError:
+            return
+        if call.answer.cancelled():
             return
         self._busy[call.answer] = began = time.monotonic()
         ran = time.thread_time()
