@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -47,8 +48,16 @@ def of_length(tenant: Tenant, count: int) -> Thread:
     return thread
 
 
-def selects_of_messages(queries: CaptureQueriesContext) -> list[str]:
-    return [query["sql"] for query in queries if re.match(r'SELECT .* FROM "threads_message"', query["sql"], re.DOTALL)]
+class Asked:
+    """Statements that read messages, with their values; the log of queries has those of prepared ones without."""
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, Any]] = []
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if re.match(r'SELECT .* FROM "threads_message"', sql, re.DOTALL):
+            self.statements.append((sql, params))
+        return execute(sql, params, many, context)
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -57,17 +66,25 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
-def plan_of(sql: str) -> list[dict[str, Any]]:
+def plan_of(sql: str, params: Any) -> list[dict[str, Any]]:
+    """The plan for whatever values, which is the one that PostgreSQL keeps for a prepared statement."""
+    places = count(1)
+    statement = re.sub("%[s%]", lambda at: f"${next(places)}" if at[0] == "%s" else "%", sql)
     with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql)
+        cursor.execute("SET plan_cache_mode = force_generic_plan")
+        cursor.execute(f"PREPARE asked AS {statement}")
+        values = f"({', '.join(['%s'] * len(params))})" if params else ""
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked{values}", params)
         (found,) = cursor.fetchone()
+        cursor.execute("DEALLOCATE asked")
+        cursor.execute("RESET plan_cache_mode")
     return list(nodes(found[0]["Plan"]))
 
 
 def test_it_is_asked_with_as_many_queries_as_a_short_one(tenant: Tenant) -> None:
     numbers = []
-    for count in (SHORT, LONG):
-        thread = of_length(tenant, count)
+    for number in (SHORT, LONG):
+        thread = of_length(tenant, number)
         with CaptureQueriesContext(connection) as queries:
             ask(tenant, thread, "/say short")
         numbers.append(len(queries))
@@ -80,14 +97,14 @@ def test_what_a_model_is_given_is_read_by_an_index_and_no_more_than_fits(tenant:
     tenant.agent.context_budget = BUDGET
     tenant.agent.save()
     run = ask(tenant, of_length(tenant, LONG), "/say short")
-    with CaptureQueriesContext(connection) as queries:
+    asked = Asked()
+    with connection.execute_wrapper(asked):
         built = context.build(run=run, tools=tools.effective(run))
     assert built.last == LONG + 1
-    reads = selects_of_messages(queries)
-    assert reads
+    assert asked.statements
     rows = 0
-    for sql in reads:
-        for node in plan_of(sql):
+    for sql, params in asked.statements:
+        for node in plan_of(sql, params):
             if node.get("Relation Name") == "threads_message":
                 assert node["Node Type"] != "Seq Scan", sql
                 rows += node["Actual Rows"]
