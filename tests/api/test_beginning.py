@@ -55,27 +55,38 @@ def answers(left: Left) -> Iterator[Callable[[], HttpResponseBase]]:
     yield lambda: RunStream(run, no_frames(), left)
 
 
-@pytest.mark.parametrize("kind", [0, 1])
-def test_who_leaves_while_it_begins_has_left(request_here: HttpRequest, kind: int) -> None:
-    left, begun, go_on = Left(), threading.Event(), threading.Event()
-    make = list(answers(left))[kind]
+async def leave_while_it_begins(request: HttpRequest, answer: Callable[[], HttpResponseBase]) -> None:
+    """Ask, and go while the view is at work, which then answers."""
+    begun, go_on = threading.Event(), threading.Event()
 
     def view(_: HttpRequest) -> HttpResponseBase:
         begun.set()
         assert go_on.wait(SECONDS)
+        return answer()
+
+    asking = asyncio.create_task(awaiting(view)(request))
+    await asyncio.to_thread(begun.wait, SECONDS)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    go_on.set()
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_who_leaves_while_it_begins_has_left(request_here: HttpRequest, kind: int) -> None:
+    left, told_before = Left(), list[bool]()
+    make = list(answers(left))[kind]
+
+    def answer() -> HttpResponseBase:
+        told_before.append(left.told.is_set())
         return make()
 
     async def ask_and_leave() -> None:
-        asking = asyncio.create_task(awaiting(view)(request_here))
-        await asyncio.to_thread(begun.wait, SECONDS)
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-        assert not left.told.is_set()
-        go_on.set()
+        await leave_while_it_begins(request_here, answer)
         assert await asyncio.to_thread(left.told.wait, SECONDS)
 
     asyncio.run(ask_and_leave())
+    assert told_before == [False]
 
 
 def test_who_leaves_before_it_begins_has_not_asked(request_here: HttpRequest) -> None:
@@ -102,19 +113,11 @@ def test_who_leaves_before_it_begins_has_not_asked(request_here: HttpRequest) ->
 def test_who_comes_back_soon_has_not_left(request_here: HttpRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that was cut off asks again under the same Idempotency-Key: its run is not to be cancelled before."""
     monkeypatch.setattr(streaming, "BACK_SECONDS", 0.5)
-    left, begun, go_on = Left(), threading.Event(), threading.Event()
+    left = Left()
     make = next(answers(left))
 
-    def view(_: HttpRequest) -> HttpResponseBase:
-        begun.set()
-        assert go_on.wait(SECONDS)
-        return make()
-
     async def ask_and_leave() -> None:
-        asking = asyncio.create_task(awaiting(view)(request_here))
-        await asyncio.to_thread(begun.wait, SECONDS)
-        asking.cancel()
-        go_on.set()
+        await leave_while_it_begins(request_here, make)
         await asyncio.sleep(0.2)
         assert not left.told.is_set()
         assert await asyncio.to_thread(left.told.wait, SECONDS)
@@ -123,19 +126,11 @@ def test_who_comes_back_soon_has_not_left(request_here: HttpRequest, monkeypatch
 
 
 def test_the_place_of_a_reader_who_left_is_free(request_here: HttpRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go_on, freed = threading.Event(), threading.Event(), threading.Event()
+    freed = threading.Event()
     monkeypatch.setattr(streaming.throttling, "leave_place", lambda _: freed.set())
 
-    def view(_: HttpRequest) -> HttpResponseBase:
-        begun.set()
-        assert go_on.wait(SECONDS)
-        return HttpResponse()
-
     async def ask_and_leave() -> None:
-        asking = asyncio.create_task(awaiting(view)(request_here))
-        await asyncio.to_thread(begun.wait, SECONDS)
-        asking.cancel()
-        go_on.set()
+        await leave_while_it_begins(request_here, HttpResponse)
         assert await asyncio.to_thread(freed.wait, SECONDS)
 
     asyncio.run(ask_and_leave())
@@ -144,18 +139,11 @@ def test_the_place_of_a_reader_who_left_is_free(request_here: HttpRequest, monke
 def test_a_view_that_fails_after_its_reader_has_left_is_in_the_log(
     request_here: HttpRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def view(_: HttpRequest) -> HttpResponseBase:
-        begun.set()
-        assert go_on.wait(SECONDS)
+    def fail() -> HttpResponseBase:
         raise LookupError
 
     async def ask_and_leave() -> None:
-        asking = asyncio.create_task(awaiting(view)(request_here))
-        await asyncio.to_thread(begun.wait, SECONDS)
-        asking.cancel()
-        go_on.set()
+        await leave_while_it_begins(request_here, fail)
         await asyncio.sleep(0.2)
 
     asyncio.run(ask_and_leave())

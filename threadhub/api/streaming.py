@@ -254,6 +254,8 @@ async def _called_in(threads: FewAtATime, view: Callable[[], HttpResponseBase]) 
 
 def _nobody_waits(answer: asyncio.Future[HttpResponseBase]) -> None:
     """Of a view that has begun. Who comes back soon, under the same Idempotency-Key, has not gone."""
+    if answer.cancelled():  # the loop ends
+        return
     if error := answer.exception():
         logger.error("a view failed whose reader had left", exc_info=error)
         return
