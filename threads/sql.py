@@ -1,5 +1,6 @@
 """SQL that the ORM cannot say. Each statement names the index or lock it relies on."""
 
+import json as lenient
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ class Positions(NamedTuple):
 # commit. Touches no indexed column, so it stays a HOT update.
 TAKE_POSITIONS = """
 UPDATE threads_thread
-   SET last_position = last_position + %(count)s, message_count = message_count + %(count)s,
+   SET last_position = last_position + %(count)s::int, message_count = message_count + %(count)s::int,
        last_activity_at = statement_timestamp(), updated_at = statement_timestamp()
  WHERE id = %(thread)s AND workspace_id = %(workspace)s AND state NOT IN ('archived', 'trashed')
 RETURNING last_position, last_activity_at
@@ -37,16 +38,41 @@ def take_positions(*, thread_id: UUID, workspace_id: UUID, count: int) -> Positi
     return Positions(*row) if row else None
 
 
-# By the primary keys of threads and runs. Thread first, then run: the order in which everybody locks them.
-LOCK_THREAD = """
-SELECT FROM threads_thread WHERE id = %(thread)s AND workspace_id = %(workspace)s FOR UPDATE
-"""
-LOCK_THREAD_OF_RUN = """
-SELECT FROM threads_thread
- WHERE id = (SELECT thread_id FROM threads_run WHERE id = %(run)s AND workspace_id = %(workspace)s)
-   AND workspace_id = %(workspace)s AND taken_over_at IS NULL
-   FOR UPDATE
-"""
+# As above, and the messages at these positions, in the same round trip. Every column of a message that a draft has, by
+# its name; the others are as the table begins them. A text that is null stays null, as JSON too.
+STORE_MESSAGES = f"""
+WITH thread AS ({TAKE_POSITIONS}), stored AS (
+    INSERT INTO threads_message (
+        workspace_id, thread_id, position, created_at, updated_at, id, role, kind, content, title, name, tool_calls,
+        tool_call_id, tool_result, extra, run_id, partial, author, usage, sent_at)
+    SELECT %(workspace)s::uuid, %(thread)s::uuid, last_position - %(count)s::int + number, last_activity_at,
+           last_activity_at, id, role, kind, content, title, name, tool_calls, tool_call_id, tool_result, extra, run_id,
+           partial, author, usage, sent_at
+      FROM thread,
+           ROWS FROM (json_to_recordset(%(messages)s::json) AS (
+               id uuid, role text, kind text, content text, title text, name text, tool_calls jsonb, tool_call_id text,
+               tool_result jsonb, extra jsonb, run_id uuid, partial bool, author text, usage jsonb, sent_at timestamptz
+           )) WITH ORDINALITY AS draft (
+               id, role, kind, content, title, name, tool_calls, tool_call_id, tool_result, extra, run_id, partial,
+               author, usage, sent_at, number
+           )
+)
+SELECT last_position, last_activity_at FROM thread
+"""  # noqa: S608  constants
+
+
+def store_messages(*, thread_id: UUID, workspace_id: UUID, messages: str, count: int) -> Positions | None:
+    """Append messages, a JSON array of objects, to a thread; None when nothing can be written to it, as
+    `take_positions`. Call inside a transaction."""
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(
+            STORE_MESSAGES,
+            {"thread": thread_id, "workspace": workspace_id, "count": count, "messages": messages},
+        )
+        row = cursor.fetchone()
+    return Positions(*row) if row else None
+
+
 # By the unique index on (thread, number), and by those of what is live and of what waits.
 STANDING = """
 SELECT coalesce((SELECT number FROM threads_run WHERE thread_id = %(thread)s AND workspace_id = %(workspace)s
@@ -57,16 +83,6 @@ SELECT coalesce((SELECT number FROM threads_run WHERE thread_id = %(thread)s AND
 """
 
 
-def lock_thread(*, thread_id: UUID, workspace_id: UUID) -> bool:
-    """Nobody else writes it until the transaction ends; whether it is there."""
-    return _any(LOCK_THREAD, {"thread": thread_id, "workspace": workspace_id})
-
-
-def lock_thread_of_run(*, run_id: UUID, workspace_id: UUID) -> bool:
-    """The same by one of its runs, where no person answers in it."""
-    return _any(LOCK_THREAD_OF_RUN, {"run": run_id, "workspace": workspace_id})
-
-
 def standing(*, thread_id: UUID, workspace_id: UUID) -> tuple[int, bool, bool]:
     """Of a thread: the number of its newest run (0: it had none), whether any is live, and whether any waits for
     outputs or approvals."""
@@ -74,12 +90,6 @@ def standing(*, thread_id: UUID, workspace_id: UUID) -> tuple[int, bool, bool]:
         cursor.execute(STANDING, {"thread": thread_id, "workspace": workspace_id})
         number, any_live, any_waiting = cursor.fetchone()
     return number, any_live, any_waiting
-
-
-def _any(sql: str, values: dict[str, Any]) -> bool:
-    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
-        cursor.execute(sql, values)
-        return bool(cursor.rowcount)
 
 
 def notify(channel: str, payload: str) -> None:
@@ -151,6 +161,56 @@ def add_events(*, run_id: UUID, workspace_id: UUID, after: int, events: Sequence
                 "run": run_id,
                 "workspace": workspace_id,
                 "after": after,
+                "types": [type for type, _ in events],
+                "data": [json.dumps(data).decode() for _, data in events],
+            },
+        )
+
+
+# By run's primary key; its row is locked. What of it changes while it is worked on, its events and that its readers are
+# told, in one round trip.
+SAVE_RUN = """
+WITH run AS (
+    UPDATE threads_run
+       SET status = %(status)s::text, attempt = %(attempt)s::int, input = %(input)s::jsonb,
+           required_action = %(required_action)s::jsonb, waiting = %(waiting)s::bool,
+           error_code = %(error_code)s::text, error_message = %(error_message)s::text,
+           finish_reason = %(finish_reason)s::text, input_tokens = %(input_tokens)s::int,
+           output_tokens = %(output_tokens)s::int, cached_tokens = %(cached_tokens)s::int, cost = %(cost)s::numeric,
+           unpriced = %(unpriced)s::int, estimated = %(estimated)s::int, started_at = %(started_at)s::timestamptz,
+           finished_at = %(finished_at)s::timestamptz, last_seq = %(last_seq)s::int,
+           lease_expires_at = CASE WHEN %(lease)s::float8 IS NULL THEN lease_expires_at
+                                   ELSE statement_timestamp() + make_interval(secs => %(lease)s::float8) END
+     WHERE id = %(id)s::uuid AND workspace_id = %(workspace_id)s::uuid
+ RETURNING id, workspace_id, last_seq
+), stored AS (
+    INSERT INTO threads_runevent (run_id, workspace_id, seq, type, data, created_at)
+    SELECT run.id, run.workspace_id, run.last_seq - %(count)s::int + event.number, event.type, event.data,
+           statement_timestamp()
+      FROM run, unnest(%(types)s::text[], %(data)s::jsonb[]) WITH ORDINALITY AS event (type, data, number)
+)
+SELECT pg_notify('run_events', id::text) FROM run
+"""
+SAVED = (
+    "id", "workspace_id", "status", "attempt", "input", "required_action", "waiting", "error_code", "error_message",
+    "finish_reason", "input_tokens", "output_tokens", "cached_tokens", "cost", "unpriced", "estimated", "started_at",
+    "finished_at", "last_seq",
+)  # fmt: skip
+
+
+def save_run(run: Any, *, events: Sequence[tuple[str, dict[str, Any]]], lease_seconds: float | None = None) -> None:
+    """Save a run whose row is locked, with its newest events, which its `last_seq` counts already; with a lease of so
+    long, or with that which it has."""
+    row = {name: getattr(run, name) for name in SAVED}
+    for name in ("input", "required_action"):
+        row[name] = None if row[name] is None else lenient.dumps(row[name])
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(
+            SAVE_RUN,
+            {
+                **row,
+                "lease": lease_seconds,
+                "count": len(events),
                 "types": [type for type, _ in events],
                 "data": [json.dumps(data).decode() for _, data in events],
             },

@@ -39,7 +39,7 @@ def add_usage(
     amounts: dict[str, Any],
 ) -> None:
     """Add to a row of DailyUsage, made where there is none yet."""
-    with connection.cursor() as cursor:
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
         cursor.execute(
             ADD_USAGE,
             {

@@ -1,7 +1,8 @@
 """What can be done to the messages of a thread: appended, removed."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -43,6 +44,9 @@ class Draft:
     id: UUID = field(default_factory=ids.new)
 
 
+KEPT = tuple(each.name for each in fields(Draft) if each.name != "uploads")  # columns of a message
+
+
 @transaction.atomic
 def append(*, actor: Actor, thread: Thread, drafts: Sequence[Draft]) -> list[Message]:
     """Append messages of any role, as a server does that keeps its own conversation here.
@@ -63,15 +67,16 @@ def store(*, thread: Thread, drafts: Sequence[Draft]) -> list[Message]:
     Raises ThreadNotFound, ThreadArchived."""
     if not drafts:
         return []
-    taken = sql.take_positions(thread_id=thread.id, workspace_id=thread.workspace_id, count=len(drafts))
+    rows = json.dumps([_row(draft) for draft in drafts], ensure_ascii=False)
+    taken = sql.store_messages(thread_id=thread.id, workspace_id=thread.workspace_id, messages=rows, count=len(drafts))
     if taken is None:
         access.lock(thread=thread)  # says why
         raise access.ThreadNotFound
     first = taken.last - len(drafts) + 1
     messages = [_message(thread, draft, position, taken.at) for position, draft in enumerate(drafts, start=first)]
-    Message.objects.bulk_create(messages)
     for message, draft in zip(messages, drafts, strict=True):
-        attachments.store(message=message, uploads=draft.uploads)
+        if draft.uploads:
+            attachments.store(message=message, uploads=draft.uploads)
     calls = [call for draft in drafts for call in draft.tool_calls or []]
     if calls:
         tool_uses.note(thread=thread, calls=calls)
@@ -98,26 +103,15 @@ def delete(*, actor: Actor, thread: Thread, message: Message, now: datetime) -> 
     audit.record(actor=actor, action="message.delete", ids=[thread.wire_id, message.wire_id])
 
 
+def _row(draft: Draft) -> dict[str, Any]:
+    """As PostgreSQL reads it out of JSON."""
+    row = {name: getattr(draft, name) for name in KEPT}
+    row["id"] = str(draft.id)
+    row["run_id"] = None if draft.run_id is None else str(draft.run_id)
+    row["sent_at"] = None if draft.sent_at is None else draft.sent_at.isoformat()
+    return row
+
+
 def _message(thread: Thread, draft: Draft, position: int, at: datetime) -> Message:
-    return Message(
-        id=draft.id,
-        workspace_id=thread.workspace_id,
-        thread_id=thread.id,
-        position=position,
-        role=draft.role,
-        kind=draft.kind,
-        content=draft.content,
-        title=draft.title,
-        name=draft.name,
-        tool_calls=draft.tool_calls,
-        tool_call_id=draft.tool_call_id,
-        tool_result=draft.tool_result,
-        extra=draft.extra,
-        run_id=draft.run_id,
-        partial=draft.partial,
-        author=draft.author,
-        usage=draft.usage,
-        sent_at=draft.sent_at,
-        created_at=at,
-        updated_at=at,
-    )
+    place = {"workspace_id": thread.workspace_id, "thread_id": thread.id, "position": position}
+    return Message(**place, created_at=at, updated_at=at, **{name: getattr(draft, name) for name in KEPT})

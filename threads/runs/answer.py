@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,19 +14,17 @@ from threadhub.agents import budgets
 from threadhub.agents.events import ToolCall
 from threadhub.lib import ids
 from threadhub.lib.compiled import Compiled
-from threads import sql, tasks, titles
+from threads import tasks, titles
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run
 from threads.runs import continuing, events, queue, waiting
 from threads.runs.context import Built
 from threads.runs.continuing import OpenCall
-from threads.runs.end import WORKER_LOST, may_start_over, refuse, start_over, stored, write_last_events
+from threads.runs.end import WORKER_LOST, Pending, may_start_over, refuse, save, start_over, stored
 from threads.runs.recorder import RunOver
 from threads.runs.spending import SPENT_FIELDS, Spent, tokens_of
 from threads.runs.tools import ToolResult, ToolSet
 from threads.runs.waiting import Awaited
-
-Pending = list[tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +39,19 @@ class Outcome:
     outgrown: bool = False  # the thread fills the agent's budget: its older messages should be summarized
 
 
-CONCLUDED = (
-    "status", "finish_reason", "error_code", "error_message", "finished_at", "last_seq", "waiting", "required_action",
-    *SPENT_FIELDS,
-)  # fmt: skip
-
-
 @Compiled
 def _queued(run_id: UUID, workspace_id: UUID) -> "QuerySet[Run]":
-    """A run whose turn it is, locked."""
+    """A run whose turn it is, unless a person answers in its thread. Both are locked in everybody's order."""
     whose_turn = Run.objects.filter(status=Run.Status.QUEUED, lease_expires_at__isnull=False)
+    whose_turn = whose_turn.filter(thread__taken_over_at__isnull=True)
     runs = whose_turn.filter(pk=run_id, workspace_id=workspace_id).select_related("agent", "thread")
     runs = runs.annotate(budgeted=budgets.over(agent="agent_id"))
-    return runs.select_for_update(of=("self",)).order_by()
+    return runs.select_for_update(of=("thread", "self")).order_by()
 
 
 @transaction.atomic
 def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
     """Take a queued run whose turn it is: one worker gets it. None: not to be had any more, or not yet."""
-    if not sql.lock_thread_of_run(run_id=run_id, workspace_id=workspace_id):
-        return None  # gone, or a person answers in it
     run: Run | None = next(iter(_queued(run_id=run_id, workspace_id=workspace_id)), None)
     if run is None:
         return None
@@ -72,20 +63,8 @@ def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
     run.status = Run.Status.RUNNING
     run.started_at = now
     run.attempt += 1
-    run.lease_expires_at = now + timedelta(seconds=settings.RUN_LEASE_SECONDS)
-    run.save(update_fields=["status", "started_at", "attempt", "lease_expires_at", "input"])
-    if run.last_seq == 0:  # else it was said: by a worker before us, or before a person had the thread
-        _announce(run)
+    save(run, [], lease_seconds=settings.RUN_LEASE_SECONDS)
     return run
-
-
-def _announce(run: Run) -> None:
-    """That the answer begins is told together with the taking: no transaction of its own is in the way of its words."""
-    start = (events.MESSAGE_START, {"message_id": str(run.answer_id), "model": run.model})
-    sql.append_events(
-        run_id=run.pk, workspace_id=run.workspace_id, events=[start], lease_seconds=settings.RUN_LEASE_SECONDS
-    )
-    run.last_seq = 1
 
 
 def note_context(*, run: Run, built: Built) -> None:
@@ -111,9 +90,8 @@ def store_calls(*, run: Run, pending: Pending, calling: Draft, spent: Spent, now
     """Keep a step's message with its tool calls, before any of them is made. Raises RunOver."""
     locked = _lock(run)
     (message,) = store(thread=locked.thread, drafts=[calling])
-    write_last_events(locked, [*pending, (events.MESSAGE_STORED, stored(message))])
     spent.put_on(locked)
-    _touch(locked)
+    save(locked, [*pending, (events.MESSAGE_STORED, stored(message))])
     spent.record(run, now=now)
 
 
@@ -125,8 +103,7 @@ def take_calls(
     worker will make them again. Returns those that may not be made. Raises RunOver."""
     locked = _lock(run)
     refusals = continuing.take(opened=opened, toolset=toolset, now=now)
-    write_last_events(locked, pending)
-    _touch(locked)
+    save(locked, pending)
     return refusals
 
 
@@ -141,8 +118,7 @@ def store_results(*, run: Run, pending: Pending, results: Sequence[ToolResult]) 
     locked = _lock(run)
     drafts = [result_draft(run, result) for result in results]
     messages = store(thread=locked.thread, drafts=drafts)
-    write_last_events(locked, [*pending, *((events.MESSAGE_STORED, stored(message)) for message in messages)])
-    _touch(locked)
+    save(locked, [*pending, *((events.MESSAGE_STORED, stored(message)) for message in messages)])
 
 
 @transaction.atomic
@@ -159,13 +135,11 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
     if outcome.awaited is not None:
         stop["required_action"] = waiting.begin(locked, outcome.awaited, now=now)
     closing.append((events.MESSAGE_STOP, stop))
-    write_last_events(locked, closing)
     locked.status = outcome.status
     locked.finish_reason = outcome.finish_reason
     locked.error_code, locked.error_message = outcome.error or ("", "")
     locked.finished_at = now
-    locked.save(update_fields=CONCLUDED)
-    sql.notify("run_events", str(run.id))
+    save(locked, closing)
     if queue.call_next(thread=locked.thread, now=now) is not None:
         waiting.abandon(thread=locked.thread, now=now)  # a newer question is there already
     if outcome.outgrown:
@@ -216,9 +190,6 @@ def result_draft(run: Run, result: ToolResult) -> Draft:
 
 
 def _lock(run: Run) -> Run:
-    """Thread first, then run: the order in which everybody locks them."""
-    if not sql.lock_thread(thread_id=run.thread_id, workspace_id=run.workspace_id):
-        raise RunOver
     found = _running(run_id=run.id, workspace_id=run.workspace_id)
     if not found:
         raise RunOver
@@ -228,11 +199,6 @@ def _lock(run: Run) -> Run:
 
 @Compiled
 def _running(run_id: UUID, workspace_id: UUID) -> QuerySet[Run]:
-    """A run that is being answered, locked."""
+    """A run that is being answered, and its thread: locked in everybody's order, thread first, then run."""
     runs = Run.objects.filter(pk=run_id, workspace_id=workspace_id, status=Run.Status.RUNNING)
-    return runs.select_related("thread").select_for_update(of=("self",)).order_by()
-
-
-def _touch(locked: Run) -> None:
-    locked.save(update_fields=["last_seq", *SPENT_FIELDS])
-    sql.notify("run_events", str(locked.id))
+    return runs.select_related("thread").select_for_update(of=("thread", "self")).order_by()

@@ -27,6 +27,9 @@ NOT_TAKEN = ("not_taken", "No worker took this run in time.")
 NOT_ANSWERED = ("not_answered", "Nobody answered this in time.")
 
 
+Pending = list[tuple[str, dict[str, Any]]]  # events that are not stored yet
+
+
 class RunEnded(Conflict):
     """This run has already ended."""
 
@@ -138,7 +141,6 @@ def _end(run: Run, status: Run.Status, *, now: datetime, error: tuple[str, str] 
     if error is not None:
         closing.append((events.ERROR, {"code": error[0], "message": error[1]}))
     closing.append((events.MESSAGE_STOP, {"status": status.value, "finish_reason": ""}))
-    write_last_events(run, closing)
     if run.input is not None:  # it was not its turn yet, but what was asked must not be lost
         queue.store_input(run)
     if run.continues is not None:  # what was approved for it and not called yet, nobody will call
@@ -146,19 +148,32 @@ def _end(run: Run, status: Run.Status, *, now: datetime, error: tuple[str, str] 
     run.status = status
     run.finished_at = now
     run.error_code, run.error_message = error or ("", "")
-    run.save(update_fields=["status", "finished_at", "error_code", "error_message", "last_seq", "input"])
-    sql.notify("run_events", str(run.id))
+    save(run, closing)
     queue.call_next(thread=run.thread, now=now)
     if cut_off is not None:
         spending.charge(run, cut_off, now=now)
 
 
-def write_last_events(run: Run, closing: list[tuple[str, dict[str, Any]]]) -> None:
+def write_last_events(run: Run, closing: Pending) -> None:
     """Number and store the closing events of a run whose row is locked; `run.last_seq` moves along, unsaved."""
-    if run.last_seq == 0 and closing[0][0] != events.MESSAGE_START:
-        closing = [(events.MESSAGE_START, {"message_id": str(run.answer_id), "model": run.model}), *closing]
+    closing = _from_the_beginning(run, closing)
     sql.add_events(run_id=run.id, workspace_id=run.workspace_id, after=run.last_seq, events=closing)
     run.last_seq += len(closing)
+
+
+def save(run: Run, newest: Pending, *, lease_seconds: float | None = None) -> None:
+    """Save a locked run together with its newest events, of which the very first tells that it begins, and tell its
+    readers; with a lease of so long, or with that which it has."""
+    newest = _from_the_beginning(run, newest)
+    run.last_seq += len(newest)
+    sql.save_run(run, events=newest, lease_seconds=lease_seconds)
+
+
+def _from_the_beginning(run: Run, newest: Pending) -> Pending:
+    """The first event of each run tells that it begins."""
+    if run.last_seq or (newest and newest[0][0] == events.MESSAGE_START):
+        return newest
+    return [(events.MESSAGE_START, {"message_id": str(run.answer_id), "model": run.model}), *newest]
 
 
 def stored(message: Message) -> dict[str, Any]:
@@ -205,10 +220,8 @@ def conclude_by_person(run: Run, *, now: datetime) -> None:
     """End a locked, live run of a thread that a person answers in: with what they said, or with nothing of its own
     where a newer question took its place."""
     stop = {"status": Run.Status.SUCCEEDED.value, "finish_reason": "stop"}
-    write_last_events(run, [(events.MESSAGE_STOP, stop)])
     run.status, run.finish_reason, run.finished_at = Run.Status.SUCCEEDED, "stop", now
-    run.save(update_fields=["status", "finish_reason", "finished_at", "last_seq", "input"])
-    sql.notify("run_events", str(run.id))
+    save(run, [(events.MESSAGE_STOP, stop)])
 
 
 def refuse(run: Run, *, error: tuple[str, str], now: datetime) -> None:

@@ -23,9 +23,9 @@ from threads import summaries
 from threads.actions.messages import Draft
 from threads.models import Message, Run
 from threads.runs import answer, context, continuing, events, tools
-from threads.runs.answer import Outcome, Pending
+from threads.runs.answer import Outcome
 from threads.runs.context import Built
-from threads.runs.end import next_block
+from threads.runs.end import Pending, next_block
 from threads.runs.limits import LimitReached, Meter
 from threads.runs.recorder import Recorder, RunOver
 from threads.runs.spending import Spent
