@@ -100,14 +100,14 @@ async def summarize(*, thread_id: UUID, workspace_id: UUID) -> int:
     A provider that fails ends it: the next answer of the thread tries again.
     """
     for made in range(CHUNKS_AT_ONCE):
-        chunk = await in_thread(next_chunk)(thread_id=thread_id, workspace_id=workspace_id)
-        if chunk is None or await in_thread(budgets.exceeded)(agent=chunk.agent) is not None:
+        chunk = await in_thread(next_chunk, behind=True)(thread_id=thread_id, workspace_id=workspace_id)
+        if chunk is None or await in_thread(budgets.exceeded, behind=True)(agent=chunk.agent) is not None:
             return made
         try:
             text = await _ask(chunk)
         except ProviderError:
             return made
-        if not await in_thread(keep)(chunk=chunk, text=text):
+        if not await in_thread(keep, behind=True)(chunk=chunk, text=text):
             return made
     return CHUNKS_AT_ONCE
 

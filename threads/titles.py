@@ -43,10 +43,10 @@ def wanted(thread: Thread) -> bool:
 
 async def make(*, thread_id: UUID, workspace_id: UUID) -> str | None:
     """Ask the thread's agent for a title and set it; None where none is wanted any more, or none came of it."""
-    thread = await in_thread(_thread_to_name)(thread_id=thread_id, workspace_id=workspace_id)
+    thread = await in_thread(_thread_to_name, behind=True)(thread_id=thread_id, workspace_id=workspace_id)
     if thread is None:
         return None
-    text = await in_thread(first_exchange)(thread)
+    text = await in_thread(first_exchange, behind=True)(thread)
     if not text:
         return None
     try:
@@ -56,7 +56,7 @@ async def make(*, thread_id: UUID, workspace_id: UUID) -> str | None:
     except ProviderError:
         return None
     title = cleaned(said)
-    return title if title and await in_thread(keep)(thread=thread, title=title) else None
+    return title if title and await in_thread(keep, behind=True)(thread=thread, title=title) else None
 
 
 def keep(*, thread: Thread, title: str) -> bool:

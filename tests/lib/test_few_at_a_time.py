@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -177,3 +178,28 @@ def test_each_loop_is_served() -> None:
 
         asyncio.run(ask())
         assert crowd.came == 6
+
+
+@pytest.mark.anyio
+async def test_what_is_behind_waits_for_all_others() -> None:
+    calls, over, called = FewAtATime(1, "test"), threading.Event(), list[int]()
+    first = asyncio.ensure_future(calls.call(lambda: over.wait(WAIT)))
+    await asyncio.sleep(0)
+    late = [asyncio.ensure_future(calls.call(partial(called.append, number), behind=True)) for number in (3, 4)]
+    await asyncio.sleep(0)
+    soon = [asyncio.ensure_future(calls.call(partial(called.append, number))) for number in (1, 2)]
+    await asyncio.sleep(0)
+    over.set()
+    await asyncio.wait_for(asyncio.gather(first, *soon, *late), WAIT)
+    assert called == [1, 2, 3, 4]
+
+
+@pytest.mark.anyio
+async def test_what_is_behind_is_helped_too() -> None:
+    """While the few are stuck."""
+    calls, over = FewAtATime(8, "test"), threading.Event()
+    stuck = [asyncio.ensure_future(calls.call(lambda: over.wait(WAIT))) for _ in range(FEW)]
+    for number in range(20):
+        assert await asyncio.wait_for(calls.call(made(number), behind=True), WAIT) == number
+    over.set()
+    assert await asyncio.gather(*stuck) == [True] * FEW

@@ -16,10 +16,9 @@ from django.utils import timezone
 from tests.conftest import Tenant
 from tests.threads.conftest import ask
 from threadhub.lib.asynchronous import in_thread
-from threads import sql
 from threads.actions import threads
 from threads.models import Run, RunEvent
-from threads.runs import events, feeds, follow
+from threads.runs import events, feeds, follow, sql
 from threads.runs.feeds import Feed, Feeds
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,11 +12,10 @@ import pytest
 from threadhub.agents.events import TextDelta
 from threadhub.agents.usage import Amount
 from threadhub.lib import ids
-from threads import sql
-from threads.runs import events, together
+from threads.runs import events, sql, together
 from threads.runs.execute import Step, Work
 from threads.runs.recorder import Recorder
-from threads.sql import Said
+from threads.runs.sql import Said
 
 
 @pytest.fixture

@@ -17,11 +17,10 @@ from tests.threads.test_feeds import begun
 from threadhub.embedded import direct
 from threadhub.isolation import scope
 from threadhub.lib import ids
-from threads import sql
 from threads.models import Run, RunEvent
-from threads.runs import events, together
+from threads.runs import events, sql, together
 from threads.runs.recorder import Recorder
-from threads.sql import Said
+from threads.runs.sql import Said
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATIENCE = 20

@@ -20,12 +20,12 @@ from threadhub.agents.events import Usage
 from threadhub.agents.models import DailyUsage
 from threadhub.agents.prices import PriceTable
 from threadhub.agents.usage import Amount, measured
-from threads import own_asking, sql, summaries
+from threads import own_asking, summaries
 from threads.actions import messages, threads
 from threads.actions.messages import Draft
 from threads.models import Run, RunEvent, Thread
 from threads.runs import answer as answers
-from threads.runs import end
+from threads.runs import end, sql
 from threads.runs.execute import execute
 from threads.runs.spending import SPENT_FIELDS, Spent
 

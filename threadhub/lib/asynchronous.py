@@ -18,9 +18,11 @@ THREADS = 16
 _threads = FewAtATime(THREADS, "database")
 
 
-def in_thread(function: Callable[P, R], threads: Executor | None = None) -> Callable[P, Coroutine[Any, Any, R]]:
+def in_thread(
+    function: Callable[P, R], threads: Executor | None = None, *, behind: bool = False
+) -> Callable[P, Coroutine[Any, Any, R]]:
     """Run `function` in one of a few threads, or of those given; its database connection goes back to the pool right
-    after."""
+    after. `behind`: what begins, where what has begun goes on first."""
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         close_old_connections()
@@ -32,7 +34,7 @@ def in_thread(function: Callable[P, R], threads: Executor | None = None) -> Call
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         context = copy_context()  # what the logs know of the request goes along
         if threads is None:
-            return await _threads.call(partial(context.run, call, *args, **kwargs))
+            return await _threads.call(partial(context.run, call, *args, **kwargs), behind=behind)
         return await asyncio.get_running_loop().run_in_executor(threads, partial(context.run, call, *args, **kwargs))
 
     return wrapper

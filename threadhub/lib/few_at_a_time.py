@@ -39,18 +39,19 @@ class FewAtATime:
         self._helpers = most - self._always
         self.more = ThreadPoolExecutor(max(1, self._helpers), thread_name_prefix=f"{name} more")
         self._waiting: deque[_Call[Any]] = deque()
+        self._behind: deque[_Call[Any]] = deque()  # those that wait for all others
         self._woken: set[object] = set()  # turns of the few that have not begun
         self._busy: dict[object, float] = {}  # calls, since when by the monotonic clock
         self._longer = 1.0  # running median of how many times longer calls took than they ran
         self._helping: set[object] = set()
         self._watched: asyncio.AbstractEventLoop | None = None
 
-    async def call(self, function: Callable[[], R]) -> R:
+    async def call(self, function: Callable[[], R], *, behind: bool = False) -> R:
         """What the function returns; or raises. Once it has begun it goes on to its end, whether or not anybody still
-        waits; before that, it is not called where nobody does."""
+        waits; before that, it is not called where nobody does. `behind`: its turn is after all that are not."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[R] = loop.create_future()
-        self._waiting.append(_Call(function, answer, loop))
+        (self._behind if behind else self._waiting).append(_Call(function, answer, loop))
         if len(self._woken) < self._always:  # else whose turn has not begun will find it
             turn = object()
             self._woken.add(turn)
@@ -62,14 +63,13 @@ class FewAtATime:
 
     def _take_turn(self, turn: object) -> None:
         self._woken.discard(turn)
-        while self._waiting:
+        while self._waiting or self._behind:
             self._take_one()
 
     def _take_one(self) -> None:
         """The call that waits for longest, if another thread has not taken it."""
-        try:
-            call = self._waiting.popleft()
-        except IndexError:
+        call = _first(self._waiting) or _first(self._behind)
+        if call is None:
             return
         if call.answer.cancelled():
             return
@@ -94,14 +94,15 @@ class FewAtATime:
         return min(max(0, int(BUSY * self._longer) - FEW) + long, self._helpers)
 
     def _get_help(self) -> None:
-        for _ in range(min(self._wanted() - len(self._helping), len(self._waiting))):
+        waiting = len(self._waiting) + len(self._behind)
+        for _ in range(min(self._wanted() - len(self._helping), waiting)):
             one = object()
             self._helping.add(one)
             self.more.submit(self._help, one)
 
     def _help(self, one: object) -> None:
         try:
-            while self._waiting and len(self._helping) <= self._wanted():
+            while (self._waiting or self._behind) and len(self._helping) <= self._wanted():
                 self._take_one()
         finally:
             self._helping.discard(one)
@@ -114,9 +115,16 @@ class FewAtATime:
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._watched = None
-        if self._waiting:
+        if self._waiting or self._behind:
             self._get_help()
             self._watch(loop)
+
+
+def _first(calls: deque[_Call[Any]]) -> _Call[Any] | None:
+    try:
+        return calls.popleft()
+    except IndexError:  # another thread has taken it
+        return None
 
 
 def _tell(answer: "asyncio.Future[R]", value: R, error: BaseException | None = None) -> None:

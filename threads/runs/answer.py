@@ -17,7 +17,7 @@ from threadhub.lib.compiled import Compiled
 from threads import tasks, titles
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run
-from threads.runs import continuing, events, queue, waiting
+from threads.runs import continuing, events, queue, sql, waiting
 from threads.runs.context import Built
 from threads.runs.continuing import OpenCall
 from threads.runs.end import WORKER_LOST, Pending, may_start_over, refuse, save, start_over, stored
@@ -69,7 +69,7 @@ def claim(*, run_id: UUID, workspace_id: UUID, now: datetime) -> Run | None:
 
 def note_context(*, run: Run, built: Built) -> None:
     """Keep what the model is given."""
-    Run.objects.filter(pk=run.pk, workspace_id=run.workspace_id).update(context=built.record())
+    sql.note_context(run_id=run.pk, workspace_id=run.workspace_id, context=built.record())
 
 
 @transaction.atomic

@@ -15,10 +15,10 @@ from threadhub import audit
 from threadhub.lib.errors import Conflict
 from threadhub.workspaces.actor import Actor
 from threadhub.workspaces.permissions import Permission
-from threads import access, sql
+from threads import access
 from threads.actions.messages import Draft, store
 from threads.models import Message, Run, RunEvent, Thread
-from threads.runs import events, queue, spending, waiting
+from threads.runs import events, queue, spending, sql, waiting
 
 MAX_ATTEMPTS = 3
 WORKER_LOST = ("worker_lost", "The worker stopped before the answer was complete.")

@@ -65,7 +65,7 @@ class Step:
 
 async def execute(*, run_id: UUID, workspace_id: UUID) -> None:
     """Execute a queued run to its end. Does nothing for one that is taken, cancelled or gone."""
-    run = await in_thread(answer.claim)(run_id=run_id, workspace_id=workspace_id, now=timezone.now())
+    run = await in_thread(answer.claim, behind=True)(run_id=run_id, workspace_id=workspace_id, now=timezone.now())
     if run is None:
         return
     work = Work(run, Recorder(run_id=run.id, workspace_id=run.workspace_id))

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from threadhub.lib.solo_event import SoloEvent
 from threads.runs import events, together
-from threads.sql import Said
+from threads.runs.sql import Said
 
 BEATS_PER_LEASE = 4
 YIELD_SECONDS = 1.0  # for which hearing waits while a batch is stored

@@ -13,11 +13,11 @@ from threadhub.agents import access as agents
 from threadhub.agents import budgets
 from threadhub.agents.models import DoubleTexting
 from threadhub.workspaces.actor import Actor
-from threads import access, sql
+from threads import access
 from threads.actions import takeover, threads
 from threads.actions.messages import Draft, store
 from threads.models import Run, Thread
-from threads.runs import queue, tools, waiting
+from threads.runs import queue, sql, tools, waiting
 from threads.runs.end import end_if_lost, interrupt
 
 

@@ -13,8 +13,8 @@ from django.conf import settings
 from threadhub.isolation import scope
 from threadhub.lib.asynchronous import in_thread
 from threadhub.lib.pace import Pace
-from threads import sql
-from threads.sql import Said
+from threads.runs import sql
+from threads.runs.sql import Said
 
 # Seconds from one statement to the next, on the average: a transaction costs more than what it stores. So many more
 # than are due go at once.
