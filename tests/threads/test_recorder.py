@@ -12,7 +12,9 @@ import pytest
 from threadhub.agents.events import TextDelta
 from threadhub.agents.usage import Amount
 from threadhub.lib import ids
+from threadhub.lib.solo_event import SoloEvent
 from threads.runs import events, sql, together
+from threads.runs import recorder as recorders
 from threads.runs.execute import Step, Work
 from threads.runs.recorder import Recorder
 from threads.runs.sql import Said
@@ -90,6 +92,34 @@ def test_who_hears_a_fast_provider_lets_the_batch_be_stored(monkeypatch: pytest.
 
     asyncio.run(run())
     assert heard == ["lo"]
+
+
+def test_much_is_stored_half_as_often(stored: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one says who is faster than anybody reads."""
+    waits = list[float]()
+
+    class Noting(SoloEvent):
+        async def wait(self, seconds: float | None = None) -> bool:
+            if seconds is not None and seconds >= 60:  # for the rest of a burst
+                waits.append(seconds)
+                seconds = 0.001
+            return await super().wait(seconds)
+
+    monkeypatch.setattr(recorders, "SoloEvent", Noting)
+
+    async def run() -> None:
+        recorder = Recorder(run_id=ids.new(), workspace_id=ids.new())
+        flushing = asyncio.create_task(recorder.keep_flushing())
+        for batch, pieces in enumerate((1, recorders.MANY_PIECES - 1, recorders.MANY_PIECES, 1), start=1):
+            for _ in range(pieces):
+                recorder.put(events.TEXT_DELTA, index=0, text="word ")
+            await until(stored, batch)
+            await asyncio.sleep(0.01)  # that is waited for
+        recorder.close()
+        await flushing
+
+    asyncio.run(run())
+    assert waits == [60, 60, 120, 60]
 
 
 def test_an_end_does_not_wait_for_the_end_of_a_burst(stored: list[list[str]]) -> None:
