@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -34,6 +35,8 @@ from uuid import UUID
 import psycopg
 
 from tests.bench import load, processors
+from tests.bench.million import serving
+from tests.bench.million.serving import Database
 from tests.hub import ROOT, Hub, clean_environment, running
 from threadhub import embedded
 from threadhub.lib import ids
@@ -115,9 +118,13 @@ class Cost:
         }
 
 
-def connect(hub: Hub) -> Any:
+def database(hub: Hub) -> Database:
     where = embedded.connection_settings(hub.data_dir)
-    admin = psycopg.connect(host=where["HOST"], dbname=where["NAME"], user=where["USER"], autocommit=True)
+    return Database(hub.data_dir, f"host={where['HOST']} dbname={where['NAME']} user={where['USER']}")
+
+
+def connect(hub: Hub) -> Any:
+    admin = psycopg.connect(database(hub).conninfo, autocommit=True)
     admin.execute("SELECT set_config('threadhub.door', 'migration', false)")  # the owner sees all rows
     return admin
 
@@ -203,12 +210,17 @@ class Readers:
     def __init__(self, hub: Hub, agent: str) -> None:
         listed = hub.get(f"/agents/{agent}/threads", params={"take": 50}).raise_for_status().json()["data"]
         self.hub, self.threads = hub, [thread["id"] for thread in listed]
+        self.port = urlsplit(hub.url).port or 0
+
+    def at(self, port: int) -> "Readers":
+        """The same of another server."""
+        others = copy(self)
+        others.port = port
+        return others
 
     def during(self, until: threading.Event) -> list[float]:
         """Seconds of each request until the event."""
-        port = urlsplit(self.hub.url).port
-        assert port
-        return load.ask(port, self._asked(), connections=READERS, going=lambda: not until.is_set(), pause=PAUSE)
+        return load.ask(self.port, self._asked(), connections=READERS, going=lambda: not until.is_set(), pause=PAUSE)
 
     def _asked(self) -> Iterator[bytes]:
         dice = random.Random(0)
@@ -279,17 +291,21 @@ def purge(
 
 
 def purges(
-    hub: Hub, admin: Any, readers: Readers, start: Cost, figures: dict[str, Any], threads: int, idle_seconds: float
-) -> None:
-    """By the product as it does it unless told otherwise, by one batch at a time, and by statements alone."""
-    ways: dict[str, Callable[[str], Cost]] = {
-        "purge": lambda agent: by_product(hub, agent).without(start),
-        "purge, one at a time": lambda agent: by_product(hub, agent, "--parallel", "1").without(start),
-        "plain statements": lambda agent: by_statements(hub, agent),
+    hub: Hub, admin: Any, readers: Readers, of_bare: Readers, start: Cost, figures: dict[str, Any], threads: int,
+    idle_seconds: float,
+) -> None:  # fmt: skip
+    """By the product as it does it unless told otherwise, by one batch at a time, and by statements alone; also while
+    bare is read, which is the least that any server would notice of it."""
+    ways: dict[str, tuple[Readers, Callable[[str], Cost]]] = {
+        "purge": (readers, lambda agent: by_product(hub, agent).without(start)),
+        "purge, bare is read": (of_bare, lambda agent: by_product(hub, agent).without(start)),
+        "purge, one at a time": (readers, lambda agent: by_product(hub, agent, "--parallel", "1").without(start)),
+        "plain statements": (readers, lambda agent: by_statements(hub, agent)),
+        "plain statements, bare is read": (of_bare, lambda agent: by_statements(hub, agent)),
     }
-    for name, way in ways.items():
+    for name, (reading, way) in ways.items():
         doomed = fill(hub, admin, threads=threads, each=EACH, state="trashed")
-        cost, idle, meanwhile = purge(hub, readers, partial(way, doomed), idle_seconds)
+        cost, idle, meanwhile = purge(hub, reading, partial(way, doomed), idle_seconds)
         print(cost.row(f"{name}, {threads:,} threads of {EACH} messages", threads, "threads"), flush=True)
         before, during = percentiles(idle), percentiles(meanwhile)
         figures[name] = cost.as_json(threads) | {"idle_ms": before, "meanwhile_ms": during, "requests": len(meanwhile)}
@@ -333,7 +349,9 @@ def main() -> None:
                 admin.execute("CHECKPOINT")
         if wanted.only in (None, "purge"):
             readers = Readers(hub, fill(hub, admin, threads=200, each=50))
-            purges(hub, admin, readers, start, figures, 100_000 // small, IDLE_SECONDS / small**0.5)
+            with serving.bare(database(hub), workers=1) as bare:
+                of_bare, seconds = readers.at(bare.port), IDLE_SECONDS / small**0.5
+                purges(hub, admin, readers, of_bare, start, figures, 100_000 // small, seconds)
     print(f"\nStart of a command: {start.seconds:.1f} s, {start.cpu:.1f} s of processor time.")
     print(json.dumps(figures))
 
