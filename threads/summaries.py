@@ -107,7 +107,7 @@ async def summarize(*, thread_id: UUID, workspace_id: UUID) -> int:
             text = await _ask(chunk)
         except ProviderError:
             return made
-        if not await in_thread(keep, behind=True)(chunk=chunk, text=text):
+        if not await in_thread(keep)(chunk=chunk, text=text):
             return made
     return CHUNKS_AT_ONCE
 

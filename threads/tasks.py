@@ -15,8 +15,6 @@ from threadhub.lib.asynchronous import in_thread
 
 Result = TypeVar("Result")
 
-AFTER_ANSWERS = -10  # what nobody waits for
-
 
 async def _until_stopped(work: Callable[..., Result]) -> Result:
     """Work in a thread. A worker that stops waits for the part in hand, not for the whole."""
@@ -35,7 +33,7 @@ async def execute(run_id: str, workspace_id: str) -> None:
     await execute(run_id=UUID(run_id), workspace_id=UUID(workspace_id))
 
 
-@app.task(name="threads.summarize", queue="runs", priority=AFTER_ANSWERS)
+@app.task(name="threads.summarize", queue="runs")
 async def summarize(thread_id: str, workspace_id: str) -> None:
     """Summarize the older messages of a thread; deferred with a lock per thread."""
     from threads.summaries import summarize
@@ -43,7 +41,7 @@ async def summarize(thread_id: str, workspace_id: str) -> None:
     await summarize(thread_id=UUID(thread_id), workspace_id=UUID(workspace_id))
 
 
-@app.task(name="threads.title", queue="runs", priority=AFTER_ANSWERS)
+@app.task(name="threads.title", queue="runs")
 async def title(thread_id: str, workspace_id: str) -> None:
     """Have a thread named by its agent; deferred with a lock per thread."""
     from threads.titles import make

@@ -56,7 +56,7 @@ async def make(*, thread_id: UUID, workspace_id: UUID) -> str | None:
     except ProviderError:
         return None
     title = cleaned(said)
-    return title if title and await in_thread(keep, behind=True)(thread=thread, title=title) else None
+    return title if title and await in_thread(keep)(thread=thread, title=title) else None
 
 
 def keep(*, thread: Thread, title: str) -> bool:

@@ -3,8 +3,9 @@
 Starts a hub of its own (`manage.py up`) in a temporary directory, fills its database, and runs the product's own
 commands as an administrator would, each in a process of its own: `archive_threads` and `restore_threads` for many
 threads and for one huge one, then `purge_trash` while readers fetch threads over HTTP, and as many threads removed by
-nothing but the statements that remove them, which is PostgreSQL by itself. Between two of them the tables
-are vacuumed, as a row of its own, so that autovacuum, which may come minutes later, does not fall into the next one.
+nothing but the statements that remove them, which is PostgreSQL by itself. Both also while bare (`million/bare.py`) is
+read, since that is what any server notices of it; it runs beside all of them. Between two of them the tables are
+vacuumed, as a row of its own, so that autovacuum, which may come minutes later, does not fall into the next one.
 
 Rates and CPU are without the start of the command, which is that of the same command with nothing to do. CPU is that of
 the command's process and of PostgreSQL (all of the server: its own upkeep and the hub's questions too). Memory is the
@@ -33,6 +34,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from tests.bench import load, processors
 from tests.bench.million import serving
@@ -120,7 +122,7 @@ class Cost:
 
 def database(hub: Hub) -> Database:
     where = embedded.connection_settings(hub.data_dir)
-    return Database(hub.data_dir, f"host={where['HOST']} dbname={where['NAME']} user={where['USER']}")
+    return Database(hub.data_dir, make_conninfo(host=where["HOST"], dbname=where["NAME"], user=where["USER"]))
 
 
 def connect(hub: Hub) -> Any:

@@ -9,7 +9,7 @@ from tests.conftest import Tenant
 from tests.threads.conftest import answer, ask
 from threadhub.lib import asynchronous
 from threadhub.lib.few_at_a_time import FewAtATime
-from threads import tasks, titles
+from threads import titles
 from threads.actions import threads
 from threads.models import Run, RunEvent, Thread
 from threads.runs import events
@@ -66,7 +66,3 @@ def test_a_title_waits_for_answers(tenant: Tenant, thread: Thread) -> None:
     thread.refresh_from_db()
     assert thread.title == "Where is my order?"
     assert named[0] > AT_ONCE / 2
-
-
-def test_jobs_that_nobody_waits_for_come_last() -> None:
-    assert max(tasks.title.priority, tasks.summarize.priority) < tasks.execute.priority

@@ -1,17 +1,15 @@
 """Files and feedback point at a message of their workspace, and go with it, as with a foreign key (migration 0031)."""
 
-import threading
-import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, connections, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from tests.conftest import Tenant
+from tests.threads.elsewhere import Elsewhere
 from threadhub.isolation import scope
 from threadhub.isolation.scope import Door
 from threads.actions import feedback, threads
@@ -19,8 +17,6 @@ from threads.actions.messages import Draft, Upload, append
 from threads.models import Attachment, Feedback, Message, Thread
 
 NOW = timezone.now
-SECONDS = 30
-WAITING = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')"
 
 
 def spoken(tenant: Tenant) -> list[Message]:
@@ -174,37 +170,3 @@ class TestAtOnce:
             with pytest.raises(DatabaseError, match="READ COMMITTED"), transaction.atomic():
                 Message.objects.filter(pk=message.pk)._raw_delete(using="default")
         assert kind.objects.filter(message_id=message.pk).exists()
-
-
-class Elsewhere:
-    """Something done on a connection of its own; `end` gives what it raised."""
-
-    def __init__(self, act: Callable[[], Any]) -> None:
-        self.act = act
-        self.raised: Exception | None = None
-        self.thread = threading.Thread(target=self._run)
-
-    def begin(self) -> None:
-        self.thread.start()
-
-    def wait_until_it_waits(self) -> None:
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            with connection.cursor() as cursor:
-                cursor.execute(WAITING)
-                if cursor.fetchone()[0]:
-                    return
-        raise AssertionError("nobody waits")
-
-    def end(self) -> Exception | None:
-        self.thread.join(SECONDS)
-        assert not self.thread.is_alive()
-        return self.raised
-
-    def _run(self) -> None:
-        try:
-            self.act()
-        except DatabaseError as error:
-            self.raised = error
-        finally:
-            connections.close_all()

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from tests.conftest import Tenant
@@ -43,6 +44,9 @@ DRAFTS: list[dict[str, Any]] = [
     {"role": "tool", "tool_call_id": "1", "name": "f", "tool_result": {"deep": [{"er": True}], "é": ""}},
     {"role": "assistant", "content": "", "kind": "image", "title": "", "partial": True, "author": "user:1",
      "usage": {"cost": "0.1", "input_tokens": 1}, "tool_result": 0},
+    {"role": "tool", "tool_result": 'a "b" null', "name": "null", "run_id": UUID(int=7)},
+    {"role": "tool", "tool_result": "null", "content": "null"},
+    {"role": "tool", "tool_result": False},
     {"role": "user", "content": "x" * 300_000},
 ]  # fmt: skip
 
@@ -74,6 +78,7 @@ def test_every_column_that_a_run_has_is_saved_or_said_not_to_be() -> None:
         "thread_id", "agent_id", "number", "branch", "user_id", "session_id", "provider", "model", "options",
         "enabled_tools", "ignored_tools", "continues", "continued_by", "answer_id", "replay", "created_at",
     }  # fmt: skip
+    assert {*CHANGED, "id", "workspace_id", "last_seq"} == set(sql.SAVED)
     by_others = {"context", "refused_tools", "lease_expires_at"}  # statements of their own, the database's clock
     columns = {field.column for field in Run._meta.concrete_fields}
     assert columns == {*sql.SAVED, *stays, *by_others}
@@ -83,18 +88,31 @@ def test_messages_are_stored_as_their_model_has_them(tenant: Tenant, thread: Thr
     drafts = [Draft(**draft) for draft in DRAFTS]
     with transaction.atomic():
         stored = appending.store(thread=thread, drafts=drafts)
-    assert [message.position for message in stored] == [1, 2, 3, 4, 5]
+    assert [message.position for message in stored] == list(range(1, len(DRAFTS) + 1))
     names = [field.attname for field in Message._meta.concrete_fields]
     rows = list(Message.objects.filter(thread=thread).order_by("position").values(*names))
     assert rows == [{name: getattr(message, name) for name in names} for message in stored]
     thread.refresh_from_db()
-    assert (thread.last_position, thread.message_count, thread.last_activity_at) == (5, 5, stored[0].created_at)
+    assert (thread.last_position, thread.message_count, thread.last_activity_at) == (
+        len(DRAFTS),
+        len(DRAFTS),
+        stored[0].created_at,
+    )
 
 
 def test_every_column_of_a_message_is_stored_or_begins_as_the_table_says() -> None:
+    assert {*set[str]().union(*DRAFTS), "id"} == set(appending.KEPT)
     placed = {"workspace_id", "thread_id", "position", "created_at", "updated_at"}
     columns = {field.column for field in Message._meta.concrete_fields}
     assert columns == {*appending.KEPT, *placed, "searchable"}
+
+
+def test_a_run_that_is_not_there_is_not_saved(tenant: Tenant, thread: Thread) -> None:
+    run = ask(tenant, thread, "hi")
+    Run.objects.filter(pk=run.pk).delete()
+    with pytest.raises(DatabaseError, match="no run"):
+        end.save(run, [(events.MESSAGE_STOP, {})])
+    assert not RunEvent.objects.filter(run_id=run.pk).exists()
 
 
 def test_an_archived_thread_takes_no_message(tenant: Tenant, thread: Thread) -> None:

@@ -49,6 +49,4 @@ async def call(
             )
         if used is not None:
             with scope.within(agent.workspace_id):
-                await in_thread(record, behind=True)(
-                    agent=agent, purpose=purpose, amount=used, now=timezone.now(), saved=saved
-                )
+                await in_thread(record)(agent=agent, purpose=purpose, amount=used, now=timezone.now(), saved=saved)

@@ -50,8 +50,8 @@ def add_usage(
                 "provider": provider,
                 "model": model,
                 "purpose": purpose,
-                "count": count,
-                **amounts,
+                "count": str(count),  # texts: numbers of another size, or none, would make it another statement
+                **{name: None if amount is None else str(amount) for name, amount in amounts.items()},
             },
         )
 

@@ -22,7 +22,8 @@ def in_thread(
     function: Callable[P, R], threads: Executor | None = None, *, behind: bool = False
 ) -> Callable[P, Coroutine[Any, Any, R]]:
     """Run `function` in one of a few threads, or of those given; its database connection goes back to the pool right
-    after. `behind`: what begins, where what has begun goes on first."""
+    after. `behind`: in one of the few, once no other call waits for them; for what begins, or what nobody waits for."""
+    assert threads is None or not behind  # noqa: S101
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         close_old_connections()

@@ -4,6 +4,9 @@ Of Python's threads one runs at a time. The more of them want to, the more often
 than it gains: calls that mostly run are taken by two threads, one after the other. The more of their time calls wait
 (for a database that is far away, say), the more of them are called at once; and a call that takes long, whatever for,
 holds up no other, as long as there are threads left.
+
+Calls that are `behind` wait for all that are not, for as long as there are any: they are for what may begin late, where
+what has begun comes to an end by itself.
 """
 
 import asyncio
@@ -67,7 +70,7 @@ class FewAtATime:
             self._take_one()
 
     def _take_one(self) -> None:
-        """The call that waits for longest, if another thread has not taken it."""
+        """The call that waits for longest, if another thread has not taken it; one behind where no other waits."""
         call = _first(self._waiting) or _first(self._behind)
         if call is None:
             return

@@ -104,7 +104,7 @@ def delete(*, actor: Actor, thread: Thread, message: Message, now: datetime) -> 
 
 
 def _row(draft: Draft) -> dict[str, Any]:
-    """As PostgreSQL reads it out of JSON."""
+    """Columns by their names, ids and times as texts: as PostgreSQL reads a message out of JSON."""
     row = {name: getattr(draft, name) for name in KEPT}
     row["id"] = str(draft.id)
     row["run_id"] = None if draft.run_id is None else str(draft.run_id)
@@ -114,4 +114,6 @@ def _row(draft: Draft) -> dict[str, Any]:
 
 def _message(thread: Thread, draft: Draft, position: int, at: datetime) -> Message:
     place = {"workspace_id": thread.workspace_id, "thread_id": thread.id, "position": position}
-    return Message(**place, created_at=at, updated_at=at, **{name: getattr(draft, name) for name in KEPT})
+    message = Message(**place, created_at=at, updated_at=at, **{name: getattr(draft, name) for name in KEPT})
+    message._state.adding, message._state.db = False, "default"  # its row is there
+    return message

@@ -1,4 +1,5 @@
-"""How a run ends other than by its own answer: cancelled, lost with its worker, never taken.
+"""How a run is saved with its newest events, and how it ends other than by its own answer: cancelled, lost with its
+worker, never taken.
 
 Whoever ends a run takes its row's lock, as the worker's every batch of events does. So there is one end, nothing is
 stored after it, and what was said until then is kept as a partial answer.
@@ -125,7 +126,7 @@ def start_over(run: Run, *, now: datetime) -> None:
 
 def _end(run: Run, status: Run.Status, *, now: datetime, error: tuple[str, str] | None = None) -> None:
     """End a locked, live run: keep its partial answer, write its last events, tell the readers."""
-    closing: list[tuple[str, dict[str, Any]]] = []
+    closing: Pending = []
     open_block = _open_block(run)
     if open_block is not None:
         closing.append((events.BLOCK_STOP, {"index": open_block}))
@@ -202,7 +203,7 @@ def next_block(run: Run) -> int:
 def take_from_worker(run: Run) -> None:
     """A locked, running run is queued again, for a person: what was said is kept as a partial message, and its worker
     finds that it is not its own any more. Its stream stays open. The caller saves the run."""
-    closing: list[tuple[str, dict[str, Any]]] = []
+    closing: Pending = []
     open_block = _open_block(run)
     if open_block is not None:
         closing.append((events.BLOCK_STOP, {"index": open_block}))

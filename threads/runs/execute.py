@@ -65,7 +65,7 @@ class Step:
 
 async def execute(*, run_id: UUID, workspace_id: UUID) -> None:
     """Execute a queued run to its end. Does nothing for one that is taken, cancelled or gone."""
-    run = await in_thread(answer.claim, behind=True)(run_id=run_id, workspace_id=workspace_id, now=timezone.now())
+    run = await in_thread(_claim, behind=True)(run_id, workspace_id)
     if run is None:
         return
     work = Work(run, Recorder(run_id=run.id, workspace_id=run.workspace_id))
@@ -84,6 +84,11 @@ async def execute(*, run_id: UUID, workspace_id: UUID) -> None:
             await work.conclude(Outcome(Run.Status.FAILED, error=WORKER_STOPPED) if stopped else outcome)
         if isinstance(flushed, Exception) and not isinstance(flushed, RunOver):
             raise flushed
+
+
+def _claim(run_id: UUID, workspace_id: UUID) -> Run | None:
+    """It begins when its turn has come, not when it was asked for."""
+    return answer.claim(run_id=run_id, workspace_id=workspace_id, now=timezone.now())
 
 
 class Work:

@@ -13,7 +13,8 @@ from threads.runs.sql import Said
 
 BEATS_PER_LEASE = 4
 YIELD_SECONDS = 1.0  # for which hearing waits while a batch is stored
-# Who says so many pieces between two batches is faster than anybody reads: theirs are stored half as often.
+# Where so many pieces gather between two batches somebody speaks faster than anybody reads, or the database is slow:
+# theirs are stored half as often, until they are fewer.
 MANY_PIECES = 5
 
 

@@ -1,13 +1,14 @@
 """SQL of runs that the ORM cannot say in one round trip. Each statement names the index or lock it relies on."""
 
-import json as lenient
+import json as lenient  # integers beyond 64 bits too, which are a model's to say
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from threadhub.lib import json
+from threads.models import Run
 from threads.sql import array
 
 # By the unique index on (thread, number), and by those of what is live and of what waits.
@@ -200,23 +201,27 @@ SAVED = (
 )  # fmt: skip
 
 
-def save_run(run: Any, *, events: Sequence[tuple[str, dict[str, Any]]], lease_seconds: float | None = None) -> None:
+def save_run(run: Run, *, events: Sequence[tuple[str, dict[str, Any]]], lease_seconds: float | None = None) -> None:
     """Save a run whose row is locked, with its newest events, which its `last_seq` counts already; with a lease of so
-    long, or with that which it has."""
+    long, or with that which it has. Raises DatabaseError where there is no such row."""
     row = {name: getattr(run, name) for name in SAVED}
     for name in ("input", "required_action"):
         row[name] = None if row[name] is None else lenient.dumps(row[name])
+    # As texts: numbers of another size, or none at all, would make it another statement to be planned.
+    texts = {name: None if value is None else str(value) for name, value in row.items()}
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
         cursor.execute(
             SAVE_RUN,
             {
-                **row,
-                "lease": lease_seconds,
-                "count": len(events),
+                **texts,
+                "lease": None if lease_seconds is None else str(lease_seconds),
+                "count": str(len(events)),
                 "types": [type for type, _ in events],
                 "data": [json.dumps(data).decode() for _, data in events],
             },
         )
+        if cursor.fetchone() is None:
+            raise DatabaseError(f"There is no run {run.id} to be saved.")
 
 
 # By run's primary key.
