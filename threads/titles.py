@@ -7,12 +7,16 @@ activity and moves no time of the thread.
 
 import re
 import unicodedata
+from typing import Any
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from threadhub.agents import budgets
 from threadhub.agents.models import Agent
 from threadhub.agents.provider_errors import ProviderError
 from threadhub.lib.asynchronous import in_thread
+from threadhub.lib.compiled import Compiled
 from threads import own_asking, tasks
 from threads.models import Message, Run, Thread
 
@@ -43,12 +47,10 @@ def wanted(thread: Thread) -> bool:
 
 async def make(*, thread_id: UUID, workspace_id: UUID) -> str | None:
     """Ask the thread's agent for a title and set it; None where none is wanted any more, or none came of it."""
-    thread = await in_thread(_thread_to_name, behind=True)(thread_id=thread_id, workspace_id=workspace_id)
-    if thread is None:
+    found = await in_thread(_to_be_named, behind=True)(thread_id=thread_id, workspace_id=workspace_id)
+    if found is None:
         return None
-    text = await in_thread(first_exchange, behind=True)(thread)
-    if not text:
-        return None
+    thread, text = found
     try:
         said = await own_asking.ask(
             agent=thread.agent, purpose="title", instructions=INSTRUCTIONS, text=text, max_tokens=MAX_TOKENS
@@ -94,11 +96,21 @@ def first_exchange(thread: Thread) -> str:
     return "\n".join(said.values()) if len(said) == 2 else ""
 
 
-def _thread_to_name(*, thread_id: UUID, workspace_id: UUID) -> Thread | None:
-    thread = Thread.objects.select_related("agent").filter(pk=thread_id, workspace_id=workspace_id).first()
+def _to_be_named(*, thread_id: UUID, workspace_id: UUID) -> tuple[Thread, str] | None:
+    """A thread with its agent, and its first exchange; None where it wants no title, or may have none (yet)."""
+    thread: Any = next(iter(_with_agent(thread_id=thread_id, workspace_id=workspace_id)), None)
     if thread is None or not wanted(thread) or not thread.agent.titles or not thread.agent.active:
         return None
-    return thread if budgets.exceeded(agent=thread.agent) is None else None
+    if thread.budgeted and budgets.exceeded(agent=thread.agent) is not None:
+        return None
+    text = first_exchange(thread)
+    return (thread, text) if text else None
+
+
+@Compiled
+def _with_agent(thread_id: UUID, workspace_id: UUID) -> QuerySet[Thread]:
+    threads = Thread.objects.filter(pk=thread_id, workspace_id=workspace_id).select_related("agent")
+    return threads.annotate(budgeted=budgets.over(agent="agent_id")).order_by()
 
 
 def _shortened(title: str) -> str:

@@ -60,7 +60,7 @@ def test_a_title_waits_for_answers(tenant: Tenant, thread: Thread) -> None:
         over.append(run)
 
     async def all_at_once() -> None:
-        await asyncio.gather(name(), *(execute_one(run) for run in runs))
+        await asyncio.gather(*(execute_one(run) for run in runs), name())
 
     asyncio.run(all_at_once())
     thread.refresh_from_db()
