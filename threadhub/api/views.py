@@ -26,7 +26,7 @@ class ApiViewSet(GenericViewSet[Any]):
     permissions: ClassVar[dict[str, Any]] = {}
     visitors: ClassVar[bool] = False  # whether a chat token may come here
     # Handlers that threadhub/short_way.py leads to. They look at nothing of a request that `Asked` there has not, and
-    # set no headers but those that it sends (OWN); tests/api/test_short_way.py asks each of them both ways.
+    # set no headers but those that it sends (OWN); tests/api/short_way asks each of them both ways.
     short_way: ClassVar[frozenset[str]] = frozenset()
     across_own_workspaces: ClassVar[bool] = False  # of a person: what concerns all of their workspaces, not one
     request: Request
