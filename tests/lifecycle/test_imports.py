@@ -17,6 +17,7 @@ from tests.lifecycle.bundled import rows
 from tests.lifecycle.conftest import old_thread, policy, sweep
 from tests.lifecycle.persons import erase
 from tests.lifecycle.transfers import NOW, bring_in, export, remove_all, whole_thread
+from threadhub.lib import ids
 from threads import branches
 from threads.actions.messages import Draft, append
 from threads.attachments import Upload
@@ -131,7 +132,7 @@ def test_whatever_goes_out_comes_back(tenant: Tenant, wanted: list[Any]) -> None
     Thread.objects.all().delete()
     for said, fork, metadata, title in wanted:
         thread = old_thread(tenant, 1, messages=0, metadata=metadata, title=title)
-        append(actor=tenant.actor, thread=thread, drafts=[Draft(**{**vars_of(each), "id": None}) for each in said])
+        append(actor=tenant.actor, thread=thread, drafts=[Draft(**{**vars_of(each), "id": ids.new()}) for each in said])
         if 0 < fork <= len(said):
             locked = Thread.objects.select_for_update().get(pk=thread.pk)
             branches.fork(thread=locked, before=fork, actor=tenant.actor, now=NOW())
