@@ -78,8 +78,8 @@ def test_staff_see_their_own_workspaces_only(olivia: User, other_tenant: Tenant)
 
 def test_it_says_so_where_there_is_nothing(console: Client, tenant: Tenant) -> None:
     html = console.get("/admin/").content.decode()
-    assert html.count("Nothing in the last 30 days.") == 6
-    assert "No answer failed." in html
+    assert html.count("Nothing in the last 30 days, as counted every five minutes.") == 6
+    assert "No answer failed, as counted every five minutes." in html
 
 
 def bars_of_states(client: Client) -> list[str]:

@@ -48,7 +48,7 @@ def chart(
     values: Mapping[date, float],
     parts: Mapping[date, float] | None = None,
     told: Callable[[float, float], str],
-    nothing: str = "Nothing in the last 30 days.",
+    nothing: str = "Nothing in the last 30 days, as counted every five minutes.",
 ) -> Chart:
     """`parts` are inside `values`; `told(value, part)` says one day in words."""
     parts = parts or {}
