@@ -34,13 +34,10 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from tests.bench import load, processors
 from tests.bench.million import serving
-from tests.bench.million.serving import Database
 from tests.hub import ROOT, Hub, clean_environment, running
-from threadhub import embedded
 from threadhub.lib import ids
 
 VOCABULARY, TEXTS = 5_000, 20_000
@@ -120,13 +117,8 @@ class Cost:
         }
 
 
-def database(hub: Hub) -> Database:
-    where = embedded.connection_settings(hub.data_dir)
-    return Database(hub.data_dir, make_conninfo(host=where["HOST"], dbname=where["NAME"], user=where["USER"]))
-
-
 def connect(hub: Hub) -> Any:
-    admin = psycopg.connect(database(hub).conninfo, autocommit=True)
+    admin = psycopg.connect(serving.running(hub.data_dir).conninfo, autocommit=True)
     admin.execute("SELECT set_config('threadhub.door', 'migration', false)")  # the owner sees all rows
     return admin
 
@@ -351,7 +343,7 @@ def main() -> None:
                 admin.execute("CHECKPOINT")
         if wanted.only in (None, "purge"):
             readers = Readers(hub, fill(hub, admin, threads=200, each=50))
-            with serving.bare(database(hub), workers=1) as bare:
+            with serving.bare(serving.running(hub.data_dir), workers=1) as bare:
                 of_bare, seconds = readers.at(bare.port), IDLE_SECONDS / small**0.5
                 purges(hub, admin, readers, of_bare, start, figures, 100_000 // small, seconds)
     print(f"\nStart of a command: {start.seconds:.1f} s, {start.cpu:.1f} s of processor time.")

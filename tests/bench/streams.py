@@ -25,7 +25,6 @@ from tests.bench.million import serving
 from tests.bench.processors import Roles
 from tests.faults.wire import STREAM, fetch, opened
 from tests.hub import Hub, running
-from threadhub import embedded
 from threadhub.lib import ids
 
 POOL = 16
@@ -99,8 +98,7 @@ async def _asked(port: int, key: str, seconds: float) -> list[float]:
 
 def stored_at(hub: Hub) -> dict[tuple[str, int], float]:
     """When each event of each run was stored (Unix time)."""
-    where = embedded.connection_settings(hub.data_dir)
-    with psycopg.connect(host=where["HOST"], dbname=where["NAME"], user=where["USER"]) as admin:
+    with psycopg.connect(serving.running(hub.data_dir).conninfo) as admin:
         rows = admin.execute("SELECT run_id, seq, extract(epoch FROM created_at)::float8 FROM threads_runevent")
         return {(ids.encode("run", run), seq): at for run, seq, at in rows}
 
@@ -173,8 +171,7 @@ async def only_read(hub: Hub, scale: int) -> None:
     before = roles.cpu()["web"]
     await asyncio.gather(*(read(hub, *each, Seen()) for each in begun))
     by_hub = (roles.cpu()["web"] - before) / number * 1000
-    where = embedded.connection_settings(hub.data_dir)
-    own = {serving.CONNINFO: f"host={where['HOST']} dbname={where['NAME']} user={where['USER']}"}
+    own = {serving.CONNINFO: serving.running(hub.data_dir).conninfo}
     with serving.granian("tests.bench.bare_streams:application", hub.data_dir, 1, own, "/health") as server:
         begun = await asyncio.gather(*(begin(hub, prompt) for _ in range(number)))
         by_bare = await cpu_of_bare(server, [f"/{ids.decode('run', run)}" for _, run in begun])

@@ -153,8 +153,7 @@ def test_what_was_shown_before_does_not_come_twice_when_the_agent_goes_on(tenant
     Run.objects.filter(pk=run.pk).update(status="running")
     run.refresh_from_db()
     blocks: list[Any] = [("block_start", {"index": 0, "kind": "text"}), ("text_delta", {"index": 0, "text": "on"})]
-    end.write_last_events(run, blocks)
-    run.save()
+    end.save(run, blocks)
     take(tenant, thread)
     give_back(tenant, thread)
     assert work(run).status == "succeeded"

@@ -85,8 +85,7 @@ def answer(*, actor: Actor, thread: Thread, text: str, now: datetime, sending: U
     draft = Draft(role=Message.Role.ASSISTANT, content=text, author=actor.identity, **known)
     (message,) = store(thread=locked, drafts=[draft])
     if run is not None:
-        _tell(run, message)
-        end.conclude_by_person(run, now=now)
+        end.conclude_by_person(run, _said(run, message), now=now)
     audit.record(actor=actor, action=ANSWERED, ids=[locked.wire_id, message.wire_id, *sent])
     return message
 
@@ -127,26 +126,23 @@ def keep_newest(*, thread: Thread, now: datetime) -> None:
         if run.status == Run.Status.RUNNING:
             end.take_from_worker(run)
     for run in live[:-1]:
-        end.conclude_by_person(run, now=now)
+        end.conclude_by_person(run, [], now=now)
     for run in live[-1:]:
         wait_for_person(run=run, now=now)
-        run.save(update_fields=["status", "input", "lease_expires_at", "last_seq"])
+        run.save(update_fields=["input", "lease_expires_at"])
 
 
 def _waiting_run(thread: Thread) -> Run | None:
     return Run.objects.of_thread(thread).live().select_for_update(of=("self",)).first()
 
 
-def _tell(run: Run, message: Message) -> None:
+def _said(run: Run, message: Message) -> end.Pending:
     """The events of a person's answer, as those of a model's are."""
     index = end.next_block(run)
-    end.write_last_events(
-        run,
-        [
-            (events.BLOCK_START, {"index": index, "kind": "text", "author": events.PERSON}),
-            (events.TEXT_DELTA, {"index": index, "text": message.content or "", "author": events.PERSON}),
-            (events.BLOCK_STOP, {"index": index}),
-            (events.MESSAGE_STORED, end.stored(message)),
-            (events.USAGE, {name: count or 0 for name, count in tokens_of(run).items()}),
-        ],
-    )
+    return [
+        (events.BLOCK_START, {"index": index, "kind": "text", "author": events.PERSON}),
+        (events.TEXT_DELTA, {"index": index, "text": message.content or "", "author": events.PERSON}),
+        (events.BLOCK_STOP, {"index": index}),
+        (events.MESSAGE_STORED, end.stored(message)),
+        (events.USAGE, {name: count or 0 for name, count in tokens_of(run).items()}),
+    ]

@@ -155,13 +155,6 @@ def _end(run: Run, status: Run.Status, *, now: datetime, error: tuple[str, str] 
         spending.charge(run, cut_off, now=now)
 
 
-def write_last_events(run: Run, closing: Pending) -> None:
-    """Number and store the closing events of a run whose row is locked; `run.last_seq` moves along, unsaved."""
-    closing = _from_the_beginning(run, closing)
-    sql.add_events(run_id=run.id, workspace_id=run.workspace_id, after=run.last_seq, events=closing)
-    run.last_seq += len(closing)
-
-
 def save(run: Run, newest: Pending, *, lease_seconds: float | None = None) -> None:
     """Save a locked run together with its newest events, of which the very first tells that it begins, and tell its
     readers; with a lease of so long, or with that which it has."""
@@ -202,7 +195,7 @@ def next_block(run: Run) -> int:
 
 def take_from_worker(run: Run) -> None:
     """A locked, running run is queued again, for a person: what was said is kept as a partial message, and its worker
-    finds that it is not its own any more. Its stream stays open. The caller saves the run."""
+    finds that it is not its own any more. Its stream stays open."""
     closing: Pending = []
     open_block = _open_block(run)
     if open_block is not None:
@@ -212,17 +205,16 @@ def take_from_worker(run: Run) -> None:
         draft = Draft(role=Message.Role.ASSISTANT, content=text, run_id=run.id, partial=True)
         (message,) = store(thread=run.thread, drafts=[draft])
         closing.append((events.MESSAGE_STORED, stored(message)))
-    if closing:
-        write_last_events(run, closing)
     run.status = Run.Status.QUEUED
+    save(run, closing)
 
 
-def conclude_by_person(run: Run, *, now: datetime) -> None:
-    """End a locked, live run of a thread that a person answers in: with what they said, or with nothing of its own
+def conclude_by_person(run: Run, said: Pending, *, now: datetime) -> None:
+    """End a locked, live run of a thread that a person answers in: with the events of what they said, or with none
     where a newer question took its place."""
     stop = {"status": Run.Status.SUCCEEDED.value, "finish_reason": "stop"}
     run.status, run.finish_reason, run.finished_at = Run.Status.SUCCEEDED, "stop", now
-    save(run, [(events.MESSAGE_STOP, stop)])
+    save(run, [*said, (events.MESSAGE_STOP, stop)])
 
 
 def refuse(run: Run, *, error: tuple[str, str], now: datetime) -> None:

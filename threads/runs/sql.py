@@ -38,6 +38,14 @@ RENEWED = """CASE WHEN lease_expires_at BETWEEN statement_timestamp() + make_int
                                        AND statement_timestamp() + make_interval(secs => %(lease)s::float8)
        THEN lease_expires_at ELSE statement_timestamp() + make_interval(secs => %(lease)s::float8) END"""
 
+# Events of a `run` of which `last_seq` counts them already.
+STORED = """stored AS (
+    INSERT INTO threads_runevent (run_id, workspace_id, seq, type, data, created_at)
+    SELECT run.id, run.workspace_id, run.last_seq - %(count)s::int + event.number, event.type, event.data,
+           statement_timestamp()
+      FROM run, unnest(%(types)s::text[], %(data)s::jsonb[]) WITH ORDINALITY AS event (type, data, number)
+)"""
+
 # Relies on run's primary key and on its row lock: whoever ends the run (answer complete, cancelled, lost) takes the
 # same lock, so nothing is stored after the end. Zero rows: the run is no longer running.
 APPEND_EVENTS = f"""
@@ -47,12 +55,7 @@ WITH run AS (
            lease_expires_at = {RENEWED}
      WHERE id = %(run)s::uuid AND workspace_id = %(workspace)s::uuid AND status = 'running'
  RETURNING id, workspace_id, last_seq
-), stored AS (
-    INSERT INTO threads_runevent (run_id, workspace_id, seq, type, data, created_at)
-    SELECT run.id, run.workspace_id, run.last_seq - %(count)s::int + event.number, event.type, event.data,
-           statement_timestamp()
-      FROM run, unnest(%(types)s::text[], %(data)s::jsonb[]) WITH ORDINALITY AS event (type, data, number)
-)
+), {STORED}
 SELECT pg_notify('run_events', run.id::text) FROM run
 """  # noqa: S608  constants
 
@@ -148,31 +151,9 @@ def append_events_of_runs(*, said: Sequence[Said], lease_seconds: float) -> set[
         return {said[place - 1].run_id for together, _ in cursor.fetchall() for place in together}
 
 
-ADD_EVENTS = """
-INSERT INTO threads_runevent (run_id, workspace_id, seq, type, data, created_at)
-SELECT %(run)s::uuid, %(workspace)s::uuid, %(after)s::int + event.number, event.type, event.data, statement_timestamp()
-  FROM unnest(%(types)s::text[], %(data)s::jsonb[]) WITH ORDINALITY AS event (type, data, number)
-"""
-
-
-def add_events(*, run_id: UUID, workspace_id: UUID, after: int, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Store events of a run whose row is locked; nobody is told, and the row stays as it is."""
-    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # isolation/backend
-        cursor.execute(
-            ADD_EVENTS,
-            {
-                "run": run_id,
-                "workspace": workspace_id,
-                "after": after,
-                "types": [type for type, _ in events],
-                "data": [json.dumps(data).decode() for _, data in events],
-            },
-        )
-
-
 # By run's primary key; its row is locked. What of it changes while it is worked on, its events and that its readers are
 # told, in one round trip.
-SAVE_RUN = """
+SAVE_RUN = f"""
 WITH run AS (
     UPDATE threads_run
        SET status = %(status)s::text, attempt = %(attempt)s::int, input = %(input)s::jsonb,
@@ -186,14 +167,9 @@ WITH run AS (
                                    ELSE statement_timestamp() + make_interval(secs => %(lease)s::float8) END
      WHERE id = %(id)s::uuid AND workspace_id = %(workspace_id)s::uuid
  RETURNING id, workspace_id, last_seq
-), stored AS (
-    INSERT INTO threads_runevent (run_id, workspace_id, seq, type, data, created_at)
-    SELECT run.id, run.workspace_id, run.last_seq - %(count)s::int + event.number, event.type, event.data,
-           statement_timestamp()
-      FROM run, unnest(%(types)s::text[], %(data)s::jsonb[]) WITH ORDINALITY AS event (type, data, number)
-)
+), {STORED}
 SELECT pg_notify('run_events', id::text) FROM run
-"""
+"""  # noqa: S608
 SAVED = (
     "id", "workspace_id", "status", "attempt", "input", "required_action", "waiting", "error_code", "error_message",
     "finish_reason", "input_tokens", "output_tokens", "cached_tokens", "cost", "unpriced", "estimated", "started_at",

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from tests import processes
 from tests.hub import ROOT, clean_environment, free_port
@@ -57,14 +58,19 @@ def database(home: Path) -> Iterator[Database]:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    where = embedded.connection_settings(home)
     try:
-        yield Database(home, f"host={where['HOST']} dbname={where['NAME']} user={where['USER']}")
+        yield running(home)
     finally:
         from django.db import connections
 
         connections.close_all()
         embedded.release()
+
+
+def running(home: Path) -> Database:
+    """That of a hub which runs."""
+    where = embedded.connection_settings(home)
+    return Database(home, make_conninfo(host=where["HOST"], dbname=where["NAME"], user=where["USER"]))
 
 
 @contextmanager
