@@ -148,6 +148,23 @@ def test_an_answer_under_way_is_cut_short_and_its_stream_goes_on_with_the_person
     assert text == partial.content
 
 
+def test_readers_are_told_at_once_that_a_person_takes_over(tenant: Tenant, thread: Thread) -> None:
+    run = ask(tenant, thread, "/say one")
+    Run.objects.filter(pk=run.pk).update(status="running")
+    run.refresh_from_db()
+    end.save(run, [("block_start", {"index": 0, "kind": "text"}), ("text_delta", {"index": 0, "text": "on"})])
+    with connection.cursor() as cursor:
+        cursor.execute("LISTEN run_events")
+    try:
+        take(tenant, thread)
+        told = [each.payload for each in connection.connection.notifies(timeout=1, stop_after=1)]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("UNLISTEN *")
+    assert told == [str(run.pk)]
+    assert types(run)[-1] == "message_stored"
+
+
 def test_what_was_shown_before_does_not_come_twice_when_the_agent_goes_on(tenant: Tenant, thread: Thread) -> None:
     run = ask(tenant, thread, "/say one")
     Run.objects.filter(pk=run.pk).update(status="running")
