@@ -19,13 +19,13 @@ from typing import Any
 SEED = """
 INSERT INTO threads_thread
        (id, workspace_id, agent_id, title, metadata, state, origin, message_count, last_position, created_at)
-SELECT gen_random_uuid(), %(workspace)s, %(agent)s, 'number ' || n, jsonb_build_object('k', n %% 5000), 'active',
+SELECT uuidv7(), %(workspace)s, %(agent)s, 'number ' || n, jsonb_build_object('k', n %% 5000), 'active',
        'direct', 50, 50, now() - n * interval '1 second'
   FROM generate_series(1, %(threads)s) AS n
 """
 MESSAGES = """
 INSERT INTO threads_message (id, workspace_id, thread_id, position, role, kind, content, extra, partial)
-SELECT gen_random_uuid(), workspace_id, id, n, 'user', 'text', repeat('word ', 100), '{}', false
+SELECT uuidv7(), workspace_id, id, n, 'user', 'text', repeat('word ', 100), '{}', false
   FROM (SELECT * FROM threads_thread WHERE workspace_id = %(workspace)s ORDER BY created_at DESC LIMIT 200) AS thread,
        generate_series(1, 50) AS n
 """
@@ -41,7 +41,7 @@ STATEMENTS = {
     "append a message": "WITH taken AS (UPDATE threads_thread SET last_position = last_position + 1,"
     " message_count = message_count + 1 WHERE id = %(thread)s AND workspace_id = %(workspace)s RETURNING last_position)"
     " INSERT INTO threads_message (id, workspace_id, thread_id, position, role, kind, content, extra, partial)"
-    " SELECT gen_random_uuid(), %(workspace)s, %(thread)s, last_position, 'user', 'text', 'hello', '{}', false"
+    " SELECT uuidv7(), %(workspace)s, %(thread)s, last_position, 'user', 'text', 'hello', '{}', false"
     " FROM taken",
 }
 

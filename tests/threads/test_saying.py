@@ -22,7 +22,7 @@ SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' ||
        'everyday ' || CASE WHEN n %% %(rarely)s = 0 THEN 'lighthouse ' ELSE '' END
        || CASE WHEN n <= 50 THEN 'bygone ' ELSE '' END || n,
        '{}', false, at
-  FROM (SELECT n, %(now)s - (%(count)s - n) * interval '1 hour' AS at FROM generate_series(1, %(count)s) AS n) AS made
+  FROM (SELECT n, %(last)s - (%(count)s - n) * %(apart)s AS at FROM generate_series(1, %(count)s) AS n) AS made
 """
 # Of the newest message, from a clock that is ahead: alone in the newest span, whatever the time is.
 AHEAD = timedelta(minutes=30)
@@ -54,10 +54,11 @@ def only_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saying, "_spans", lambda values: saying.Said(since=NOW))
 
 
-def fill(tenant: Tenant) -> Thread:
+def fill(tenant: Tenant, last: datetime | None = None, apart: timedelta = timedelta(hours=1)) -> Thread:
     thread = Thread.objects.create(workspace=tenant.workspace, agent=tenant.agent, last_position=COUNT)
     Thread.objects.filter(pk=thread.pk).update(created_at=NOW - timedelta(hours=COUNT))
-    values = {"workspace": tenant.workspace.pk, "thread": thread.pk, "rarely": RARELY, "count": COUNT, "now": NOW}
+    values = {"workspace": tenant.workspace.pk, "thread": thread.pk, "rarely": RARELY, "count": COUNT}
+    values |= {"last": last or NOW, "apart": apart}
     with connection.cursor() as cursor:
         cursor.execute(FILL, values)
         cursor.execute("SELECT gin_clean_pending_list('message_text')")
@@ -189,6 +190,16 @@ def test_it_finds_ids_that_no_clock_made(tenant: Tenant, only_spans: None) -> No
         )
     for among in (None, [tenant.workspace.pk], [tenant.workspace.pk, ids.new()]):
         assert said("odd", among=among) == (["1", "2"], None)
+
+
+def test_where_nobody_wrote_for_a_day_no_more_is_read_than_of_some_hours(tenant: Tenant, only_spans: None) -> None:
+    """A long span ends within the quiet time; all messages are in it."""
+    length = timedelta(milliseconds=1 << 28)
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    span_end = epoch + (datetime.now(UTC) - epoch) // length * length
+    fill(tenant, last=span_end - timedelta(hours=20), apart=timedelta(minutes=1))
+    assert said("everyday", among=[tenant.workspace.pk])[0] == [str(number) for number in range(3000, 2900, -1)]
+    assert fetched("everyday", [tenant.workspace.pk]) <= 600
 
 
 class TestWorkspaces:

@@ -27,7 +27,7 @@ COLUMNS = (
 CREATE = f"""
 INSERT INTO threads_thread (id, workspace_id, agent_id, user_id, title, metadata, state, origin, message_count,
                             last_position)
-SELECT gen_random_uuid(), workspace_id, id, %(user)s, %(title)s, %(metadata)s, 'active', 'direct', 0, 0
+SELECT uuidv7(), workspace_id, id, %(user)s, %(title)s, %(metadata)s, 'active', 'direct', 0, 0
   FROM agents_agent WHERE id = %(agent)s
 RETURNING (SELECT row_to_json(shown)::text FROM (SELECT {COLUMNS}) AS shown)
 """
@@ -38,7 +38,7 @@ WITH taken AS (
      WHERE id = %(thread)s AND workspace_id = %(workspace)s RETURNING id, workspace_id, last_position
 )
 INSERT INTO threads_message (id, workspace_id, thread_id, position, role, kind, content, extra, partial)
-SELECT gen_random_uuid(), workspace_id, id, last_position, %(role)s, 'text', %(content)s, '{}', false FROM taken
+SELECT uuidv7(), workspace_id, id, last_position, %(role)s, 'text', %(content)s, '{}', false FROM taken
 RETURNING json_build_object('id', id, 'thread_id', thread_id, 'position', position, 'content', content,
                             'created_at', created_at)::text
 """
