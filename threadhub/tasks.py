@@ -21,13 +21,13 @@ async def drop_jobs_of_dead_workers(timestamp: int) -> None:
     """Free what a killed worker had in hand: such a job would keep its lock, and so those that wait for it, for ever.
 
     The jobs of runs go back into the queue: a run that was not taken yet is taken now, any other is left to its lease
-    (threads/runs/end.py). A periodic job comes again by itself.
+    (threads/runs/end.py). So do titles and summaries. A periodic job comes again by itself.
     """
     for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER_SECONDS):
-        if job.queue == "runs":
-            await app.job_manager.retry_job(job)
-        else:
+        if job.queue == "upkeep":
             await app.job_manager.finish_job(job=job, status=Status.FAILED, delete_job=True)
+        else:
+            await app.job_manager.retry_job(job)
 
 
 @app.periodic(cron="* * * * * */10")

@@ -25,9 +25,11 @@ from threadhub.lib.asynchronous import in_thread
 logger = logging.getLogger(__name__)
 
 UPKEEP_CONCURRENCY = 3  # slots of their own: ending lost runs must not wait for long runs to end
+AFTERWARDS_CONCURRENCY = 4  # for titles and summaries, so that no question waits for one
 NOT_FOR_PSYCOPG = ("pool", "server_side_binding", "isolation_level", "assume_role", "prepare_threshold")
 SHUTDOWN_SECONDS = 10.0  # how long a stopping worker lets its runs go on before it ends them
 POLL_SECONDS = 2.0  # jobs are heard of by NOTIFY; this finds those that a lost connection missed
+UNHEARD_POLL_SECONDS = 1.0  # of those that nobody waits for, none is heard of
 
 
 class WorkerStopped(Exception):
@@ -100,9 +102,10 @@ async def _work(*, concurrency: int) -> None:
     parameters = await in_thread(direct_parameters)()
     connector = WorkerConnector(pool_factory=_pool, kwargs=parameters, min_size=1, max_size=6)
     with app.replace_connector(connector) as working:
-        async with working.open_async(), asyncio.TaskGroup() as both:
+        async with working.open_async(), asyncio.TaskGroup() as all_of_them:
             for queue, slots in (("runs", concurrency), ("upkeep", UPKEEP_CONCURRENCY)):
-                both.create_task(_take_jobs(working, queue, slots))
+                all_of_them.create_task(_take_jobs(working, queue, slots))
+            all_of_them.create_task(_take_jobs(working, "afterwards", AFTERWARDS_CONCURRENCY, heard_of=False))
 
 
 def _pool(**arguments: Any) -> AsyncConnectionPool[Any]:
@@ -116,7 +119,7 @@ async def _autocommit(connection: psycopg.AsyncConnection[Any]) -> None:
     await connection.set_autocommit(True)
 
 
-async def _take_jobs(working: App, queue: str, concurrency: int) -> None:
+async def _take_jobs(working: App, queue: str, concurrency: int, *, heard_of: bool = True) -> None:
     """Take jobs of one queue until cancelled. Raises WorkerStopped where procrastinate gives up by itself."""
     await working.run_worker_async(
         queues=[queue],
@@ -126,6 +129,7 @@ async def _take_jobs(working: App, queue: str, concurrency: int) -> None:
         delete_jobs="always",  # how a run ended stands in the run
         task_middleware=[in_scope],
         shutdown_graceful_timeout=SHUTDOWN_SECONDS,
-        fetch_job_polling_interval=POLL_SECONDS,
+        listen_notify=heard_of,
+        fetch_job_polling_interval=POLL_SECONDS if heard_of else UNHEARD_POLL_SECONDS,
     )
     raise WorkerStopped

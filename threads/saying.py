@@ -1,11 +1,11 @@
 """The newest messages that say words, in a time that is bounded however common the words are.
 
 The index of words is asked for span after span from the newest on (the function `threads_newest_saying`, migrations
-0034 and 0043), until there are enough, or nothing older, or the time is over. Where it is, and few were found, all that
-hold the words are asked for at once, whenever they were said: so a rare word of a long history is found. A phrase is
-known to the index by words, and each message that has them is read: where these are too many, the newest few. What was
-not looked through is told, as a time. The index begins with the workspace: a few of them are asked one by one, so that
-what others say more often costs nothing.
+0034, 0043 and 0051), until there are enough, or nothing older, or the time is over. Where it is, and few were found,
+all that hold the words are asked for at once, whenever they were said: so a rare word of a long history is found. A
+phrase is known to the index by words, and each message that has them is read: where these are too many, the newest few.
+What was not looked through is told, as a time. The index begins with the workspace: a few of them are asked one by one,
+so that what others say more often costs nothing.
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.utils import timezone
-from procrastinate import JobContext, RetryStrategy
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
@@ -25,26 +25,28 @@ async def _until_stopped(work: Callable[..., Result]) -> Result:
         stop.set()
 
 
-@app.task(
-    name="threads.execute", queue="runs", pass_context=True, retry=RetryStrategy(max_attempts=5, wait=2)
-)  # fmt: skip
-async def execute(context: JobContext, run_id: str, workspace_id: str) -> None:
-    """Execute one run, and have its thread named where nobody has. Tried again where the database was away or the
-    worker died: a run that was taken meanwhile is left alone, and the title of one that was answered made up for."""
-    from threads import titles
+@app.task(name="threads.execute", queue="runs", retry=RetryStrategy(max_attempts=5, wait=2))
+async def execute(run_id: str, workspace_id: str) -> None:
+    """Execute one run. Tried again where the database was away: a run that was taken meanwhile is left alone."""
     from threads.runs.execute import execute  # imports what only a worker needs
 
-    names = {"run_id": UUID(run_id), "workspace_id": UUID(workspace_id)}
-    if await execute(**names) or context.job.attempts:
-        await titles.make(**names)
+    await execute(run_id=UUID(run_id), workspace_id=UUID(workspace_id))
 
 
-@app.task(name="threads.summarize", queue="runs")
+@app.task(name="threads.summarize", queue="afterwards")
 async def summarize(thread_id: str, workspace_id: str) -> None:
     """Summarize the older messages of a thread; deferred with a lock per thread."""
     from threads.summaries import summarize
 
     await summarize(thread_id=UUID(thread_id), workspace_id=UUID(workspace_id))
+
+
+@app.task(name="threads.title", queue="afterwards")
+async def title(thread_id: str, workspace_id: str) -> None:
+    """Have a thread named by its agent; deferred with a lock per thread."""
+    from threads.titles import make
+
+    await make(thread_id=UUID(thread_id), workspace_id=UUID(workspace_id))
 
 
 @app.periodic(cron="* * * * * */10")

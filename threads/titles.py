@@ -1,8 +1,8 @@
 """Titles: what an agent calls a thread after its first exchange, where no person has named it.
 
-Made after an answer, by the job that answered: nothing waits for it, and what fails is tried again after the next
-answer. A title is written only onto a thread that has none, so a person's always wins, whoever is first. It counts as
-no activity and moves no time of the thread.
+Made after an answer, as summaries are: nothing waits for it, and what fails is tried again after the next answer. A
+title is written only onto a thread that has none, so a person's always wins, whoever is first. It counts as no
+activity and moves no time of the thread.
 """
 
 import re
@@ -17,9 +17,10 @@ from threadhub.agents.models import Agent
 from threadhub.agents.provider_errors import ProviderError
 from threadhub.lib.asynchronous import in_thread
 from threadhub.lib.compiled import Compiled
-from threads import own_asking
+from threads import own_asking, tasks
 from threads.models import Message, Run, Thread
 
+AFTER_SECONDS = 1  # other answers that end in the same moment are not held up
 LONGEST = 80  # characters of a title
 SHOWN = 2_000  # characters of each message that the model is shown
 EXCHANGE = 6  # messages looked at for the first question and its answer
@@ -32,30 +33,25 @@ QUOTES = "\"'`*_«»‹›„“”‚‘’「」『』 "  # and what marks emp
 LABEL = re.compile(r"^(title|titel|titre|título|titolo)\s*:\s*", re.IGNORECASE)
 
 
-_in_hand: set[UUID] = set()  # threads that this process is having named
+def request_after(run: Run, *, thread: Thread, agent: Agent) -> None:
+    """Have a title made after an answered run, where the thread wants one. Inside a transaction."""
+    if run.status != Run.Status.SUCCEEDED or not wanted(thread) or not agent.titles:
+        return
+    titling = tasks.title.configure(lock=f"title:{thread.id}", schedule_in={"seconds": AFTER_SECONDS})
+    titling.defer(thread_id=str(thread.id), workspace_id=str(thread.workspace_id))
 
 
-def wanted(thread: Thread, *, agent: Agent) -> bool:
-    """Whether nobody has named the thread, it is one that is listed, and its agent names threads."""
-    unnamed = thread.title is None and thread.title_source is None and thread.state == Thread.State.ACTIVE
-    return unnamed and agent.titles
+def wanted(thread: Thread) -> bool:
+    """Whether nobody has named the thread, and it is one that is listed."""
+    return thread.title is None and thread.title_source is None and thread.state == Thread.State.ACTIVE
 
 
-async def make(*, run_id: UUID, workspace_id: UUID) -> str | None:
-    """After an answered run, ask the thread's agent for a title and set it; None where none is wanted, or none came of
-    it."""
-    found = await in_thread(_to_be_named, behind=True)(run_id=run_id, workspace_id=workspace_id)
-    if found is None or found[0].pk in _in_hand:
+async def make(*, thread_id: UUID, workspace_id: UUID) -> str | None:
+    """Ask the thread's agent for a title and set it; None where none is wanted any more, or none came of it."""
+    found = await in_thread(_to_be_named, behind=True)(thread_id=thread_id, workspace_id=workspace_id)
+    if found is None:
         return None
     thread, text = found
-    _in_hand.add(thread.pk)
-    try:
-        return await _named(thread, text)
-    finally:
-        _in_hand.discard(thread.pk)
-
-
-async def _named(thread: Thread, text: str) -> str | None:
     try:
         said = await own_asking.ask(
             agent=thread.agent, purpose="title", instructions=INSTRUCTIONS, text=text, max_tokens=MAX_TOKENS
@@ -101,26 +97,21 @@ def first_exchange(thread: Thread) -> str:
     return "\n".join(said.values()) if len(said) == 2 else ""
 
 
-def _to_be_named(*, run_id: UUID, workspace_id: UUID) -> tuple[Thread, str] | None:
+def _to_be_named(*, thread_id: UUID, workspace_id: UUID) -> tuple[Thread, str] | None:
     """A thread with its agent, and its first exchange; None where it wants no title, or may have none (yet)."""
-    run: Any = next(iter(_answered(run_id=run_id, workspace_id=workspace_id)), None)
-    if run is None:
+    thread: Any = next(iter(_with_agent(thread_id=thread_id, workspace_id=workspace_id)), None)
+    if thread is None or not wanted(thread) or not thread.agent.titles or not thread.agent.active:
         return None
-    thread: Thread = run.thread
-    if not wanted(thread, agent=thread.agent) or not thread.agent.active:
-        return None
-    if run.budgeted and budgets.exceeded(agent=thread.agent) is not None:
+    if thread.budgeted and budgets.exceeded(agent=thread.agent) is not None:
         return None
     text = first_exchange(thread)
     return (thread, text) if text else None
 
 
 @Compiled
-def _answered(run_id: UUID, workspace_id: UUID) -> QuerySet[Run]:
-    """A run that was answered, with its thread, and the agent that the thread has."""
-    runs = Run.objects.filter(pk=run_id, workspace_id=workspace_id, status=Run.Status.SUCCEEDED)
-    runs = runs.select_related("thread__agent").only("id", "thread")
-    return runs.annotate(budgeted=budgets.over(agent="thread__agent_id")).order_by()
+def _with_agent(thread_id: UUID, workspace_id: UUID) -> QuerySet[Thread]:
+    threads = Thread.objects.filter(pk=thread_id, workspace_id=workspace_id).select_related("agent")
+    return threads.annotate(budgeted=budgets.over(agent="agent_id")).order_by()
 
 
 def _shortened(title: str) -> str:

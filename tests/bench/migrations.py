@@ -3,7 +3,8 @@
 DIRECTORY holds the database that `python -m tests.bench.million --keep DIRECTORY` seeded, to be served by nobody else.
 The app `threads` is taken back to the migration that is named, and migrated again by `manage.py migrate` as an operator
 does it, while four clients read threads, append messages and create threads by the statements of `million/bare.py`,
-which both versions of the tables know. For each migration it tells how long the longest of their statements took.
+which both versions of the tables know. For each migration it tells how long the longest of their statements took that
+were under way meanwhile; last of what `migrate` does after all of them.
 """
 
 import argparse
@@ -27,15 +28,18 @@ from threadhub.lib import ids
 CLIENTS = 4
 BEFORE = 5.0  # seconds of asking before the first migration
 READS, APPENDS = 0.6, 0.2  # of all that is asked; the rest creates threads
-APPLYING = "  Applying "
+APPLYING, APPLIED = "  Applying ", "... OK"
 
 
 class Clients:
     """Statements on connections of their own, one after the other, and how long the longest of late took."""
 
     def __init__(self, database: serving.Database, world: seed.World) -> None:
-        self.count = 0
-        self.longest = 0.0  # seconds
+        self._lock = threading.Lock()
+        self._count = 0
+        self._longest = 0.0  # seconds
+        self._under_way: dict[int, float] = {}  # of each client, since when
+        self._failed: list[Exception] = []
         self._database = database
         self._over = threading.Event()
         self._agent = ids.decode("agent", world.agent)
@@ -58,20 +62,32 @@ class Clients:
             each.join()
 
     def take(self) -> tuple[int, float]:
-        """Statements since the last time, and seconds that the longest took."""
-        taken = self.count, self.longest
-        self.count, self.longest = 0, 0.0
+        """Statements since the last time, and seconds that the longest took, so far. Raises what one of them raised."""
+        with self._lock:
+            if self._failed:
+                raise self._failed[0]
+            now = time.perf_counter()
+            longest = max([self._longest, *(now - began for began in self._under_way.values())])
+            taken = self._count, longest
+            self._count, self._longest = 0, 0.0
         return taken
 
     def _ask(self, number: int) -> None:
         chance = random.Random(number)
-        with psycopg.connect(self._database.conninfo, autocommit=True, prepare_threshold=0) as connection:
-            while not self._over.is_set():
-                statement, values = self._one(chance)
-                began = time.perf_counter()
-                connection.execute(statement, values).fetchall()
-                self.longest = max(self.longest, time.perf_counter() - began)
-                self.count += 1
+        try:
+            with psycopg.connect(self._database.conninfo, autocommit=True, prepare_threshold=0) as connection:
+                while not self._over.is_set():
+                    self._ask_one(connection, number, *self._one(chance))
+        except psycopg.Error as error:
+            self._failed.append(error)
+
+    def _ask_one(self, connection: psycopg.Connection, number: int, statement: str, values: dict[str, Any]) -> None:
+        began = self._under_way[number] = time.perf_counter()
+        connection.execute(statement, values).fetchall()
+        with self._lock:
+            del self._under_way[number]
+            self._longest = max(self._longest, time.perf_counter() - began)
+            self._count += 1
 
     def _one(self, chance: random.Random) -> tuple[str, dict[str, Any]]:
         which = chance.random()
@@ -97,7 +113,7 @@ def main() -> None:
         with Clients(database, world) as clients:
             time.sleep(BEFORE)
             print("| migration | seconds | statements meanwhile | the longest, ms |\n| --- | ---: | ---: | ---: |")
-            _row("(none)", BEFORE, clients)
+            _row("(before)", BEFORE, clients)
             _migrate(clients)
 
 
@@ -106,12 +122,16 @@ def _migrate(clients: Clients) -> None:
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as migrating:
         assert migrating.stdout is not None
         began = time.perf_counter()
-        for line in migrating.stdout:
-            if line.decode().startswith(APPLYING):
-                now = time.perf_counter()
-                _row(line.decode().removeprefix(APPLYING).partition("...")[0], now - began, clients)
+        for line in (each.decode().rstrip() for each in migrating.stdout):
+            now = time.perf_counter()
+            if line == "Running migrations:":
+                clients.take()
+                began = now
+            elif line.startswith(APPLYING) and line.endswith(APPLIED):
+                _row(line.removeprefix(APPLYING).removesuffix(APPLIED), now - began, clients)
                 began = now
     assert migrating.returncode == 0, "it failed: see above"
+    _row("(after)", time.perf_counter() - began, clients)
 
 
 def _row(name: str, seconds: float, clients: Clients) -> None:

@@ -46,11 +46,11 @@ def test_answers_end_before_the_last_begins(tenant: Tenant) -> None:
 
 
 def test_a_title_waits_for_answers(tenant: Tenant, thread: Thread) -> None:
-    first = answer(tenant, thread, "Where is my order?")
+    answer(tenant, thread, "Where is my order?")
     runs, named = asked(tenant), list[int]()
 
     async def name() -> None:
-        await titles.make(run_id=first.pk, workspace_id=first.workspace_id)
+        await titles.make(thread_id=thread.pk, workspace_id=thread.workspace_id)
         named.append(len(over))
 
     over = list[Run]()

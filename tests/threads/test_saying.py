@@ -11,6 +11,7 @@ from tests.conftest import Tenant, make_tenant
 from threadhub.isolation import scope
 from threadhub.lib import ids
 from threads import saying
+from threads.actions.messages import Draft, store
 from threads.models import Message, Thread
 
 COUNT, RARELY = 3_000, 100  # messages, one an hour; one in so many says a rare word
@@ -192,13 +193,19 @@ def test_it_finds_ids_that_no_clock_made(tenant: Tenant, only_spans: None) -> No
         assert said("odd", among=among) == (["1", "2"], None)
 
 
-def test_where_nobody_wrote_for_a_day_no_more_is_read_than_of_some_hours(tenant: Tenant, only_spans: None) -> None:
-    """A long span ends within the quiet time; all messages are in it."""
+@pytest.mark.parametrize("lately", [0, 1], ids=["nothing lately", "one just now"])
+def test_where_nobody_wrote_for_a_day_no_more_is_read_than_of_some_hours(
+    lately: int, tenant: Tenant, only_spans: None
+) -> None:
+    """A long span ends within the quiet time; all messages but one are in it."""
     length = timedelta(milliseconds=1 << 28)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     span_end = epoch + (datetime.now(UTC) - epoch) // length * length
-    fill(tenant, last=span_end - timedelta(hours=20), apart=timedelta(minutes=1))
-    assert said("everyday", among=[tenant.workspace.pk])[0] == [str(number) for number in range(3000, 2900, -1)]
+    thread = fill(tenant, last=span_end - timedelta(hours=20), apart=timedelta(minutes=1))
+    for _ in range(lately):
+        store(thread=thread, drafts=[Draft(role="user", content="everyday 3001")])
+    newest = range(3000 + lately, 2900 + lately, -1)
+    assert said("everyday", among=[tenant.workspace.pk])[0] == [str(number) for number in newest]
     assert fetched("everyday", [tenant.workspace.pk]) <= 600
 
 

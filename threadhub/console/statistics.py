@@ -60,7 +60,7 @@ UNION ALL
 SELECT 'archived', coalesce(sum(size), 0)::bigint, 0, NULL FROM threads_bundle
  WHERE removed_at IS NULL AND (%(everywhere)s OR workspace_id = ANY(%(workspaces)s))
 """
-QUEUES = {"runs": "Answers", "upkeep": "Upkeep"}
+QUEUES = {"runs": "Answers", "afterwards": "Titles and summaries", "upkeep": "Upkeep"}
 WHATS = {"due": "waiting", "doing": "in hand", "failed": "failed"}
 OF_A_STATE = """
 SELECT '%s', count(*) FROM (

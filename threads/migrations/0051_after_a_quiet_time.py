@@ -5,16 +5,18 @@ from django.db import migrations
 earlier = import_module("threads.migrations.0043_older_than_all_threads")
 BEFORE = f"{earlier.OTHERS}{earlier.OLDEST}{earlier.REST}"
 BEGIN, LONGER = "span text := 'newest';", "digits := greatest(digits - 1, 5);"
-# Twelve days and a half, in the steps of which `first` is one: an empty span of four hours costs 30 microseconds.
-QUIET = "quiet_since bigint := first - 1024;"
-CAREFUL = "digits := greatest(digits - 1, CASE WHEN lacking = wanted AND bound > quiet_since THEN 6 ELSE 5 END);"
+# Where the span of three days begins that is before the one of the present: 256 of the steps in which `first` counts.
+LATELY = "lately bigint := ((first >> 8) - 1) << 8;"
+SHORT = "digits := greatest(digits - 1, CASE WHEN bound > lately THEN 6 ELSE 5 END);"
 assert BEFORE.count(BEGIN) == BEFORE.count(LONGER) == 1
-NEWEST = BEFORE.replace(BEGIN, f"{QUIET}\n    {BEGIN}").replace(LONGER, CAREFUL)
+NEWEST = BEFORE.replace(BEGIN, f"{LATELY}\n    {BEGIN}").replace(LONGER, SHORT)
 
 
 class Migration(migrations.Migration):
-    """Words that many messages hold, where nobody has written for some hours: while nothing was found, and for twelve
-    days, no span of three days is asked. That it has too many is known only when all of them are found.
+    """Words that many messages hold, where nobody has written for some hours: of the last three to six days, no span is
+    longer than four hours and a half. That a long one has too many is known only when all of them are found.
+
+    A word that hardly anybody says is asked for in up to 32 spans more: 30 to 150 microseconds each.
     """
 
     dependencies = [("threads", "0050_moving_between_bundles")]

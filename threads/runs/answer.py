@@ -122,9 +122,8 @@ def store_results(*, run: Run, pending: Pending, results: Sequence[ToolResult]) 
 
 
 @transaction.atomic
-def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now: datetime) -> bool:
-    """The final message, the usage and the status, together. True where it was answered and the thread wants a title.
-    Raises RunOver when somebody else ended the run."""
+def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now: datetime) -> None:
+    """The final message, the usage and the status, together. Raises RunOver when somebody else ended the run."""
     locked = _lock(run)
     messages = store(thread=locked.thread, drafts=outcome.drafts)
     closing = [*pending, *((events.MESSAGE_STORED, stored(message)) for message in messages)]
@@ -146,8 +145,8 @@ def conclude(*, run: Run, pending: Pending, outcome: Outcome, spent: Spent, now:
     if outcome.outgrown:
         summarizing = tasks.summarize.configure(lock=f"summarize:{locked.thread_id}")
         summarizing.defer(thread_id=str(locked.thread_id), workspace_id=str(locked.workspace_id))
+    titles.request_after(locked, thread=locked.thread, agent=run.agent)
     spent.record(run, now=now)
-    return locked.status == Run.Status.SUCCEEDED and titles.wanted(locked.thread, agent=run.agent)
 
 
 @transaction.atomic

@@ -63,13 +63,11 @@ class Step:
         return "".join(self.text)
 
 
-async def execute(*, run_id: UUID, workspace_id: UUID) -> bool:
-    """Execute a queued run to its end. Does nothing for one that is taken, cancelled or gone. True where it was
-    answered and its thread wants a title."""
+async def execute(*, run_id: UUID, workspace_id: UUID) -> None:
+    """Execute a queued run to its end. Does nothing for one that is taken, cancelled or gone."""
     run = await in_thread(_claim, behind=True)(run_id, workspace_id)
     if run is None:
-        return False
-    untitled = False
+        return
     work = Work(run, Recorder(run_id=run.id, workspace_id=run.workspace_id))
     flushing = asyncio.create_task(work.recorder.keep_flushing())
     answering = asyncio.create_task(work.answer())
@@ -83,10 +81,9 @@ async def execute(*, run_id: UUID, workspace_id: UUID) -> bool:
         work.recorder.close()
         (flushed,) = await asyncio.gather(flushing, return_exceptions=True)
         if not (stopped and await work.hand_back()):
-            untitled = await work.conclude(Outcome(Run.Status.FAILED, error=WORKER_STOPPED) if stopped else outcome)
+            await work.conclude(Outcome(Run.Status.FAILED, error=WORKER_STOPPED) if stopped else outcome)
         if isinstance(flushed, Exception) and not isinstance(flushed, RunOver):
             raise flushed
-    return untitled
 
 
 def _claim(run_id: UUID, workspace_id: UUID) -> Run | None:
@@ -167,9 +164,8 @@ class Work:
                 each.cancel()
         await in_thread(answer.note_context)(run=self.run, built=built)
 
-    async def conclude(self, outcome: Outcome | BaseException) -> bool:
-        """Store how it ended; what `answer.conclude` returns. Somebody else may have been first: then there is nothing
-        left to say."""
+    async def conclude(self, outcome: Outcome | BaseException) -> None:
+        """Store how it ended. Somebody else may have been first: then there is nothing left to say."""
         self._close_block()
         self._count_unreported()
         failure = outcome if isinstance(outcome, BaseException) else None
@@ -178,7 +174,7 @@ class Work:
         elif outcome.error == WORKER_STOPPED:
             outcome = self._failed(*WORKER_STOPPED)
         try:
-            untitled = await in_thread(answer.conclude)(
+            await in_thread(answer.conclude)(
                 run=self.run,
                 pending=self.recorder.take_pending(),
                 outcome=outcome,
@@ -187,10 +183,9 @@ class Work:
             )
         except RunOver:
             await in_thread(answer.note_late)(run=self.run, spent=self.spent, now=timezone.now())
-            return False
+            return
         if isinstance(failure, Exception) and not isinstance(failure, RunOver):
             raise failure
-        return untitled
 
     async def _ask(self, provider: Provider, request: ModelRequest, toolset: ToolSet) -> None:
         """One call of the model, tried again while it fails for a passing reason and has said nothing yet."""

@@ -1,0 +1,74 @@
+"""What follows an answer, and nobody waits for: titles and summaries. Questions do not wait for it either."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from tests.conftest import Tenant
+from tests.threads.conftest import answer, ask
+from threadhub import tasks
+from threads import own_asking, titles
+from threads.actions import threads
+from threads.models import Run, Thread
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SLOTS = 8  # of the fixture `worker`, for runs
+DEAD_WORKER = """
+WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 minute') RETURNING id)
+UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM dead)
+"""
+
+
+def answered(run: Run, seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while run.status != Run.Status.SUCCEEDED and time.monotonic() < deadline:
+        time.sleep(0.05)
+        run.refresh_from_db()
+    return run.status == Run.Status.SUCCEEDED
+
+
+def test_questions_are_answered_while_a_service_keeps_all_titles_waiting(
+    tenant: Tenant, worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalled: list[str] = []
+
+    async def ask_for_a_title(*, purpose: str, **_: Any) -> str:
+        stalled.append(purpose)
+        await asyncio.sleep(60)
+        return "late"
+
+    monkeypatch.setattr(own_asking, "ask", ask_for_a_title)
+    new = [threads.create(actor=tenant.actor, agent_id=tenant.agent.pk, now=timezone.now()) for _ in range(SLOTS)]
+    runs = [ask(tenant, thread, "one two") for thread in new]
+    assert all(map(answered, runs))
+    deadline = time.monotonic() + 20
+    while not stalled and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(titles.AFTER_SECONDS)
+    assert "title" in stalled
+    assert answered(ask(tenant, new[0], "three four"))
+
+
+def test_a_title_is_not_made_in_the_same_moment(tenant: Tenant, thread: Thread) -> None:
+    run = answer(tenant, thread, "one two")
+    job = ProcrastinateJob.objects.get(task_name="threads.title")
+    assert job.scheduled_at is not None
+    assert run.finished_at is not None
+    assert (job.scheduled_at - run.finished_at).total_seconds() > titles.AFTER_SECONDS / 2
+
+
+def test_what_a_killed_worker_had_in_hand_goes_back_into_the_queue(tenant: Tenant, thread: Thread) -> None:
+    """Of upkeep it is removed, which comes again by itself."""
+    answer(tenant, thread, "one two")
+    tasks.greet.defer()
+    with connection.cursor() as cursor:
+        cursor.execute(DEAD_WORKER)
+    asyncio.run(tasks.drop_jobs_of_dead_workers(timestamp=0))
+    kept = ProcrastinateJob.objects.values_list("task_name", "status", "attempts")
+    assert sorted(kept) == [("threads.execute", "todo", 1), ("threads.title", "todo", 1)]
