@@ -21,6 +21,7 @@ from threadhub.isolation import scope
 from threadhub.isolation.backend import pool as pools
 from threadhub.isolation.scope import Door
 from threadhub.lib.asynchronous import in_thread
+from threadhub.lib.queues import QUEUES
 
 logger = logging.getLogger(__name__)
 
@@ -103,9 +104,9 @@ async def _work(*, concurrency: int) -> None:
     connector = WorkerConnector(pool_factory=_pool, kwargs=parameters, min_size=1, max_size=6)
     with app.replace_connector(connector) as working:
         async with working.open_async(), asyncio.TaskGroup() as all_of_them:
-            for queue, slots in (("runs", concurrency), ("upkeep", UPKEEP_CONCURRENCY)):
-                all_of_them.create_task(_take_jobs(working, queue, slots))
-            all_of_them.create_task(_take_jobs(working, "afterwards", AFTERWARDS_CONCURRENCY, heard_of=False))
+            slots = (concurrency, AFTERWARDS_CONCURRENCY, UPKEEP_CONCURRENCY)
+            for queue, own in zip(QUEUES, slots, strict=True):
+                all_of_them.create_task(_take_jobs(working, queue, own, heard_of=queue != "afterwards"))
 
 
 def _pool(**arguments: Any) -> AsyncConnectionPool[Any]:

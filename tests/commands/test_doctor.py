@@ -15,6 +15,7 @@ def test_it_finds_a_running_hub_well(running: Up, data_dir: Path) -> None:
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
     assert all(line.startswith("ok ") for line in lines)
+    assert next(line for line in lines if line.split()[1] == "worker").endswith(" 1 alive.")
     names = [line.split()[1] for line in lines]
     assert names == [
         "DEBUG",

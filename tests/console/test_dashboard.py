@@ -21,6 +21,7 @@ from threadhub.agents.events import Usage
 from threadhub.agents.models import DailyUsage
 from threadhub.agents.prices import PriceTable
 from threadhub.console import statistics
+from threadhub.lib.queues import QUEUES
 from threadhub.workspaces.models import User
 from threads.lifecycle import forecast, trash
 from threads.models import Bundle, DailyActivity, StorageSize, Thread
@@ -153,8 +154,11 @@ def test_the_queue_is_told_by_what_waits_is_in_hand_and_failed(console: Client) 
                 "INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES (%s, 'some.task', %s)",
                 [queue, status],
             )
+        for _ in QUEUES:
+            cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now())")
     queue = statistics.read(of=of(None), now=timezone.now(), with_queue=True).queue
     assert queue is not None
+    assert queue.workers == 1
     assert [(each.label, each.told, each.percent, each.alarming) for each in queue.jobs] == [
         ("Answers: waiting", "2", 100, False),
         ("Answers: in hand", "0", 0, False),

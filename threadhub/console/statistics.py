@@ -15,6 +15,7 @@ from threadhub.console import display
 from threadhub.console.charts import Chart, chart, days_from, days_until
 from threadhub.console.retention import words
 from threadhub.console.retention.figures import Bar, bars
+from threadhub.lib.queues import workers
 from threadhub.workspaces.models import Workspace
 from threads import activity, counts
 from threads.models import DailyActivity, RetentionForecast, Thread
@@ -35,7 +36,7 @@ SELECT 'fault', NULL, fault, sum(number::bigint)::bigint
  WHERE day >= %(recently)s AND (%(everywhere)s OR workspace_id = ANY(%(workspaces)s))
  GROUP BY fault
 """
-# By the queue's indexes; each counted to a limit. Last, how many workers live, and since when the oldest job waits.
+# By the queue's indexes; each counted to a limit. Last, the workers' heartbeats, and since when the oldest job waits.
 JOBS = """
 SELECT queue_name, what, count(*), NULL::timestamptz FROM (
     (SELECT queue_name, 'due' AS what FROM procrastinate_jobs
@@ -60,7 +61,7 @@ UNION ALL
 SELECT 'archived', coalesce(sum(size), 0)::bigint, 0, NULL FROM threads_bundle
  WHERE removed_at IS NULL AND (%(everywhere)s OR workspace_id = ANY(%(workspaces)s))
 """
-QUEUES = {"runs": "Answers", "afterwards": "Titles and summaries", "upkeep": "Upkeep"}
+QUEUE_NAMES = {"runs": "Answers", "afterwards": "Titles and summaries", "upkeep": "Upkeep"}
 WHATS = {"due": "waiting", "doing": "in hand", "failed": "failed"}
 OF_A_STATE = """
 SELECT '%s', count(*) FROM (
@@ -293,7 +294,7 @@ def _storage(workspaces: list[UUID] | None) -> tuple[list[Measure], datetime | N
 def _queue(now: datetime) -> Queue:
     with connection.cursor() as cursor:
         cursor.execute(JOBS, {"now": now, "heard": now - ALIVE, "most": COUNTED + 1})
-        *jobs, (_, _, workers, oldest) = sorted(cursor.fetchall(), key=lambda row: row[0] is None)
+        *jobs, (_, _, heartbeats, oldest) = sorted(cursor.fetchall(), key=lambda row: row[0] is None)
     found = {(queue, what): count for queue, what, count, _ in jobs}
     longest = max(found.values(), default=0) or 1
     bars = [
@@ -303,10 +304,10 @@ def _queue(now: datetime) -> Queue:
             100 * found.get((queue, what), 0) / longest,
             alarming=what == "failed" and (queue, what) in found,
         )
-        for queue, name in QUEUES.items()
+        for queue, name in QUEUE_NAMES.items()
         for what, said in WHATS.items()
     ]
-    return Queue(bars, oldest, workers)
+    return Queue(bars, oldest, workers(heartbeats))
 
 
 def bounded(count: int) -> str:

@@ -21,6 +21,7 @@ from threadhub.launch import faults, installation, retention_examination
 from threadhub.launch.finding import Finding
 from threadhub.lib import ids
 from threadhub.lib.errors import DomainError
+from threadhub.lib.queues import workers
 from threadhub.tasks import DEAD_AFTER_SECONDS
 from threadhub.workspaces.models import Workspace
 from threads import search_backlog, stray_files
@@ -112,9 +113,9 @@ def worker() -> Finding:
             "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => %s)",
             [DEAD_AFTER_SECONDS],
         )
-        (alive,) = cursor.fetchone()
-    if alive:
-        return Finding("worker", True, f"{alive} alive.")
+        (heartbeats,) = cursor.fetchone()
+    if heartbeats:
+        return Finding("worker", True, f"{workers(heartbeats)} alive.")
     return Finding("worker", False, f"No sign of life in {DEAD_AFTER_SECONDS:.0f} seconds: run `manage.py work`.")
 
 
