@@ -26,7 +26,6 @@ from threadhub.lib.queues import QUEUES
 logger = logging.getLogger(__name__)
 
 UPKEEP_CONCURRENCY = 3  # slots of their own: ending lost runs must not wait for long runs to end
-AFTERWARDS_CONCURRENCY = 4  # for titles and summaries, so that no question waits for one
 NOT_FOR_PSYCOPG = ("pool", "server_side_binding", "isolation_level", "assume_role", "prepare_threshold")
 SHUTDOWN_SECONDS = 10.0  # how long a stopping worker lets its runs go on before it ends them
 POLL_SECONDS = 2.0  # jobs are heard of by NOTIFY; this finds those that a lost connection missed
@@ -104,9 +103,9 @@ async def _work(*, concurrency: int) -> None:
     connector = WorkerConnector(pool_factory=_pool, kwargs=parameters, min_size=1, max_size=6)
     with app.replace_connector(connector) as working:
         async with working.open_async(), asyncio.TaskGroup() as all_of_them:
-            slots = (concurrency, AFTERWARDS_CONCURRENCY, UPKEEP_CONCURRENCY)
-            for queue, own in zip(QUEUES, slots, strict=True):
-                all_of_them.create_task(_take_jobs(working, queue, own, heard_of=queue != "afterwards"))
+            for queue in QUEUES:
+                slots = UPKEEP_CONCURRENCY if queue == "upkeep" else concurrency
+                all_of_them.create_task(_take_jobs(working, queue, slots, heard_of=queue != "afterwards"))
 
 
 def _pool(**arguments: Any) -> AsyncConnectionPool[Any]:
@@ -120,7 +119,7 @@ async def _autocommit(connection: psycopg.AsyncConnection[Any]) -> None:
     await connection.set_autocommit(True)
 
 
-async def _take_jobs(working: App, queue: str, concurrency: int, *, heard_of: bool = True) -> None:
+async def _take_jobs(working: App, queue: str, concurrency: int, *, heard_of: bool) -> None:
     """Take jobs of one queue until cancelled. Raises WorkerStopped where procrastinate gives up by itself."""
     await working.run_worker_async(
         queues=[queue],

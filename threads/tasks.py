@@ -1,5 +1,6 @@
 """Jobs of the worker. They stand in PostgreSQL, written by the transaction that makes their reason."""
 
+from asyncio import CancelledError
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
@@ -14,6 +15,9 @@ from procrastinate.exceptions import AlreadyEnqueued
 from threadhub.lib.asynchronous import in_thread
 
 Result = TypeVar("Result")
+
+# What a stopping worker does not wait for is done by the next one.
+IF_STOPPED = RetryStrategy(max_attempts=5, retry_exceptions={CancelledError})  # type: ignore[arg-type]
 
 
 async def _until_stopped(work: Callable[..., Result]) -> Result:
@@ -33,7 +37,7 @@ async def execute(run_id: str, workspace_id: str) -> None:
     await execute(run_id=UUID(run_id), workspace_id=UUID(workspace_id))
 
 
-@app.task(name="threads.summarize", queue="afterwards")
+@app.task(name="threads.summarize", queue="afterwards", priority=-1, retry=IF_STOPPED)
 async def summarize(thread_id: str, workspace_id: str) -> None:
     """Summarize the older messages of a thread; deferred with a lock per thread."""
     from threads.summaries import summarize
@@ -41,7 +45,7 @@ async def summarize(thread_id: str, workspace_id: str) -> None:
     await summarize(thread_id=UUID(thread_id), workspace_id=UUID(workspace_id))
 
 
-@app.task(name="threads.title", queue="afterwards")
+@app.task(name="threads.title", queue="afterwards", priority=-2, retry=IF_STOPPED)
 async def title(thread_id: str, workspace_id: str) -> None:
     """Have a thread named by its agent; deferred with a lock per thread."""
     from threads.titles import make

@@ -8,6 +8,7 @@ from django.db import connection
 
 from tests.commands.ups import Up, manage
 from threadhub.launch import examination
+from threadhub.lib.queues import QUEUES
 
 
 def test_it_finds_a_running_hub_well(running: Up, data_dir: Path) -> None:
@@ -15,7 +16,6 @@ def test_it_finds_a_running_hub_well(running: Up, data_dir: Path) -> None:
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
     assert all(line.startswith("ok ") for line in lines)
-    assert next(line for line in lines if line.split()[1] == "worker").endswith(" 1 alive.")
     names = [line.split()[1] for line in lines]
     assert names == [
         "DEBUG",
@@ -82,3 +82,12 @@ def test_an_index_that_was_not_made_to_the_end_is_named() -> None:
     found = examination.indexes()
     assert not found.ok
     assert found.detail.endswith("REINDEX INDEX CONCURRENTLY thread_by_title;")
+
+
+@pytest.mark.django_db
+def test_a_worker_is_one_though_it_says_of_each_queue_that_it_lives() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE procrastinate_workers CASCADE")
+        for _ in QUEUES:
+            cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now())")
+    assert examination.worker().detail == "1 alive."

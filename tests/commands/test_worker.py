@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -14,6 +15,7 @@ from tests.conftest import Tenant
 from threadhub import tasks
 from threadhub import worker as worker_module
 from threadhub.worker import run_worker
+from threads import own_asking
 from threads.actions import threads
 from threads.actions.messages import Draft
 from threads.models import Message, Run
@@ -110,6 +112,26 @@ def test_it_survives_the_loss_of_its_connections(tenant: Tenant) -> None:
             )
         second = ask(tenant, "/say two")
         until(lambda: Run.objects.get(pk=second.pk).status == "succeeded")
+
+
+def test_a_title_that_a_stopping_worker_cannot_wait_for_is_made_by_the_next(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+
+    async def ask_for_a_title(**_: Any) -> str:
+        asked.set()
+        await asyncio.sleep(60)
+        return "never"
+
+    monkeypatch.setattr(worker_module, "SHUTDOWN_SECONDS", 0.2)
+    monkeypatch.setattr(own_asking, "ask", ask_for_a_title)
+    with working(4):
+        ask(tenant, "/say one")
+        assert asked.wait(20)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT status, attempts FROM procrastinate_jobs WHERE task_name = 'threads.title'")
+        assert cursor.fetchall() == [("todo", 1)]
 
 
 def test_the_job_of_a_killed_worker_does_not_keep_its_lock() -> None:

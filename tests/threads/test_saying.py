@@ -197,7 +197,7 @@ def test_it_finds_ids_that_no_clock_made(tenant: Tenant, only_spans: None) -> No
 def test_where_nobody_wrote_for_a_day_no_more_is_read_than_of_some_hours(
     lately: int, tenant: Tenant, only_spans: None
 ) -> None:
-    """A long span ends within the quiet time; all messages but one are in it."""
+    """A long span ends within the quiet time; all messages are in it but that one."""
     length = timedelta(milliseconds=1 << 28)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     span_end = epoch + (datetime.now(UTC) - epoch) // length * length

@@ -125,6 +125,7 @@ def test_an_answer_in_a_full_thread_has_its_older_messages_summarized_afterwards
     answer(tenant, long_thread, "/say fine")
     job = ProcrastinateJob.objects.get(task_name="threads.summarize", args__thread_id=str(long_thread.pk))
     assert job.args == {"thread_id": str(long_thread.pk), "workspace_id": str(long_thread.workspace_id)}
+    assert job.queue_name == "afterwards"
 
 
 def test_a_failing_provider_leaves_no_summary(long_thread: Thread, model_server: FakeOpenAI) -> None:

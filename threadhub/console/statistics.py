@@ -15,7 +15,7 @@ from threadhub.console import display
 from threadhub.console.charts import Chart, chart, days_from, days_until
 from threadhub.console.retention import words
 from threadhub.console.retention.figures import Bar, bars
-from threadhub.lib.queues import workers
+from threadhub.lib.queues import count_workers
 from threadhub.workspaces.models import Workspace
 from threads import activity, counts
 from threads.models import DailyActivity, RetentionForecast, Thread
@@ -307,7 +307,7 @@ def _queue(now: datetime) -> Queue:
         for queue, name in QUEUE_NAMES.items()
         for what, said in WHATS.items()
     ]
-    return Queue(bars, oldest, workers(heartbeats))
+    return Queue(bars, oldest, count_workers(heartbeats))
 
 
 def bounded(count: int) -> str:

@@ -21,7 +21,7 @@ from threadhub.launch import faults, installation, retention_examination
 from threadhub.launch.finding import Finding
 from threadhub.lib import ids
 from threadhub.lib.errors import DomainError
-from threadhub.lib.queues import workers
+from threadhub.lib.queues import count_workers
 from threadhub.tasks import DEAD_AFTER_SECONDS
 from threadhub.workspaces.models import Workspace
 from threads import search_backlog, stray_files
@@ -115,7 +115,7 @@ def worker() -> Finding:
         )
         (heartbeats,) = cursor.fetchone()
     if heartbeats:
-        return Finding("worker", True, f"{workers(heartbeats)} alive.")
+        return Finding("worker", True, f"{count_workers(heartbeats)} alive.")
     return Finding("worker", False, f"No sign of life in {DEAD_AFTER_SECONDS:.0f} seconds: run `manage.py work`.")
 
 

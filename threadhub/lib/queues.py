@@ -5,6 +5,6 @@ import math
 QUEUES = ("runs", "afterwards", "upkeep")
 
 
-def workers(heartbeats: int) -> int:
-    """How many workers so many heartbeats are of: each says of each queue that it lives."""
+def count_workers(heartbeats: int) -> int:
+    """Workers that are alive, by the number of recent heartbeats. Each worker sends one for each queue."""
     return math.ceil(heartbeats / len(QUEUES))

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
     """Words that many messages hold, where nobody has written for some hours: of the last three to six days, no span is
     longer than four hours and a half. That a long one has too many is known only when all of them are found.
 
-    A word that hardly anybody says is asked for in up to 32 spans more: 30 to 150 microseconds each.
+    A word that hardly anybody says is asked for in up to fifteen spans more: 30 to 150 microseconds each.
     """
 
     dependencies = [("threads", "0050_moving_between_bundles")]
