@@ -52,7 +52,7 @@ def new_thread(hub: Hub, count: int) -> str:
             " WHERE table_name = 'threads_message' AND is_generated = 'NEVER'"
         ).fetchall()
         columns = [f'"{name}"' for (name,) in names]
-        own = {'"id"': "gen_random_uuid()", '"position"': "n"}
+        own = {'"id"': "uuidv7()", '"position"': "n"}
         values = ", ".join(own.get(name, f"m.{name}") for name in columns)
         thread = admin.execute("SELECT id FROM threads_thread ORDER BY created_at DESC LIMIT 1").fetchone()
         found: dict[str, Any] = {"count": count, "thread": thread[0] if thread else None}
@@ -70,6 +70,18 @@ async def median_of(hub: Hub, count: int) -> float:
     for _ in range(BEFORE):
         await first_text(hub, path)
     return statistics.median([await first_text(hub, path) for _ in range(TIMES)])
+
+
+async def opening(hub: Hub, count: int) -> list[float]:
+    """Seconds of opening a thread of so many messages at its newest, the first time and then some more."""
+    path = f"/threads/{new_thread(hub, count)}/messages?order=desc&take={SHORT}"
+    took = []
+    for _ in range(TIMES + 1):
+        began = time.perf_counter()
+        answer = await fetch(int(hub.url.rpartition(":")[2]), "GET", path, token=hub.api_key)
+        took.append(time.perf_counter() - began)
+        assert answer.status == 200, answer
+    return took
 
 
 async def health(hub: Hub) -> float:
@@ -105,6 +117,7 @@ async def viewers(hub: Hub, number: int) -> float:
 async def measure(hub: Hub) -> None:
     hub.client.timeout = httpx.Timeout(120)
     idle, short, long = await health(hub), await median_of(hub, SHORT), await median_of(hub, LONG)
+    newest, newest_of_short = await opening(hub, LONG), await opening(hub, SHORT)
     hub.patch(f"/agents/{hub.agent_id}", json={"context_budget": EQUAL_BUDGET}).raise_for_status()
     short_equal, long_equal = await median_of(hub, SHORT), await median_of(hub, LONG)
     one, many = await viewers(hub, 1), await viewers(hub, VIEWERS)
@@ -113,7 +126,13 @@ async def measure(hub: Hub) -> None:
     print(f"| what it takes longer, in ms | {(short - idle) * 1000:.1f} |")
     print(f"| first piece in a thread of {LONG:,} messages, to one of {SHORT} | {long / short:.2f} |")
     print(f"| the same, where the budget lets both models read the same amount | {long_equal / short_equal:.2f} |")
+    print(f"| opening the newest {SHORT} of {LONG:,} messages, the first time, in ms | {newest[0] * 1000:.1f} |")
+    print(f"| the same, median, to a thread of {SHORT} | {ratio(newest[1:], newest_of_short[1:]):.2f} |")
     print(f"| {VIEWERS} viewers of a run to its end, to one viewer | {many / one:.2f} |")
+
+
+def ratio(one: list[float], other: list[float]) -> float:
+    return statistics.median(one) / statistics.median(other)
 
 
 def main() -> None:
