@@ -18,7 +18,8 @@ from threadhub.worker import run_worker
 from threads import own_asking
 from threads.actions import threads
 from threads.actions.messages import Draft
-from threads.models import Message, Run
+from threads.models import Message, Run, Thread
+from threads.runs.execute import execute
 from threads.runs.start import start
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -148,6 +149,21 @@ def test_the_job_of_a_killed_worker_does_not_keep_its_lock() -> None:
     with working(4):
         tasks.drop_jobs_of_dead_workers.configure(queueing_lock=None).defer(timestamp=0)
         until(lambda: jobs() == [])
+
+
+def test_a_title_that_a_killed_worker_had_in_hand_is_made_by_the_next(tenant: Tenant) -> None:
+    run = ask(tenant, "/say one")
+    asyncio.run(execute(run_id=run.pk, workspace_id=run.workspace_id))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH killed AS (INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '31 seconds')"
+            " RETURNING id)"
+            " UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM killed)"
+            " WHERE task_name = 'threads.title'"
+        )
+    with working(4):
+        tasks.drop_jobs_of_dead_workers.configure(queueing_lock=None).defer(timestamp=0)
+        until(lambda: Thread.objects.get(pk=run.thread_id).title is not None)
 
 
 def test_a_job_that_is_deferred_beside_it_belongs_to_its_transaction() -> None:

@@ -164,7 +164,7 @@ def test_runs_survive_the_kill_of_their_worker_while_they_are_stored_together(
             one.kill()
             if not committed:
                 site.end_backends_of_the_dead()
-    until(lambda: waiting_together() == 0)
+    until(lambda: under_way() == 0)
     assert any(stored(run) > told for run, told in zip(runs, before, strict=True)) is committed
     dead_for_long()
     with site.worker(tmp_path):
@@ -175,10 +175,15 @@ def test_runs_survive_the_kill_of_their_worker_while_they_are_stored_together(
 
 def waiting_together() -> int:
     """How many statements of several runs wait for a lock."""
+    return under_way("AND wait_event_type = 'Lock'")
+
+
+def under_way(condition: str = "") -> int:
+    """How many statements of several runs are carried out."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            " AND query LIKE '%WITH said%SKIP LOCKED%'"
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
+            f" AND query LIKE '%WITH said%SKIP LOCKED%' AND pid <> pg_backend_pid() {condition}"
         )
         found: int = cursor.fetchone()[0]
         return found

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from tests.conftest import Tenant
 from tests.threads.conftest import answer, ask
-from threadhub import tasks
 from threads import own_asking, titles
 from threads.actions import threads
 from threads.models import Run, Thread
@@ -21,10 +19,6 @@ from threads.models import Run, Thread
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SLOTS = 8  # of the fixture `worker`, for runs
-DEAD_WORKER = """
-WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 minute') RETURNING id)
-UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM dead)
-"""
 
 
 def until(found: Callable[[], bool], seconds: float = 20) -> bool:
@@ -66,14 +60,3 @@ def test_a_title_is_not_made_in_the_same_moment(tenant: Tenant, thread: Thread) 
     assert job.scheduled_at is not None
     assert run.finished_at is not None
     assert (job.scheduled_at - run.finished_at).total_seconds() > titles.AFTER_SECONDS / 2
-
-
-def test_what_a_killed_worker_had_in_hand_goes_back_into_the_queue(tenant: Tenant, thread: Thread) -> None:
-    """Of upkeep it is removed, which comes again by itself."""
-    answer(tenant, thread, "one two")
-    tasks.greet.defer()
-    with connection.cursor() as cursor:
-        cursor.execute(DEAD_WORKER)
-    asyncio.run(tasks.drop_jobs_of_dead_workers(timestamp=0))
-    kept = ProcrastinateJob.objects.values_list("task_name", "status", "attempts")
-    assert sorted(kept) == [("threads.execute", "todo", 1), ("threads.title", "todo", 1)]
