@@ -30,14 +30,16 @@ SELECT {columns}, thread.version, thread.path IS NULL AND thread.bundle_id IS NU
        EXISTS (SELECT FROM threads_attachment WHERE workspace_id = %(workspace)s AND thread_id = %(thread)s){nothing}
   FROM thread
 """
-# By the unique index on (thread, position); none of a version that is known.
+# By the unique index on (thread, position); none of a version that is known. The first or last ones are looked for within
+# the thread: of a join PostgreSQL does not know that it is one thread, and would read and sort all messages.
 MESSAGES = """
 UNION ALL
 (SELECT {nothing}, {columns}
-  FROM thread
-  JOIN threads_message AS message ON message.workspace_id = thread.workspace_id AND message.thread_id = thread.id
- WHERE thread.path IS NULL AND thread.bundle_id IS NULL{positions}
-   AND thread.version IS DISTINCT FROM %(known)s::text{order})
+  FROM thread,
+       LATERAL (SELECT * FROM threads_message AS message
+                 WHERE message.workspace_id = thread.workspace_id AND message.thread_id = thread.id{positions}{order}
+               ) AS message
+ WHERE thread.path IS NULL AND thread.bundle_id IS NULL AND thread.version IS DISTINCT FROM %(known)s::text)
 """
 POSITION = attrgetter("position")
 BESIDE = 4  # of the columns of HEAD: what stands beside the thread's own

@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from tests.conftest import Tenant
 from tests.threads.conftest import answer, ask
+from threads import whole_rows
 from threads.actions import threads
 from threads.models import Thread
+from threads.whole_rows import Part
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SHORT, LONG = 50, 20_000
@@ -111,3 +113,24 @@ def test_what_a_model_is_given_is_read_by_an_index_and_no_more_than_fits(tenant:
                 assert node.get("Index Name"), node
                 assert not node.get("Rows Removed by Filter"), node
     assert rows <= MOST_ROWS
+
+
+@pytest.mark.parametrize("part", [Part(limit=51, last=True), Part(limit=51), Part(before=15_000, limit=51, last=True)])
+def test_a_page_is_read_without_the_rest_of_the_thread(part: Part, tenant: Tenant) -> None:
+    thread = of_length(tenant, LONG)
+    with transaction.atomic():
+        before = rows_of_messages()
+        read = whole_rows.read(actor=tenant.actor, thread_id=thread.pk, agent_id=None, now=timezone.now(), part=part)
+        assert rows_of_messages() - before <= 2 * 51
+    assert read is not None
+    assert len(read.messages) == 51
+
+
+def rows_of_messages() -> int:
+    """Rows of messages that this transaction has read, by whatever way."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_stat_get_xact_tuples_returned(oid) + pg_stat_get_xact_tuples_fetched(oid) FROM pg_class"
+            " WHERE oid = 'threads_message'::regclass"
+        )
+        return int(cursor.fetchone()[0])
