@@ -30,8 +30,8 @@ SELECT {columns}, thread.version, thread.path IS NULL AND thread.bundle_id IS NU
        EXISTS (SELECT FROM threads_attachment WHERE workspace_id = %(workspace)s AND thread_id = %(thread)s){nothing}
   FROM thread
 """
-# By the unique index on (thread, position); none of a version that is known. The first or last ones are looked for within
-# the thread: of a join PostgreSQL does not know that it is one thread, and would read and sort all messages.
+# By the unique index on (thread, position); none of a version that is known. The first or last ones are looked for
+# within the thread: of a join PostgreSQL does not know that it is one thread, and would read and sort all messages.
 MESSAGES = """
 UNION ALL
 (SELECT {nothing}, {columns}
